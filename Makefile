@@ -1,0 +1,50 @@
+# The commands of the README. Each makes its own virtual environment first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+FLEET := $(BIN)/python orchestrate.py
+
+.PHONY: demo test lint bench bench-dashboards dashboards docs psql install lock clean
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	touch $(STAMP)
+
+demo: $(STAMP)  ## Load a stand-in fleet (or TRACES=file), build it, show yesterday.
+	$(FLEET) demo $(if $(TRACES),--traces $(TRACES))
+
+test: $(STAMP)  ## All tests, on an embedded PostgreSQL of their own.
+	$(BIN)/python -m pytest tests $(ARGS)
+
+lint: $(STAMP)  ## ruff, mypy, sqlfluff.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(FLEET) exec $(BIN)/sqlfluff lint --processes 0 dbt_fireside
+
+bench: $(STAMP)  ## Measure and print ratios.
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-dashboards: $(STAMP)  ## How long panels take; VEHICLES=2000 DAYS=120 for a short run.
+	$(BIN)/python -m benchmarks dashboards
+
+dashboards: $(STAMP)  ## grafana/dashboards/*.json anew from grafana/*.py
+	$(BIN)/python -m grafana
+
+docs: $(STAMP)  ## The documentation as one static file: public/index.html
+	$(FLEET) docs $(if $(DB),--db $(DB))
+
+psql: $(STAMP)  ## psql, DB=fireside_demo for the demo's database.
+	$(FLEET) psql $(if $(DB),--db $(DB))
+
+lock:  ## requirements.lock anew from pyproject.toml; needs uv.
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --group dev --custom-compile-command "make lock" --quiet \
+	  pyproject.toml -o requirements.lock
+
+clean:  ## Remove what the other commands made, databases included.
+	rm -rf .venv .fireside public

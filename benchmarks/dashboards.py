@@ -1,0 +1,193 @@
+"""Every panel of every dashboard on a year of 10,000 vehicles, in 8 sessions, while data loads.
+
+VEHICLES and DAYS in the environment make it smaller. Gold is generated, not built: what panels
+read, in the sizes that a build would give it."""
+
+import os
+import random
+import re
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from benchmarks.common import Result, scratch_database
+from grafana.expand import Values, expand
+from grafana.files import ALL, DASHBOARDS, Asked
+from loader.landing import Landing
+from operations import dbt
+from operations.database import Database
+from settings import Settings
+
+VEHICLES = int(os.environ.get("VEHICLES", "10000"))
+DAYS = int(os.environ.get("DAYS", "365"))
+SESSIONS = 8
+QUERIES_PER_SESSION = 200
+THINKING_S = 0.4  # a dashboard of 12 panels each 30 s, as a wall screen asks
+LARGE = 100_000
+FILL = Path(__file__).with_suffix(".sql")
+NAIROBI = ZoneInfo("Africa/Nairobi")
+
+# What a sweep and an intraday build write, over and over.
+LOAD = """
+    update tracksolid.newest_fixes set gps_time = now(), speed_kmh = random() * 90;
+    update dwh_gold.fact_daily_fleet_metrics set distance_km = distance_km + 1
+    where day = (select max(day) from dwh_gold.dim_dates);
+    update dwh_gold.kpi_values set value = value + 1
+    where day = (select max(day) from dwh_gold.dim_dates);
+"""
+
+
+def run() -> list[Result]:
+    with scratch_database() as (database, folder):
+        fill(database, folder)
+        queries = [query for query in ALL if query.kind != "variable"]
+        with database.connect() as connection:
+            scans = whole_tables(connection, queries)
+            alone = measure(connection, queries * 3, random.Random(1), thinking_s=0)
+        together = with_sessions(database, queries)
+    every = sorted(took for panel in together.values() for took in panel)
+    slowest = sorted(together, key=lambda panel: percentile(sorted(together[panel]), 0.95))[-5:]
+    return [
+        Result(f"vehicles, {DAYS} days", VEHICLES),
+        Result("queries answered", len(every)),
+        *(
+            Result(
+                f"p{100 * share:.0f}, {SESSIONS} sessions while data loads, ms",
+                percentile(every, share),
+                aim,
+            )
+            for share, aim in ((0.5, ""), (0.95, "<= 50"), (0.99, ""))
+        ),
+        Result("p95 alone, ms", percentile(sorted(t for p in alone.values() for t in p), 0.95)),
+        Result(f"sequential scans over {LARGE:,} rows", len(scans), "0"),
+        *(Result(f"  {scan}", 1) for scan in scans),
+        *(
+            Result(f"  p95 of {panel}, ms", percentile(sorted(together[panel]), 0.95))
+            for panel in reversed(slowest)
+        ),
+    ]
+
+
+def fill(database: Database, folder: Path) -> None:
+    """Empty gold as dbt builds it, then the rows."""
+    settings = Settings(work_dir=folder / "work", database_url=None)
+    Landing(database, settings.work_dir).prepare()
+    for command in (["seed"], ["run"]):
+        dbt.run(settings, database, command, lambda *_: None)
+    with database.connect() as connection:
+        cursor = psycopg.ClientCursor(connection)  # several statements with parameters
+        cursor.execute(FILL.read_bytes(), {"vehicles": VEHICLES, "days": DAYS})
+        connection.execute("vacuum analyze")
+
+
+def values(chance: random.Random) -> Values:
+    """What somebody might have chosen: vehicles of the places that are chosen, or all."""
+    vehicles = [chance.randrange(VEHICLES) for _ in range(chance.choice([0, 1, 1, 3]))]
+
+    def of(name: str, count: int) -> list[str] | None:
+        chosen = vehicles or [chance.randrange(count)]
+        return chance.choice([None, sorted({name % (n % count) for n in chosen})])
+
+    return {
+        "city": of("City %d", 3),
+        "cost_centre": of("Team %d", 10),
+        "vehicle": [f"V{n}" for n in vehicles] or None,
+        "driver": of("Driver %d", VEHICLES),
+        "kpi": [chance.choice(["fleet.utilisation", "driver.score", "fuel.volume"])],
+    }
+
+
+def time_range(query: Asked) -> tuple[datetime, datetime]:
+    """The one that the dashboard, or the panel, opens with."""
+    text = query.panel.get("timeFrom") or DASHBOARDS[query.uid]["time"]["from"]
+    found = re.fullmatch(r"now(?:-(\d+)([hd]))?(/d)?", text)
+    assert found, text
+    end = datetime.now(NAIROBI)
+    start = end - timedelta(hours=int(found[1] or 0) * {"h": 1, "d": 24, None: 0}[found[2]])
+    if found[3]:
+        start = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    return start.astimezone(UTC), end.astimezone(UTC)
+
+
+def sql_of(query: Asked, chance: random.Random) -> bytes:
+    return expand(query.sql, values(chance), *time_range(query)).encode()
+
+
+def measure(
+    connection: psycopg.Connection,
+    queries: list[Asked],
+    chance: random.Random,
+    thinking_s: float = THINKING_S,
+) -> dict[str, list[float]]:
+    """Milliseconds of each answer, by panel; the first round warms up."""
+    took_ms = defaultdict(list)
+    for query in queries:
+        sql = sql_of(query, chance)
+        began = time.perf_counter()
+        connection.execute(sql).fetchall()
+        took_ms[str(query)].append((time.perf_counter() - began) * 1000)
+        time.sleep(chance.random() * 2 * thinking_s)
+    return took_ms
+
+
+def with_sessions(database: Database, queries: list[Asked]) -> dict[str, list[float]]:
+    """As many dashboards at once as there are sessions, beside a loader that never rests."""
+    found: dict[str, list[float]] = defaultdict(list)
+    done = threading.Event()
+
+    def load() -> None:
+        with database.connect() as connection:
+            while not done.wait(1):
+                connection.execute(LOAD.encode())
+
+    def look(number: int) -> None:
+        chance = random.Random(number)
+        with database.connect() as connection:
+            measure(connection, chance.sample(queries, len(queries)), chance, thinking_s=0)
+            asked = chance.choices(queries, k=QUERIES_PER_SESSION)
+            for panel, took in measure(connection, asked, chance).items():
+                found[panel] += took
+
+    loader = threading.Thread(target=load)
+    sessions = [threading.Thread(target=look, args=(n,)) for n in range(SESSIONS)]
+    loader.start()
+    for session in sessions:
+        session.start()
+    for session in sessions:
+        session.join()
+    done.set()
+    loader.join()
+    return found
+
+
+def whole_tables(connection: psycopg.Connection, queries: list[Asked]) -> list[str]:
+    """Panels that read a large table from end to end, by the plans for real sizes."""
+    found = set()
+    chance = random.Random(0)
+    for query in queries * 3:
+        plan: Any = connection.execute(b"explain (format json) " + sql_of(query, chance)).fetchone()
+        for node in nodes(plan[0][0]["Plan"]):
+            if node["Node Type"] == "Seq Scan":
+                rows = connection.execute(
+                    "select reltuples from pg_class where relname = %s", [node["Relation Name"]]
+                ).fetchone()
+                if rows and rows[0] > LARGE:
+                    found.add(f"{query}: {node['Relation Name']}")
+    return sorted(found)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)
+
+
+def percentile(ordered: list[float], share: float) -> float:
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]

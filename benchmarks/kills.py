@@ -1,0 +1,25 @@
+"""The long form of the webhook's kill test: 50 deaths of the receiver, 25 of the database."""
+
+import os
+import subprocess
+import sys
+import time
+
+from benchmarks.common import Result
+from settings import ROOT
+
+KILLS = 50
+
+
+def run() -> list[Result]:
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/test_whole_webhook.py"],
+        cwd=ROOT,
+        env=os.environ | {"WEBHOOK_KILLS": str(KILLS)},
+        check=True,
+    )
+    return [
+        Result("receiver killed, and nothing acknowledged lost or invented, times", KILLS),
+        Result("  seconds", time.perf_counter() - began),
+    ]

@@ -1,0 +1,100 @@
+"""One 60-second sweep beside the API's own time, and what 500 sweeps do to memory."""
+
+import gc
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from dotenv import dotenv_values
+
+from benchmarks.common import Result, scratch_database
+from loader.client import Client
+from loader.endpoints import Ask, endpoints
+from loader.poll import Loader
+from loader.protocol import Transport
+from loader.token import Tokens
+from operations.database import Database
+from settings import ROOT, Settings
+
+SIZES = (80, 10_000)
+ROUNDS = 5
+SWEEPS = 500
+
+
+def run() -> list[Result]:
+    results = []
+    for devices in SIZES:
+        with scratch_database() as (database, folder), _stand_in(folder, devices) as given:
+            settings = Settings.model_validate(given | {"work_dir": folder / "work"})
+            loader = Loader(settings, database)
+            loader.poll(["child_list", "device_list"])
+            loader.poll(["location_list"])  # the stand-in computes its fleet the first time
+            api_s = statistics.median(_api_alone(settings, database) for _ in range(ROUNDS))
+            sweep_s = statistics.median(_sweep(loader) for _ in range(ROUNDS))
+            results += [
+                Result(f"sweep of {devices:,} devices, s", sweep_s),
+                Result("  of which the API's own answers, s", api_s),
+            ]
+            if devices == SIZES[0]:
+                results += _memory(loader)
+    return results
+
+
+def _api_alone(settings: Settings, database: Database) -> float:
+    """The same calls, asked and cut into records, nothing landed."""
+    transport = Transport(settings)
+    client = Client(settings, transport, Tokens(settings, transport, database))
+    endpoint = next(e for e in endpoints(settings) if e.table == "location_list")
+    with database.connect() as connection:
+        accounts = connection.execute(
+            "select distinct request::jsonb ->> 'target' from raw.device_list"
+        ).fetchall()
+    began = time.perf_counter()
+    for (account,) in accounts:
+        assert client.ask(Ask(endpoint, account, (account,))).error is None
+    return time.perf_counter() - began
+
+
+def _sweep(loader: Loader) -> float:
+    began = time.perf_counter()
+    (summary,) = loader.poll(["location_list"])
+    assert not summary.errors
+    return time.perf_counter() - began
+
+
+def _memory(loader: Loader) -> list[Result]:
+    process, used_mb = psutil.Process(), {}
+    for number in range(1, SWEEPS + 1):
+        loader.poll(["location_list"])
+        if number in (10, SWEEPS):
+            gc.collect()
+            used_mb[number] = process.memory_info().rss / 2**20
+    return [
+        Result(f"memory after {SWEEPS} sweeps / after 10", used_mb[SWEEPS] / used_mb[10], "flat"),
+        Result("  memory after 500 sweeps, MB", used_mb[SWEEPS]),
+    ]
+
+
+@contextmanager
+def _stand_in(folder: Path, devices: int) -> Iterator[dict[str, object]]:
+    """The sandbox in a process of its own; yields the settings that reach it."""
+    env_file = folder / "sandbox.env"
+    command = [sys.executable, "-m", "sandbox", "--devices", str(devices)]
+    process = subprocess.Popen(
+        [*command, "--env-file", str(env_file)], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    try:
+        while not env_file.exists():
+            time.sleep(0.1)
+        told = {name.lower(): value for name, value in dotenv_values(env_file).items()}
+        yield {name: told[name] for name in told if name.startswith("tracksolid_")} | {
+            "tracksolid_calls_per_second": 1000
+        }
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,42 @@
+-- Question: Who drives best, and who needs a word?
+-- Tag:      DASHBOARD
+-- Status:   Needs data: driver names in the vendor's platform
+-- Read:     Mean of the daily scores of the last 28 days, of those with three days or
+--           more. Vehicles stand in for drivers nobody has named. The weights of the
+--           score are assumed: a place in the list is a reason to look, not a verdict.
+
+with
+
+scored as (
+
+    select
+        scope,
+        scope_value,
+        count(score) as days_count,
+        avg(score)::numeric(5, 1) as score,
+        sum(distance_km)::numeric(12, 1) as distance_km,
+        sum(speeding_min)::numeric(9, 1) as speeding_min,
+        sum(after_hours_km)::numeric(9, 1) as after_hours_km
+    from {{ ref('kpi_driver_behaviour_daily') }}
+    where
+        scope in ('driver', 'vehicle')
+        and day > (
+            select max(newest.day) - 28
+            from {{ ref('kpi_driver_behaviour_daily') }} as newest
+        )
+    group by scope, scope_value
+    having count(score) >= 3
+
+)
+
+select
+    scope,
+    rank() over (partition by scope order by score desc) as place,
+    scope_value as driver_or_vehicle,
+    days_count,
+    score,
+    distance_km,
+    speeding_min,
+    after_hours_km
+from scored
+order by scope asc, place asc, driver_or_vehicle asc

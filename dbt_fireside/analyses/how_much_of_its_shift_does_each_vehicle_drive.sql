@@ -1,0 +1,42 @@
+-- Question: How much of its shift does each vehicle drive?
+-- Tag:      MONTHLY
+-- Status:   Ready
+-- Read:     From the least used upwards, the last 28 days. A vehicle below half of its
+--           city's mean is a candidate for sharing. The shift is assumed, see
+--           kpi_rules; above 100 % is overtime.
+
+with
+
+used as (
+
+    select
+        scope_value as vehicle_id,
+        count(utilisation_pct) as days_count,
+        avg(utilisation_pct)::numeric(6, 1) as utilisation_pct,
+        sum(driving_h)::numeric(9, 1) as driving_h,
+        sum(distance_km)::numeric(12, 1) as distance_km
+    from {{ ref('kpi_fleet_utilisation_daily') }}
+    where
+        scope = 'vehicle'
+        and day > (
+            select max(newest.day) - 28
+            from {{ ref('kpi_fleet_utilisation_daily') }} as newest
+        )
+    group by scope_value
+
+)
+
+select
+    used.vehicle_id,
+    vehicles.city,
+    vehicles.vehicle_class,
+    used.days_count,
+    used.utilisation_pct,
+    avg(used.utilisation_pct) over (partition by vehicles.city)::numeric(6, 1)
+        as city_utilisation_pct,
+    used.driving_h,
+    used.distance_km
+from used
+inner join {{ ref('dim_vehicles') }} as vehicles
+    on used.vehicle_id = vehicles.vehicle_id and vehicles.is_primary_device
+order by used.utilisation_pct asc nulls last, used.vehicle_id asc

@@ -1,0 +1,27 @@
+-- Question: How ready are the fleet and its data for the KPIs?
+-- Tag:      MONTHLY
+-- Status:   Ready
+-- Read:     A city a row, the newest day: who is heard, and what is filled in. Each
+--           share below 100 % keeps a domain gated: plates the jobs, driver names the
+--           drivers, fuel norms the cost.
+
+select
+    scope,
+    scope_value,
+    day,
+    devices_count,
+    reporting_pct,
+    silent_count,
+    never_reported_count,
+    plates_pct,
+    driver_names_pct,
+    cost_centres_pct,
+    fuel_norms_pct
+from {{ ref('kpi_data_quality_daily') }}
+where
+    scope in ('fleet', 'city')
+    and day = (
+        select max(newest.day)
+        from {{ ref('kpi_data_quality_daily') }} as newest
+    )
+order by scope desc, devices_count desc, scope_value asc

@@ -1,0 +1,18 @@
+-- Question: What has idling cost this month?
+-- Tag:      DASHBOARD
+-- Status:   Needs data: the operating rule fuel_price of each city
+-- Read:     Money of the month so far per city, beside the litres, which need no price.
+--           Cities are not added up: they do not pay in one currency.
+
+select
+    day,
+    scope_value as city,
+    idle_fuel_l,
+    idle_cost,
+    idle_cost_month_to_date,
+    currency
+from {{ ref('kpi_fuel_cost_daily') }}
+where
+    scope = 'city'
+    and idle_cost_month_to_date is not null
+order by day desc, city asc

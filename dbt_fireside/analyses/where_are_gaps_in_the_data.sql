@@ -1,0 +1,25 @@
+-- Question: On which days is data missing, and how much of it?
+-- Tag:      AD-HOC
+-- Status:   Ready
+-- Read:     One row per day. A dip on all counts is an outage of the pipeline: backfill
+--           that day. A dip of fixes_per_driving_hour alone is a trail not fetched yet.
+
+select
+    quality.day,
+    quality.devices_count,
+    quality.reporting_pct,
+    quality.silent_count,
+    quality.fixes_per_driving_hour,
+    quality.trail_to_trips_pct,
+    pipeline.calls_count,
+    pipeline.failed_calls_pct,
+    pipeline.longest_sweep_gap_min,
+    pipeline.rejected_records_count
+from {{ ref('kpi_data_quality_daily') }} as quality
+left join {{ ref('kpi_pipeline_daily') }} as pipeline
+    on
+        quality.day = pipeline.day
+        and quality.scope = pipeline.scope
+        and quality.scope_value = pipeline.scope_value
+where quality.scope = 'fleet'
+order by quality.day desc

@@ -1,0 +1,27 @@
+-- Question: Which alarms are raised most, and is it getting more?
+-- Tag:      DASHBOARD
+-- Status:   Ready
+-- Read:     The last 7 days against the 7 before. Few vehicles with many alarms is a
+--           device to look at; many vehicles with few is how the fleet drives.
+
+with
+
+newest as (
+
+    select max(day) as day
+    from {{ ref('fact_alarms') }}
+
+)
+
+select
+    alarms.alarm_class,
+    alarms.alarm_name,
+    alarms.severity,
+    count(*) filter (where alarms.day > newest.day - 7) as alarms_count,
+    count(*) filter (where alarms.day <= newest.day - 7) as alarms_week_before_count,
+    count(distinct alarms.vehicle_id) as vehicles_count
+from {{ ref('fact_alarms') }} as alarms
+inner join newest
+    on alarms.day > newest.day - 14
+group by alarms.alarm_class, alarms.alarm_name, alarms.severity
+order by alarms_count desc, alarms.alarm_class asc, alarms.alarm_name asc

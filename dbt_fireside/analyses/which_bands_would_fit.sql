@@ -1,0 +1,24 @@
+-- Question: Which bands would fit the fleet as it is?
+-- Tag:      MONTHLY
+-- Status:   Ready
+-- Read:     A proposal from the fleet's own last 30 days beside what is agreed: a start
+--           for the talk with the client, never a target by itself. Few days, no
+--           proposal worth talking about.
+
+select
+    register.domain,
+    register.label,
+    register.unit,
+    proposals.scope_value as place,
+    proposals.days_count,
+    proposals.median,
+    proposals.proposed_target,
+    proposals.proposed_warn_at,
+    proposals.proposed_critical_at,
+    register.target as agreed_target,
+    register.warn_at as agreed_warn_at,
+    register.critical_at as agreed_critical_at
+from {{ ref('kpi_band_proposals') }} as proposals
+inner join {{ ref('kpi_register') }} as register
+    on proposals.kpi_id = register.kpi_id
+order by register.domain asc, register.label asc, proposals.scope_value asc

@@ -1,0 +1,19 @@
+-- Question: Which KPIs have no value, and what would open them?
+-- Tag:      MONTHLY
+-- Status:   Ready
+-- Read:     The newest day that is over, for the fleet. The reason says what to fill
+--           in; one row of a seed or one field in the vendor's platform often opens
+--           several.
+
+select
+    newest.gate_reason,
+    count(*) as kpis_count,
+    string_agg(register.label, ', ' order by register.label) as kpis
+from {{ ref('kpi_now') }} as newest
+inner join {{ ref('kpi_register') }} as register
+    on newest.kpi_id = register.kpi_id
+where
+    newest.scope = 'fleet'
+    and newest.value is null
+group by newest.gate_reason
+order by kpis_count desc, newest.gate_reason asc

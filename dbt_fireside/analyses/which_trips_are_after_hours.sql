@@ -1,0 +1,26 @@
+-- Question: Which trips were driven outside working hours or at the weekend?
+-- Tag:      ALERT
+-- Status:   Ready
+-- Read:     Each trip of the last 7 days, the newest first, with where it led. A
+--           call-out explains many of them: ask before judging. The hours are assumed.
+
+select
+    vehicle_id,
+    driver_name,
+    city,
+    start_time at time zone '{{ var("fleet_timezone") }}' as local_start_time,
+    end_time at time zone '{{ var("fleet_timezone") }}' as local_end_time,
+    is_after_hours,
+    is_weekend,
+    distance_km,
+    start_city,
+    end_city
+from {{ ref('fact_trips') }}
+where
+    is_primary_device
+    and (is_after_hours or is_weekend)
+    and day > (
+        select max(newest.day) - 7
+        from {{ ref('fact_trips') }} as newest
+    )
+order by start_time desc, vehicle_id asc

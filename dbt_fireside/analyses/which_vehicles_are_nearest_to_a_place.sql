@@ -1,0 +1,16 @@
+-- Question: Which vehicles can be at a customer's soonest?
+-- Tag:      DASHBOARD
+-- Status:   Needs data: vehicles with a fix younger than the rule fresh_fix_age
+-- Read:     The five nearest as the crow flies; look at fix_age_s before calling. Put
+--           the customer's place in; here it is the centre of Nairobi. Whether the
+--           technician is free only the job system knows.
+
+select
+    vehicle_id,
+    driver_name,
+    city,
+    distance_km,
+    fix_age_s,
+    speed_kmh,
+    is_ignition_on
+from {{ function('nearest_vehicles') }}(-1.2921, 36.8219, 5)

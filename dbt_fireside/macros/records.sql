@@ -1,0 +1,327 @@
+{#-
+The records of a raw table as typed columns under the vendor's names, beside imei,
+request, fetched_at, record_id, load_id and body. `is_usable` is false where a key is
+missing; `problems` lists what was sent but cannot be believed (unread, it costs nothing).
+
+Nothing a vendor sends can stop a run: each body is parsed once, behind a guard, and each
+field is cast behind another. vendor_fields() says what is read. The rows are those of the
+loads this model claimed, or `landed`: any rows shaped like the raw table. Of a push,
+`extra` holds whatever vendor_fields() does not name; it is left out where the `fields`
+are given, as by the one model that reads all tables.
+-#}
+{% macro records(table, landed=none, fields=none) -%}
+    {%- set has_extra = fields is none and table.startswith('push_') -%}
+    {%- set fields = fields or vendor_fields(table) -%}
+    {%- set objects = [] -%}
+    {%- set names = [] -%}
+    {%- set spellings = [] -%}
+    {%- for name, field in fields.items() if name != 'imei' -%}
+        {%- do (objects if field.type == 'object' else names).append(name) -%}
+        {%- do spellings.extend([] if field.type == 'object' else [name] + (field.also or [])) -%}
+    {%- endfor -%}
+    {%- set is_plain = spellings == names and not objects -%}
+    (
+        select
+            imei,
+            request,
+            fetched_at,
+            record_id,
+            load_id,
+            body,
+            {%- for name in names %}
+            "{{ name }}",
+            {%- endfor %}
+            {%- if has_extra %}
+            extra,
+            {%- endif %}
+            is_object
+            {%- for name, field in fields.items() if field.key %}
+            and ("{{ name }}" is not null
+            {%- if field.key is string %} or ({{ field.key }}) is not true{% endif -%}
+            )
+            {%- endfor %} as is_usable,
+            array_remove(array[
+                case when not is_object then 'body' end
+                {%- for name, field in fields.items() if field %},
+                case
+                    when
+                        {{ '"as JSON ' if field.type == 'object' else '"' }}{{ name }}" is null
+                        {%- if name != 'imei' %}
+                        and is_object
+                        {%- endif %}
+                        {%- if field.key is string %}
+                        and (
+                            ({{ field.key }})
+                            or btrim("sent {{ name }}") not in ('', '-1', '-1.0')
+                        )
+                        {%- elif not field.key %}
+                        and btrim("sent {{ name }}") not in ('', '-1', '-1.0')
+                        {%- endif %}
+                        then '{{ name }}'
+                end
+                {%- endfor %}
+            ], null) as problems
+        from (
+            select
+                landed.request,
+                landed.fetched_at,
+                landed.record_id,
+                landed._dlt_load_id as load_id,
+                landed.body,
+                {{ believed('landed.imei', {'key': 'imei' in fields}) }} as imei,
+                {%- for name in names %}
+                {{ believed('sent."' ~ name ~ '"', fields[name]) }} as "{{ name }}",
+                sent."{{ name }}" as "sent {{ name }}",
+                {%- endfor %}
+                {%- for object in objects %}
+                member."{{ object }}" as "sent {{ object }}",
+                "{{ object }}".document as "as JSON {{ object }}",
+                {%- endfor %}
+                {%- if has_extra %}
+                {{ unread_members(spellings, objects) }} as extra,
+                {%- endif %}
+                landed.document is not null as is_object
+            from (
+                select
+                    answer.*,
+                    {{ json_object('answer.body') }} as document
+                from {{ landed or source('raw', table) }} as answer
+                {%- if not landed %}
+                where {{ is_claimed('answer._dlt_load_id') }}
+                {%- endif %}
+                offset 0
+            ) as landed
+            cross join lateral json_to_record(landed.document)
+            as {{ 'sent' if is_plain else 'member' }} (
+                {%- for name in spellings + objects %}
+                "{{ name }}" text{{ ',' if not loop.last }}
+                {%- endfor %}
+            )
+            {%- for object in objects %}
+            cross join lateral (
+                select {{ json_object('member."' ~ object ~ '"') }} as document
+                from (values (1)) as once (number)
+                offset 0
+            ) as "{{ object }}"
+            cross join lateral json_to_record("{{ object }}".document)
+            as "in {{ object }}" (
+                {%- for name in spellings %}
+                "{{ name }}" text{{ ',' if not loop.last }}
+                {%- endfor %}
+            )
+            {%- endfor %}
+            {%- if not is_plain %}
+            cross join lateral (
+                select
+                    {%- for name in names %}
+                    coalesce(
+                        {%- for place in ['member'] + objects %}
+                        {%- set place_loop = loop %}
+                        {%- for spelling in [name] + (fields[name].also or []) %}
+                        nullif({{ place if place == 'member' else '"in ' ~ place ~ '"' }}."{{ spelling }}", '')
+                        {{- ',' if not (loop.last and place_loop.last) }}
+                        {%- endfor %}
+                        {%- endfor %}
+                    ) as "{{ name }}"{{ ',' if not loop.last }}
+                    {%- endfor %}
+                from (values (1)) as once (number)
+                offset 0
+            ) as sent
+            {%- endif %}
+            -- offset 0, here and above: else the planner repeats the parsing and the
+            -- casting at each mention of their results.
+            offset 0
+        ) as typed
+    )
+{%- endmacro %}
+
+
+{#- What a record holds beside the fields that are read, as jsonb; null for nothing. -#}
+{% macro unread_members(spellings, objects) -%}
+    {%- set read = ['imei', 'deviceImei'] + spellings -%}
+    (
+                    select
+                        jsonb_object_agg(
+                            other.name,
+                            case
+                                when pg_input_is_valid(other.value, 'jsonb')
+                                    then other.value::jsonb
+                                else to_jsonb(other.value)
+                            end
+                        )
+                    from (
+                        select member.key as name, member.value::text as value
+                        from json_each(landed.document) as member
+                        where member.key not in ('{{ (read + objects) | join("', '") }}')
+                        {%- for object in objects %}
+                        union all
+                        select '{{ object }}.' || member.key, member.value::text
+                        from json_each("{{ object }}".document) as member
+                        where member.key not in ('{{ read | join("', '") }}')
+                        {%- endfor %}
+                    ) as other
+                    where other.value not in ('null', '""')
+                )
+{%- endmacro %}
+
+
+{#-
+A text as a JSON object, null where it is none. json, not jsonb: half the time, and a
+number too large for PostgreSQL costs its field, not the record. json is checked as it
+is read, so two things must be kept from it: escapes of what text cannot hold (only jsonb
+tells them in time) and nesting beyond the stack, an error that nothing catches (10,000
+levels pass with the default 2 MB), so long texts are measured by their brackets first.
+-#}
+{% macro json_object(body) -%}
+    case
+        when
+            octet_length({{ body }}) >= 4000
+            and length({{ body }}) - length(translate({{ body }}, '[{', '')) >= 2000
+            then null
+        when {{ body }} is not json object then null
+        when strpos({{ body }}, '\u') = 0 or pg_input_is_valid({{ body }}, 'jsonb')
+            then {{ body }}::json
+    end
+{%- endmacro %}
+
+
+{#- A text as what vendor_fields() says it is, null where it cannot be believed. -#}
+{% macro believed(given, field) -%}
+    {%- if field.type == 'number' -%}
+    case
+        when not pg_input_is_valid({{ given }}, 'numeric(18, 6)') then null
+        when {{ given }}::numeric(18, 6) between {{ field.range | join(' and ') }}
+            then {{ given }}::numeric(18, 6)
+    end
+    {%- elif field.type == 'local' -%}
+    {%- set has_zone = "'(Z|[+-][0-9]{2}(:?[0-9]{2})?) *$'" -%}
+    {%- set instant -%}
+    (
+        {{ given }} || case
+            when {{ given }} ~ {{ has_zone }} then '' else ' {{ var("fleet_timezone") }}'
+        end
+    )
+    {%- endset -%}
+    case
+        when {{ given }} !~ '^ *2[0-9]{3}-[0-9]{2}-[0-9]{2}[T ]+[0-9]{1,2}:[0-9]{2}' then null
+        when not pg_input_is_valid({{ instant }}, 'timestamptz') then null
+        when
+            {{ instant }}::timestamptz between '2000-01-01Z'
+            and landed.fetched_at + interval '1 day'
+            then {{ instant }}::timestamptz
+    end
+    {%- elif field.type in ('utc', 'instant') -%}
+    {#- UTC unless it names its zone; an hour may lack its leading zero. The pattern
+        keeps out what PostgreSQL would take for a time as well, such as "now". -#}
+    {%- set instant -%}
+    (
+        {{ given }} || case
+            when {{ given }} like any(array['%Z', '%+__:__', '%-__:__']) then '' else 'Z'
+        end
+    )
+    {%- endset -%}
+    case
+        {%- if field.type == 'instant' %}
+        when pg_input_is_valid({{ given }}, 'numeric(20, 3)') then case
+            {%- for units_per_second in [1, 1000] %}
+            when
+                {{ given }}::numeric(20, 3) / {{ units_per_second }} between 946684800
+                and extract(epoch from landed.fetched_at) + 86400
+                then to_timestamp(({{ given }}::numeric(20, 3) / {{ units_per_second }})::double precision)
+            {%- endfor %}
+        end
+        {%- endif %}
+        when {{ given }} not like '2___-__-___%:__:__%' then null
+        when not pg_input_is_valid({{ instant }}, 'timestamptz') then null
+        when
+            {{ instant }}::timestamptz between '2000-01-01Z'
+            and {{ "'2200-01-01Z'" if field.is_future else "landed.fetched_at + interval '1 day'" }}
+            then {{ instant }}::timestamptz
+    end
+    {%- elif field.type == 'flag' -%}
+    case lower({{ given }})
+        when '1' then true when 'on' then true when 'true' then true
+        when '0' then false when 'off' then false when 'false' then false
+    end
+    {%- elif field.key -%}
+    {#- PostgreSQL cannot index a key of kilobytes. -#}
+    case when octet_length({{ given }}) <= 100 then nullif(btrim({{ given }}), '') end
+    {%- else -%}
+    nullif(btrim({{ given }}), '')
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Location records as fixes: location_list and location_get have the same shape. -#}
+{% macro located_fixes(table, landed=none) %}
+    select
+        ---------- ids
+        imei,
+        "gpsTime" as gps_time,
+        'poll' as source,
+        3::smallint as source_rank,
+
+        ---------- place
+        "lat"::numeric(9, 6) as latitude,
+        "lng"::numeric(9, 6) as longitude,
+        "posType" as position_type,
+        null::boolean as is_late,
+        "gpsNum"::smallint as satellites_count,
+        "gpsSignal"::smallint as signal_level,
+        "confidence"::smallint as confidence_level,
+        "locDesc" as place,
+
+        ---------- motion
+        "speed"::numeric(6, 2) as speed_kmh,
+        "direction"::numeric(5, 2) as heading_deg,
+        "accStatus" as is_ignition_on,
+        "currentMileage"::numeric(12, 3) as odometer_km,
+
+        ---------- condition
+        "powerValue"::numeric(7, 3) as external_voltage_v,
+        "electQuantity"::numeric(5, 2) as battery_pct,
+        "temperature"::numeric(6, 2) as temperature_c,
+        "hbTime" as heartbeat_time,
+
+        ---------- lineage
+        fetched_at,
+        record_id,
+        load_id
+    from {{ records(table, landed) }} as located
+    where
+        is_usable
+        and "gpsTime" is not null
+        and "expireFlag" is distinct from false
+        and "lat" is not null
+        and "lng" is not null
+        -- 0,0 is the answer of a device without a fix, and of an expired one.
+        and not ("lat" = 0 and "lng" = 0)
+{% endmacro %}
+
+
+{#- A text that PostgreSQL can index: null beyond 100 bytes. -#}
+{% macro short(given) -%}
+    case when octet_length({{ given }}) <= 100 then {{ given }} end
+{%- endmacro %}
+
+
+{#- The vendor's digits for how a place was found, as its words; words stay. -#}
+{% macro position_type(given) -%}
+    case upper({{ given }})
+            when '1' then 'GPS'
+            when '2' then 'LBS'
+            when '3' then 'WIFI'
+            when '5' then 'BEACON'
+            else upper({{ given }})
+        end
+{%- endmacro %}
+
+
+{#- Two columns, latitude and longitude in degrees; the vendor's 0,0 is no place. -#}
+{% macro place(latitude, longitude, prefix='') -%}
+    {%- for column, source in [('latitude', latitude), ('longitude', longitude)] -%}
+    (
+            case when not ("{{ latitude }}" = 0 and "{{ longitude }}" = 0) then "{{ source }}" end
+        )::numeric(9, 6) as {{ prefix }}{{ column }}{{ ',\n        ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

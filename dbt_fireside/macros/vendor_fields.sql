@@ -1,0 +1,351 @@
+{#-
+Every vendor field the models read, declared once, under the vendor's own name and
+spelling: staging, rejected_records and the unit tests all read it here. (Not in
+_sources.yml: dbt's unit tests cannot see the meta of a source.)
+
+    type       text (default) · number · utc (a time) · local (a time of the fleet's zone
+               unless it names its own; seconds may be left out) · flag (yes or no) ·
+               instant (a time, or Unix seconds or milliseconds) · object (JSON, or JSON as
+               text: what is in it is read as if it stood beside it)
+    also       other spellings; the first that is not empty counts
+    is_future  a time that may lie ahead; others are not believed beyond the day of arrival
+    range      a number outside of it is not believed; a lower bound of 0 or more also says
+               that the vendor's -1 means unknown
+    key        without it the record cannot be placed and only rejected_records keeps it; a
+               text is the condition on which that is so
+
+The payloads of push_obd, push_oil, push_tem, push_faultinfo and push_tripreport are not
+published: their names are those of samples and of the polled API. Whatever else a push
+sends is its `extra`. A table without fields is read by rejected_records alone.
+-#}
+{% macro vendor_fields(table=none) %}
+    {#- To read YAML takes longer than to build a table, so only what is asked for. -#}
+    {%- if table is none %}
+        {{- return(dict(fromyaml(polled_fields()), **fromyaml(pushed_fields()))) }}
+    {%- elif table.startswith('push_') %}
+        {%- set others = pushed_fields().split('\n' ~ table ~ ':') %}
+        {{- return(fromyaml(others[1].split('\n\n')[0]) or {}) }}
+    {%- endif %}
+    {{- return(fromyaml(polled_fields())[table]) }}
+{% endmacro %}
+
+
+{% macro polled_fields() %}
+child_list:
+  account: {key: true}
+
+device_list: &device
+  imei: {key: true}
+  deviceName: {}
+  mcType: {}
+  mcTypeUseScope: {}
+  sim: {}
+  expiration: {type: utc, is_future: true}
+  activationTime: {type: utc}
+  reMark: {}
+  vehicleName: {}
+  vehicleIcon: {}
+  vehicleNumber: {}
+  vehicleModels: {}
+  carFrame: {}
+  driverName: {}
+  driverPhone: {}
+  enabledFlag: {type: flag}
+  engineNumber: {}
+  deviceGroupId: {}
+  deviceGroup: {}
+  machineName: {}
+  status: {}
+
+device_detail:
+  <<: *device
+  account: {}
+  customerName: {}
+  iccid: {}
+  imsi: {}
+  fuel_100km: {type: number, range: [0, 200]}             # litres per 100 km
+
+location_list: &location
+  imei: {key: true}
+  gpsTime: {type: utc}
+  hbTime: {type: utc}
+  lat: {type: number, range: [-90, 90]}                   # degrees
+  lng: {type: number, range: [-180, 180]}                 # degrees
+  speed: {type: number, range: [0, 400]}                  # km/h
+  direction: {type: number, range: [0, 360]}              # degrees from north
+  accStatus: {type: flag}
+  gpsNum: {type: number, range: [0, 100]}
+  gpsSignal: {type: number, range: [0, 100]}
+  posType: {}
+  powerValue: {type: number, range: [0, 1000]}            # volts
+  electQuantity: {type: number, range: [0, 100]}          # per cent
+  temperature: {type: number, range: [-100, 200]}         # degrees Celsius
+  currentMileage: {type: number, range: [0, 10000000]}    # km
+  confidence: {type: number, range: [1, 3]}
+  locDesc: {}
+  expireFlag: {type: flag}                                # off = expired
+
+location_get: *location
+
+track_list:
+  imei: {key: true}                                       # of the request
+  gpsTime: {type: utc, key: true}
+  lat: {type: number, range: [-90, 90], key: true}
+  lng: {type: number, range: [-180, 180], key: true}
+  gpsSpeed: {type: number, range: [0, 400]}               # km/h
+  direction: {type: number, range: [0, 360]}
+  posType: {}
+  satellite: {type: number, range: [0, 100]}
+  ignition: {type: flag}
+  accStatus: {type: flag}
+  confidence: {type: number, range: [1, 3]}
+
+track_mileage:
+  imei: {key: true}
+  startTime: {type: utc, key: true}
+  endTime: {type: utc}
+  startLat: {type: number, range: [-90, 90]}
+  startLng: {type: number, range: [-180, 180]}
+  endLat: {type: number, range: [-90, 90]}
+  endLng: {type: number, range: [-180, 180]}
+  runTimeSecond: {type: number, range: [0, 2678400]}      # seconds, a month
+  elapsed: {type: number, range: [0, 2678400]}            # seconds, the other spelling
+  distance: {type: number, range: [0, 10000000]}          # metres
+  avgSpeed: {type: number, range: [0, 400]}               # km/h
+  maxSpeed: {type: number, range: [0, 400]}               # km/h
+  startMileage: {type: number, range: [0, 100000000000]}  # odometer, metres
+  endMileage: {type: number, range: [0, 100000000000]}    # odometer, metres
+
+parking_report:
+  imei: {key: true}
+  startTime: {type: utc, key: true}
+  endTime: {type: utc}
+  durSecond: {type: number, range: [0, 1000000000]}       # seconds
+  lat: {type: number, range: [-90, 90]}
+  lng: {type: number, range: [-180, 180]}
+  addr: {}
+  acc: {type: flag}                                       # on = idling, off = parked
+
+alarm_list:
+  imei: {key: true}
+  alertTypeId: {key: true}
+  alertTime: {type: utc, key: true}
+  alarmTypeName: {}
+  alertTypeName: {}
+  positioningTime: {type: utc}
+  lat: {type: number, range: [-90, 90]}
+  lng: {type: number, range: [-180, 180]}
+  speed: {type: number, range: [0, 400]}                  # km/h
+  geoid: {}
+
+fence_list: &fence
+  fence_id: {key: true}
+  fence_name: {}
+  fence_type: {}
+  coordinates: {}                                         # "lat,lng;lat,lng"
+  radius: {type: number, range: [0, 1000000]}             # metres
+  description: {}
+  alert_type: {}
+  imeis: {}
+  stay_time_in: {type: number, range: [0, 10000]}         # days
+  stay_time_out: {type: number, range: [0, 10000]}        # days
+  account: {}
+
+fence_detail: *fence
+
+legacy_trips:
+  imei: {key: true}
+  start_time: {type: utc, key: true}
+  end_time: {type: utc}
+  distance_m: {type: number, range: [0, 10000000000]}     # millimetres, in spite of its name
+  distance_km: {type: number, range: [0, 10000]}
+  driving_time_s: {type: number, range: [0, 2678400]}
+  avg_speed_kmh: {type: number, range: [0, 400]}
+  max_speed_kmh: {type: number, range: [0, 400]}
+
+jobs:                                                     # columns of a CSV file
+  job_id: {key: true}
+  service_type: {}
+  city: {}
+  created: {type: local}
+  dispatched: {type: local}
+  arrived: {type: local}
+  closed: {type: local}
+  technician: {}
+  vehicle: {}                                             # vehicle_id or plate
+  customer_class: {}
+  lat: {type: number, range: [-90, 90]}                   # degrees
+  lng: {type: number, range: [-180, 180]}                 # degrees
+  repeat_of: {}                                           # job_id of the visit before
+{% endmacro %}
+
+
+{#- No anchors here: each table is read alone, up to the empty line. -#}
+{% macro pushed_fields() %}
+push_event:
+  imei: {key: true}
+  gateTime: {type: instant, key: true}
+  type: {key: true}                                       # LOGIN, LOGOUT
+  timezone: {}
+
+push_iothubevent:
+  imei: {key: true}
+  gateTime: {type: instant, key: true}
+  eventType: {key: true}
+  eventContent: {}                                        # text, often JSON
+
+push_terminaltransinfo:
+  imei: {key: true}
+  postTime: {type: instant, also: [gateTime], key: true}
+  extensionId: {key: true}                                # 8197 status, 8199 serial port
+  content: {}                                             # looks like JSON and is none
+
+push_hb:
+  imei: {key: true}
+  gateTime: {type: instant, key: true}
+  powerLevel: {type: number, range: [0, 100]}             # per cent
+  gsmSign: {type: number, range: [0, 100]}                # per cent
+  acc: {type: flag, also: [accStatus]}
+  oilEle: {type: flag}                                    # 1 = fuel and power cut
+  gpsPos: {type: flag}
+  remoteLock: {type: flag}
+  powerStatus: {type: flag}                               # 1 = charging
+  fortify: {type: flag}                                   # 1 = armed
+
+push_gps:
+  imei: {key: true}
+  gpsTime: {type: instant, key: true}
+  lat: {type: number, range: [-90, 90], also: [latitude], key: true}
+  lng: {type: number, range: [-180, 180], also: [lon, longitude], key: true}
+  gpsSpeed: {type: number, range: [0, 400], also: [speed]}          # km/h
+  direction: {type: number, range: [0, 360], also: [heading]}
+  acc: {type: flag, also: [accStatus]}
+  satelliteNum: {type: number, range: [0, 100]}
+  postType: {also: [positionType]}
+  gpsMode: {type: flag}                                   # 1 = sent again, late
+  distance: {type: number, range: [0, 100000000000]}      # odometer, metres
+  temperature: {type: number, range: [-100, 200]}         # degrees Celsius
+
+push_tag:
+  imei: {key: true}
+  gpsTime: {type: instant, key: true}                     # Unix milliseconds
+  lat: {type: number, range: [-90, 90], key: true}
+  lng: {type: number, range: [-180, 180], key: true}
+  positionType: {also: [posType]}
+  gpsNum: {type: number, range: [1, 3]}                   # confidence
+
+push_alarm:
+  imei: {key: true}
+  msg: {type: object}
+  type: {}                                                # ICCID and VIN are no alarms
+  msgClass: {type: number, range: [0, 9]}
+  alertType: {also: [alarmType], key: "coalesce(upper(type), 'DEVICE') = 'DEVICE'"}
+  alarmTime: {type: instant, also: [alertTime]}
+  gateTime: {type: instant, key: '"alarmTime" is null'}
+  alarmName: {also: [alarmTypeName, alertTypeName]}
+  removeAlarmType: {}                                     # the alarm that has ended
+  lat: {type: number, range: [-90, 90]}
+  lng: {type: number, range: [-180, 180], also: [lon]}
+  gpsSpeed: {type: number, range: [0, 400], also: [speed]}          # km/h
+  fenceId: {}
+
+push_openapi:
+  imei: {key: true}
+  alarmType: {also: [alertType], key: "request like '%jimi.push.device.alarm%'"}
+  alarmTime:
+    type: instant
+    also: [alertTime]
+    key: "request like '%jimi.push.device.alarm%'"
+  alarmName: {}
+  lat: {type: number, range: [-90, 90]}
+  lng: {type: number, range: [-180, 180]}
+
+push_obd:
+  imei: {key: true}
+  obdJson: {type: object}
+  obd: {type: object}
+  gateTime: {type: instant, key: '"dataReportTime" is null'}
+  dataReportTime: {type: instant, also: [obdTime, eventTime]}
+  currentRPM: {type: number, range: [0, 20000], also: [currentRpm, rpm, RPM, engineSpeed]}
+  currentSpeed: {type: number, range: [0, 400], also: [speed, vehicleSpeed]}  # km/h
+  coolantTemperature: {type: number, range: [-100, 300], also: [coolantTemp]}
+  remainingFuelPercentage: {type: number, range: [0, 100], also: [fuelPercentage]}
+  remainingFuel: {type: number, range: [0, 10000]}        # litres
+  odometerReading: {type: number, range: [0, 10000000], also: [odometer]}     # km
+  deviceAccumulatedMileage: {type: number, range: [0, 10000000]}              # km
+  vehicleBatterVoltage: {type: number, range: [0, 1000], also: [vehicleBatteryVoltage]}
+  vin: {also: [VIN]}
+
+push_oil:
+  imei: {key: true}
+  data: {type: object}
+  gateTime: {type: instant, also: [oilTime, eventTime], key: true}
+  sensor: {also: [sensorId, sensorNo, channel]}
+  value: {type: number, range: [0, 1000000], also: [oil, oilValue, oilLevel, fuelLevel]}
+  unit: {also: [unitCode, oilUnit, unitType]}
+
+push_tem:
+  imei: {key: true}
+  data: {type: object}
+  gateTime: {type: instant, also: [temTime, eventTime], key: true}
+  sensor: {also: [sensorId, sensorNo, channel]}
+  temperature: {type: number, range: [-100, 200], also: [temp, tem]}  # degrees Celsius
+  humidity: {type: number, range: [0, 100], also: [hum]}              # per cent
+
+push_lbs:
+  imei: {key: true}
+  lbsJson: {type: object}
+  gateTime: {type: instant, key: true}
+  postType: {}                                            # LBS, WIFI
+  mcc: {type: number, range: [0, 999]}
+  mnc: {type: number, range: [0, 999]}
+  cellList: {}                                            # "lac,ci,rssi;lac,ci,rssi"
+  wifiList: {}                                            # "mac,rssi;mac,rssi"
+
+push_faultinfo:
+  imei: {key: true}
+  data: {type: object}
+  gateTime: {type: instant, key: '"eventTime" is null'}
+  eventTime: {type: instant, also: [faultTime]}
+  faultCode: {also: [code, dtc]}
+  faultDetail: {also: [faultDesc]}
+
+push_tripreport:
+  imei: {key: true}
+  data: {type: object}
+  gateTime: {type: instant}
+  startTime: {type: instant, also: [beginTime], key: true}
+  endTime: {type: instant}
+  startLat: {type: number, range: [-90, 90]}
+  startLng: {type: number, range: [-180, 180]}
+  endLat: {type: number, range: [-90, 90]}
+  endLng: {type: number, range: [-180, 180]}
+  runTimeSecond: {type: number, range: [0, 2678400], also: [elapsed]}         # seconds
+  distance: {type: number, range: [0, 10000000]}          # metres
+  avgSpeed: {type: number, range: [0, 400], also: [averageSpeed]}             # km/h
+  maxSpeed: {type: number, range: [0, 400]}               # km/h
+  startMileage: {type: number, range: [0, 100000000000]}  # odometer, metres
+  endMileage: {type: number, range: [0, 100000000000]}    # odometer, metres
+
+push_rfid: {}
+
+push_wgtc: {}
+
+push_fileupload: {}
+
+push_resourcelist: {}
+
+push_ftpfileupload: {}
+
+push_passthroughdata: {}
+
+push_instructresponse: {}
+
+push_filecontent: {}
+
+push_extendedkks: {}
+
+push_uploadcallback: {}
+
+push_generalbusiness: {}
+{% endmacro %}

@@ -1,0 +1,116 @@
+{{ config(materialized='view') }}
+
+{% set middle = 'percentile_cont(0.5) within group (order by night.end_{}::float8)' %}
+
+with
+
+vehicles as (
+
+    select
+        *,
+        is_primary_device and freshness = 'fresh' as is_live,
+        extract(hour from now() at time zone '{{ var("fleet_timezone") }}')
+            as local_hour
+    from {{ ref('vehicle_status_now') }}
+
+),
+
+judged as (
+
+    -- A rule asks for one column, and PostgreSQL works out that one alone: what costs
+    -- more therefore stands in the column, not in a join.
+    select
+        vehicles.city,
+        -- Who has been silent for long is known, and no news.
+        vehicles.fix_age_s / 3600.0 > {{ rule('alert_silence') }}
+        and vehicles.fix_age_s / 3600.0 <= {{ rule('alert_silence_known') }}
+            as is_silent,
+        vehicles.is_live and vehicles.is_too_fast as is_too_fast,
+        vehicles.is_live and vehicles.is_outside_city as is_outside_city,
+        -- On the move at night, far from where it mostly stands by the nights of four
+        -- weeks; with fewer than five nothing is usual yet. A depot is always usual.
+        case
+            when
+                vehicles.is_live
+                and vehicles.state = 'driving'
+                and (
+                    vehicles.local_hour
+                    >= {{ rule_for("'after_hours_start'", 'vehicles.city') }}
+                    or vehicles.local_hour
+                    < {{ rule_for("'after_hours_end'", 'vehicles.city') }}
+                )
+                and not {{ is_at_depot('vehicles.longitude', 'vehicles.latitude') }}
+                then (
+                    select
+                        count(*) >= 5
+                        and {{ great_circle_km(
+                            'vehicles.latitude::double precision',
+                            'vehicles.longitude::double precision',
+                            middle.format('latitude'),
+                            middle.format('longitude'),
+                        ) }} > {{ rule('overnight_distance') }}
+                    from {{ ref('fact_daily_fleet_metrics') }} as night
+                    where
+                        night.imei = vehicles.imei
+                        and night.day
+                        between {{ day_of('now()') }} - 28 and {{ day_of('now()') }} - 1
+                        and night.has_reported
+                        and night.end_latitude is not null
+                )
+        end as is_out_at_night,
+        vehicles.is_live
+        and vehicles.state = 'idling'
+        and extract(epoch from now() - vehicles.state_since_time) / 60
+        > {{ rule('alert_idling') }} as is_idling,
+        vehicles.freshness = 'fresh'
+        and vehicles.battery_pct < {{ rule('battery_low') }} as is_battery_low
+    from vehicles
+
+),
+
+due as (
+
+    select
+        city,
+        count(*) as vehicles_count
+    from {{ ref('vehicle_health_now') }}
+    where km_to_service <= {{ rule('alert_service_distance') }}
+    group by city
+
+),
+
+-- Each city, also without a vehicle: no row would be an alert without data.
+cities as (
+
+    select city
+    from {{ ref('dim_zones') }}
+    where kind = 'city'
+    union
+    select city
+    from {{ ref('dim_vehicles') }}
+    union
+    select 'Unassigned' as city
+
+),
+
+alerts as (
+
+    select
+        cities.city,
+        (count(*) filter (where judged.is_silent))::integer as silent_count,
+        (count(*) filter (where judged.is_too_fast))::integer as too_fast_count,
+        (count(*) filter (where judged.is_outside_city))::integer as outside_city_count,
+        (count(*) filter (where judged.is_out_at_night))::integer as out_at_night_count,
+        (count(*) filter (where judged.is_idling))::integer as idling_count,
+        (count(*) filter (where judged.is_battery_low))::integer as battery_low_count,
+        coalesce(max(due.vehicles_count), 0)::integer as service_due_count
+    from cities
+    left join judged
+        on cities.city = judged.city
+    left join due
+        on cities.city = due.city
+    group by cities.city
+
+)
+
+select * from alerts

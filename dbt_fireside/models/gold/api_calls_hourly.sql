@@ -1,0 +1,55 @@
+{{ config(
+    incremental_strategy='newest_wins',
+    unique_key=['hour_start', 'endpoint'],
+    takes_from=['ingestion_log'],
+) }}
+
+with
+
+touched as (
+
+    select distinct
+        endpoint,
+        method,
+        date_trunc('hour', start_time) as hour_start
+    from {{ ref('ingestion_log') }}
+    where {{ is_claimed('load_id') }}
+
+),
+
+hours as (
+
+    -- By method, as the log is indexed; an endpoint has one.
+    select
+        touched.hour_start,
+        touched.endpoint,
+        calls.*
+    from touched
+    inner join lateral (
+        select
+            count(*)::integer as calls_count,
+            (count(*) filter (where not call.is_success))::integer
+                as failed_calls_count,
+            count(distinct call.load_id)::integer as loads_count,
+            coalesce(sum(call.records_count), 0)::bigint as records_count,
+            coalesce(sum(call.missing_count), 0)::bigint as missing_devices_count,
+            (percentile_cont(0.95) within group (order by call.duration_ms) / 1000)
+            ::numeric(9, 3) as p95_duration_s,
+            max(call.start_time) filter (where call.is_success) as last_success_time,
+            max(call.start_time) filter (where not call.is_success)
+                as last_failure_time,
+            (
+                array_agg(call.message order by call.start_time desc)
+                filter (where not call.is_success)
+            )[1] as last_failure
+        from {{ ref('ingestion_log') }} as call
+        where
+            call.method = touched.method
+            and call.endpoint = touched.endpoint
+            and call.start_time >= touched.hour_start
+            and call.start_time < touched.hour_start + interval '1 hour'
+    ) as calls on true
+
+)
+
+select * from hours

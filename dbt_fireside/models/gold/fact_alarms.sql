@@ -1,0 +1,81 @@
+{{ config(
+    incremental_strategy='newest_wins',
+    unique_key=['imei', 'alarm_type', 'alarm_time'],
+    takes_from=['alarms'],
+    starts_over_with=['dim_zones', 'alarm_types'],
+    indexes=[
+        {'columns': ['day']},
+        {'columns': ['alarm_time']},
+        {'columns': ['vehicle_id', 'alarm_time']},
+    ],
+) }}
+
+with
+
+vehicles as (
+
+    select * from {{ ref('dim_vehicles') }}
+
+),
+
+new_alarms as (
+
+    {{ news_of('alarms', 'alarm_time') }}
+
+),
+
+placed as (
+
+    select
+        *,
+        {{ day_of('alarm_time') }} as day,
+        {{ city_at('longitude', 'latitude') }} as alarm_city
+    from new_alarms
+
+),
+
+fact as (
+
+    select
+        ---------- ids
+        placed.imei,
+        placed.alarm_type,
+        placed.alarm_time,
+        placed.day,
+        {{ start_of('placed.day') }} as day_start,
+        coalesce(vehicles.vehicle_id, placed.imei) as vehicle_id,
+        coalesce(vehicles.is_primary_device, true) as is_primary_device,
+
+        ---------- what people cut by
+        coalesce(vehicles.assigned_city, placed.alarm_city, 'Unassigned') as city,
+        coalesce(vehicles.cost_centre, 'Unassigned') as cost_centre,
+        drivers.driver_name,
+
+        ---------- the alarm
+        placed.alarm_name,
+        coalesce(alarm_types.alarm_class, 'unknown') as alarm_class,
+        coalesce(alarm_types.severity, 'medium') as severity,
+        placed.speed_kmh,
+        placed.source,
+
+        ---------- place
+        placed.latitude,
+        placed.longitude,
+
+        ---------- lineage
+        placed.fetched_at as data_as_of,
+        vehicles.vehicle_version
+    from placed
+    left join vehicles
+        on placed.imei = vehicles.imei
+    left join {{ ref('alarm_types') }} as alarm_types
+        on placed.alarm_type = alarm_types.alarm_type
+    left join {{ ref('dim_drivers') }} as drivers
+        on
+            placed.imei = drivers.imei
+            and placed.alarm_time >= drivers.valid_from
+            and placed.alarm_time < drivers.valid_to
+
+)
+
+select * from fact

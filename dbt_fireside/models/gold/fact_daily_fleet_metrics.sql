@@ -1,0 +1,535 @@
+{{ config(
+    incremental_strategy='newest_wins',
+    unique_key=['imei', 'day'],
+    takes_from=[
+        'trips', 'parking_events', 'alarms', 'position_history', 'heartbeats',
+        'fault_codes', 'fuel_readings', 'obd_readings',
+    ],
+    starts_over_with=['dim_zones', 'alarm_types', 'operating_rules'],
+    indexes=[
+        {'columns': ['day_start']},
+        {'columns': ['day']},
+        {'columns': ['vehicle_id', 'day_start']},
+        {'columns': ['cost_centre', 'vehicle_id', 'day_start']},
+    ],
+) }}
+
+{% set alarm_classes = ['harsh_driving', 'speeding', 'power', 'tamper', 'sos'] %}
+
+with
+
+vehicles as (
+
+    select * from {{ ref('dim_vehicles') }}
+
+),
+
+dates as (
+
+    select * from {{ ref('dim_dates') }}
+
+),
+
+{% if is_incremental() %}
+
+events as (
+
+    {% for table, event_time in [
+        ('trips', 'start_time'),
+        ('parking_events', 'start_time'),
+        ('alarms', 'alarm_time'),
+        ('position_history', 'gps_time'),
+        ('heartbeats', 'heartbeat_time'),
+        ('fault_codes', 'fault_time'),
+        ('fuel_readings', 'reading_time'),
+        ('obd_readings', 'reading_time'),
+    ] -%}
+    {{ claimed_spans(table, event_time) }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+news as (
+
+    select
+        imei,
+        {{ day_of('min(first_time)') }} as first_day
+    from events
+    group by imei
+
+),
+
+next_day as (
+
+    select max(day) + 1 as first_day from {{ this }}
+
+),
+
+renewed as (
+
+    -- A vehicle that is new or has changed, and all of them once earlier days are asked
+    -- about.
+    select vehicles.imei
+    from vehicles
+    left join lateral (
+        select fact.vehicle_version
+        from {{ this }} as fact
+        where fact.imei = vehicles.imei
+        order by fact.day desc
+        limit 1
+    ) as newest on true
+    where
+        newest.vehicle_version is distinct from vehicles.vehicle_version
+        or (select min(dates.day) from dates)
+        < (select min(fact.day) from {{ this }} as fact)
+
+),
+
+touched as (
+
+    -- From its first day with news a device is recomputed to the end: a stop or a last
+    -- known place reaches into the days that follow.
+    select
+        vehicles.imei,
+        case
+            when renewed.imei is not null then '-infinity'
+            else least(news.first_day, next_day.first_day)
+        end as first_day
+    from vehicles
+    cross join next_day
+    left join news
+        on vehicles.imei = news.imei
+    left join renewed
+        on vehicles.imei = renewed.imei
+
+),
+
+{% else %}
+
+touched as (
+
+    select
+        imei,
+        '-infinity'::date as first_day
+    from vehicles
+
+),
+
+{% endif %}
+
+device_days as (
+
+    select
+        touched.imei,
+        dates.day,
+        dates.day_start,
+        dates.day_end
+    from touched
+    inner join dates
+        on touched.first_day <= dates.day
+
+),
+
+-- What follows is read by device and time through an index, so that the cost is that of
+-- the device-days recomputed, whatever the length of the history. Each is materialized:
+-- inlined, the planner may compute one anew for every row of another.
+
+driven as materialized (
+
+    select
+        device_days.imei,
+        device_days.day,
+        trips.*
+    from device_days
+    inner join lateral (
+        select
+            count(*)::integer as trips_count,
+            sum(trip.distance_km) as distance_km,
+            sum(trip.driving_time_s) as driving_time_s,
+            sum(trip.distance_km) filter (where trip.driving_time_s > 0) as timed_km,
+            max(trip.max_speed_kmh) as max_speed_kmh,
+            min(trip.start_time) as first_movement_time,
+            max(trip.end_time) as last_movement_time,
+            (
+                array_agg(trip.end_odometer_km order by trip.start_time desc)
+                filter (where trip.end_odometer_km is not null)
+            )[1] as odometer_km,
+            max(trip.fetched_at) as fetched_at
+        from {{ ref('trips') }} as trip
+        where
+            trip.imei = device_days.imei
+            and trip.start_time >= device_days.day_start
+            and trip.start_time < device_days.day_end
+    ) as trips on true
+
+),
+
+stops as (
+
+    select
+        device_days.imei,
+        device_days.day,
+        device_days.day_start,
+        device_days.day_end,
+        stop.kind,
+        stop.start_time,
+        stop.end_time,
+        stop.fetched_at
+    from device_days
+    inner join lateral (
+        select begun.* from {{ ref('parking_events') }} as begun
+        where
+            begun.imei = device_days.imei
+            and begun.start_time >= device_days.day_start
+            and begun.start_time < device_days.day_end
+        {% for kind in ['parked', 'idling'] %}
+        union all
+        -- Stops of a kind follow each other: of those begun before the day only the
+        -- newest can reach into it.
+        (
+            select earlier.* from {{ ref('parking_events') }} as earlier
+            where
+                earlier.imei = device_days.imei
+                and earlier.start_time < device_days.day_start
+                and earlier.kind = '{{ kind }}'
+            order by earlier.start_time desc
+            limit 1
+        )
+        {% endfor %}
+    ) as stop on true
+    where stop.end_time > greatest(stop.start_time, device_days.day_start)
+
+),
+
+clipped as (
+
+    select
+        imei,
+        day,
+        kind,
+        fetched_at,
+        extract(
+            epoch from least(end_time, day_end) - greatest(start_time, day_start)
+        ) as duration_s
+    from stops
+
+),
+
+stood as materialized (
+
+    select
+        imei,
+        day,
+        count(*) as stops_count,
+        sum(duration_s) filter (where kind = 'idling') as idle_time_s,
+        sum(duration_s) filter (where kind = 'parked') as parked_time_s,
+        max(fetched_at) as fetched_at
+    from clipped
+    group by imei, day
+
+),
+
+warned as materialized (
+
+    select
+        device_days.imei,
+        device_days.day,
+        alarms.*
+    from device_days
+    inner join lateral (
+        select
+            count(*)::integer as alarms_count,
+            {% for class in alarm_classes -%}
+            count(*) filter (
+                where alarm_type.alarm_class = '{{ class }}'
+            )::integer as {{ class }}_alarms_count,
+            {% endfor -%}
+            max(alarm.fetched_at) as fetched_at
+        from {{ ref('alarms') }} as alarm
+        left join {{ ref('alarm_types') }} as alarm_type
+            on alarm.alarm_type = alarm_type.alarm_type
+        where
+            alarm.imei = device_days.imei
+            and alarm.alarm_time >= device_days.day_start
+            and alarm.alarm_time < device_days.day_end
+    ) as alarms on true
+
+),
+
+located as materialized (
+
+    select
+        device_days.imei,
+        device_days.day,
+        fixes.fixes_count,
+        fixes.trail_km,
+        fixes.min_external_voltage_v,
+        fixes.min_battery_pct,
+        last_fix.latitude,
+        last_fix.longitude,
+        last_fix.odometer_km,
+        last_fix.fetched_at
+    from device_days
+    inner join lateral ( -- noqa: ST05
+        with steps as (
+            select
+                fix.speed_kmh,
+                fix.external_voltage_v,
+                fix.battery_pct,
+                lag(fix.speed_kmh) over trail as speed_before_kmh,
+                {{ great_circle_km(
+                    'fix.latitude::double precision',
+                    'fix.longitude::double precision',
+                    'lag(fix.latitude::double precision) over trail',
+                    'lag(fix.longitude::double precision) over trail',
+                ) }} as distance_km
+            from {{ ref('position_history') }} as fix
+            where
+                fix.imei = device_days.imei
+                and fix.gps_time >= device_days.day_start
+                and fix.gps_time < device_days.day_end
+            window trail as (order by fix.gps_time)
+        )
+
+        select
+            count(*)::integer as fixes_count,
+            -- Between fixes of a standing vehicle there is only the blur of the GPS.
+            sum(distance_km) filter (
+                where speed_kmh > 0 or speed_before_kmh > 0
+            ) as trail_km,
+            min(external_voltage_v) as min_external_voltage_v,
+            min(battery_pct) as min_battery_pct
+        from steps
+    ) as fixes on true
+    left join lateral (
+        -- The last place known by the end of the day, however old.
+        select
+            fix.latitude,
+            fix.longitude,
+            fix.odometer_km,
+            fix.fetched_at
+        from {{ ref('position_history') }} as fix
+        where
+            fix.imei = device_days.imei
+            and fix.gps_time < device_days.day_end
+        order by fix.gps_time desc
+        limit 1
+    ) as last_fix on true
+
+),
+
+engine as materialized (
+
+    select
+        device_days.imei,
+        device_days.day,
+        heartbeats.min_battery_pct,
+        faults.fault_codes_count,
+        fuel.fuel_measured_l
+    from device_days
+    inner join lateral (
+        select min(beat.battery_pct) as min_battery_pct
+        from {{ ref('heartbeats') }} as beat
+        where
+            beat.imei = device_days.imei
+            and beat.heartbeat_time >= device_days.day_start
+            and beat.heartbeat_time < device_days.day_end
+    ) as heartbeats on true
+    inner join lateral (
+        select count(*)::integer as fault_codes_count
+        from {{ ref('fault_codes') }} as fault
+        where
+            fault.imei = device_days.imei
+            and fault.fault_time >= device_days.day_start
+            and fault.fault_time < device_days.day_end
+    ) as faults on true
+    left join lateral (
+        with readings as (
+            select
+                fuel.reading_time,
+                fuel.sensor,
+                fuel.fuel_l
+            from {{ ref('fuel_readings') }} as fuel
+            where
+                fuel.imei = device_days.imei
+                and fuel.fuel_l is not null
+                and fuel.reading_time >= device_days.day_start - interval '1 day'
+                and fuel.reading_time < device_days.day_end
+            union all
+            select
+                obd.reading_time,
+                'obd' as sensor,
+                obd.fuel_l
+            from {{ ref('obd_readings') }} as obd
+            where
+                obd.imei = device_days.imei
+                and obd.fuel_l is not null
+                and obd.reading_time >= device_days.day_start - interval '1 day'
+                and obd.reading_time < device_days.day_end
+        ),
+
+        levels as (
+            select
+                *,
+                lag(fuel_l) over (partition by sensor order by reading_time)
+                    as fuel_before_l
+            from readings
+        )
+
+        -- What the tank has lost from reading to reading, refuelling left out. Small
+        -- rises stay in: the swing of the tank cancels out over the day. Of several
+        -- sensors in one vehicle the first by name counts.
+        select sum(level.fuel_before_l - level.fuel_l) as fuel_measured_l
+        from levels as level
+        where
+            level.reading_time >= device_days.day_start
+            and level.fuel_l < level.fuel_before_l + {{ rule('refuel_volume') }}
+        group by level.sensor
+        order by level.sensor
+        limit 1
+    ) as fuel on true
+
+),
+
+measured as (
+
+    select
+        device_days.*,
+        driven.trips_count,
+        driven.distance_km,
+        driven.driving_time_s,
+        driven.timed_km,
+        driven.max_speed_kmh,
+        driven.first_movement_time,
+        driven.last_movement_time,
+        coalesce(driven.odometer_km, located.odometer_km) as odometer_km,
+        stood.idle_time_s,
+        stood.parked_time_s,
+        warned.alarms_count,
+        {% for class in alarm_classes -%}
+        warned.{{ class }}_alarms_count,
+        {% endfor -%}
+        located.fixes_count,
+        located.trail_km,
+        located.min_external_voltage_v,
+        least(located.min_battery_pct, engine.min_battery_pct) as min_battery_pct,
+        engine.fault_codes_count,
+        engine.fuel_measured_l,
+        located.latitude as end_latitude,
+        located.longitude as end_longitude,
+        vehicles.vehicle_id,
+        vehicles.is_primary_device,
+        vehicles.cost_centre,
+        vehicles.fuel_norm_l_per_100km,
+        vehicles.vehicle_version,
+        coalesce(
+            vehicles.assigned_city,
+            {{ city_at('located.longitude', 'located.latitude') }},
+            'Unassigned'
+        ) as city,
+        coalesce(vehicles.is_enabled, true)
+        and coalesce(vehicles.activation_time < device_days.day_end, true)
+        and coalesce(vehicles.expiration_time > device_days.day_start, true)
+            as is_in_service,
+        greatest(
+            driven.fetched_at, stood.fetched_at, warned.fetched_at, located.fetched_at
+        ) as data_as_of,
+        case
+            when
+                driven.trips_count + coalesce(stood.stops_count, 0)
+                + warned.alarms_count + located.fixes_count > 0
+                then 0
+        end as zero
+    from device_days
+    inner join vehicles
+        on device_days.imei = vehicles.imei
+    inner join driven
+        on device_days.imei = driven.imei and device_days.day = driven.day
+    left join stood
+        on device_days.imei = stood.imei and device_days.day = stood.day
+    inner join warned
+        on device_days.imei = warned.imei and device_days.day = warned.day
+    inner join located
+        on device_days.imei = located.imei and device_days.day = located.day
+    inner join engine
+        on device_days.imei = engine.imei and device_days.day = engine.day
+
+),
+
+fact as (
+
+    -- Zero is a statement of the device. One that is silent states nothing: its `zero`
+    -- is null, and so is all that is added to it.
+    select
+        ---------- ids
+        measured.imei,
+        measured.day,
+        measured.day_start,
+        measured.vehicle_id,
+        measured.is_primary_device,
+
+        ---------- what people cut by
+        measured.city,
+        measured.cost_centre,
+        measured.is_in_service,
+        measured.zero is not null as has_reported,
+        -- Never by the end of this day: a bucket of its own, not "not moved".
+        measured.zero is null and measured.end_latitude is null as is_never_reported,
+
+        ---------- measures
+        measured.trips_count + measured.zero as trips_count,
+        coalesce(measured.distance_km, measured.zero)::numeric(12, 3) as distance_km,
+        coalesce(measured.driving_time_s, measured.zero)::bigint as driving_time_s,
+        coalesce(measured.idle_time_s, measured.zero)::bigint as idle_time_s,
+        coalesce(measured.parked_time_s, measured.zero)::bigint as parked_time_s,
+        (
+            measured.timed_km / nullif(measured.driving_time_s / 3600.0, 0)
+        )::numeric(12, 2) as avg_speed_kmh,
+        measured.max_speed_kmh::numeric(6, 2) as max_speed_kmh,
+        measured.first_movement_time,
+        measured.last_movement_time,
+        measured.alarms_count + measured.zero as alarms_count,
+        {% for class in alarm_classes -%}
+        measured.{{ class }}_alarms_count + measured.zero as {{ class }}_alarms_count,
+        {% endfor -%}
+        measured.fixes_count,
+        coalesce(measured.trail_km, measured.zero)::numeric(12, 3) as trail_km,
+        measured.odometer_km::numeric(12, 3) as odometer_km,
+        measured.min_external_voltage_v::numeric(7, 3) as min_external_voltage_v,
+        measured.min_battery_pct::numeric(5, 2) as min_battery_pct,
+        measured.fault_codes_count + measured.zero as fault_codes_count,
+
+        ---------- where the day ends
+        measured.end_latitude,
+        measured.end_longitude,
+
+        ---------- shares and estimates
+        (
+            100 * coalesce(measured.driving_time_s, measured.zero)
+            / nullif({{ rule_for("'shift_length'", 'measured.city') }} * 3600, 0)
+        )::numeric(12, 2) as utilisation_pct,
+        case
+            when measured.fuel_measured_l < 0 then 0 else measured.fuel_measured_l
+        end::numeric(12, 3) as fuel_measured_l,
+        (
+            coalesce(measured.distance_km, measured.zero)
+            * measured.fuel_norm_l_per_100km / 100
+        )::numeric(12, 3) as fuel_est_l,
+        (
+            coalesce(measured.distance_km, measured.zero)
+            * measured.fuel_norm_l_per_100km / 100 * fuel_price.value
+        )::numeric(14, 2) as fuel_cost,
+
+        ---------- lineage
+        measured.data_as_of,
+        measured.vehicle_version
+    from measured
+    left join {{ ref('operating_rules') }} as fuel_price
+        on
+            fuel_price.rule = 'fuel_price'
+            and measured.city = fuel_price.city
+
+)
+
+select * from fact

@@ -1,0 +1,98 @@
+{{ config(
+    incremental_strategy='newest_wins',
+    unique_key=['imei', 'start_time'],
+    takes_from=['parking_events'],
+    starts_over_with=['dim_zones', 'operating_rules'],
+    indexes=[{'columns': ['day']}, {'columns': ['vehicle_id', 'start_time']}],
+) }}
+
+with
+
+vehicles as (
+
+    select * from {{ ref('dim_vehicles') }}
+
+),
+
+new_stops as (
+
+    {{ news_of('parking_events', 'start_time') }}
+
+),
+
+placed as (
+
+    select
+        *,
+        {{ day_of('start_time') }} as day,
+        {{ city_at('longitude', 'latitude') }} as stop_city,
+        -- The smallest zone that is no city: a depot inside a fence is the depot.
+        (
+            select zone.zone_id
+            from {{ ref('dim_zones') }} as zone
+            where
+                zone.kind != 'city'
+                and zone.area @> point(new_stops.longitude, new_stops.latitude)
+            order by
+                zone.kind = 'depot' desc, area(box(zone.area)) asc, zone.zone_id asc
+            limit 1
+        ) as zone_id
+    from new_stops
+
+),
+
+fact as (
+
+    select
+        ---------- ids
+        placed.imei,
+        placed.start_time,
+        placed.end_time,
+        placed.day,
+        {{ start_of('placed.day') }} as day_start,
+        coalesce(vehicles.vehicle_id, placed.imei) as vehicle_id,
+        coalesce(vehicles.is_primary_device, true) as is_primary_device,
+
+        ---------- what people cut by
+        coalesce(vehicles.assigned_city, placed.stop_city, 'Unassigned') as city,
+        coalesce(vehicles.cost_centre, 'Unassigned') as cost_centre,
+        drivers.driver_name,
+
+        ---------- the stop
+        placed.kind,
+        placed.duration_s,
+        placed.zone_id,
+        coalesce(zones.kind = 'depot', false) as is_at_depot,
+        -- The honest proxy of a job while no job system tells: a vehicle parked
+        -- outside a depot, for longer than traffic takes and shorter than a night.
+        coalesce(
+            placed.kind = 'parked'
+            and placed.latitude is not null
+            and zones.kind is distinct from 'depot'
+            and placed.duration_s >= 60 * {{ rule('service_stop_shortest') }}
+            and placed.duration_s <= 60 * {{ rule('service_stop_longest') }},
+            false
+        ) as is_service_stop,
+
+        ---------- place
+        placed.latitude,
+        placed.longitude,
+        placed.address,
+
+        ---------- lineage
+        placed.fetched_at as data_as_of,
+        vehicles.vehicle_version
+    from placed
+    left join vehicles
+        on placed.imei = vehicles.imei
+    left join {{ ref('dim_zones') }} as zones
+        on placed.zone_id = zones.zone_id
+    left join {{ ref('dim_drivers') }} as drivers
+        on
+            placed.imei = drivers.imei
+            and placed.start_time >= drivers.valid_from
+            and placed.start_time < drivers.valid_to
+
+)
+
+select * from fact

@@ -1,0 +1,159 @@
+{{ config(
+    incremental_strategy='device_days_anew',
+    unique_key=['imei', 'zone_id', 'entry_time'],
+    takes_from=['position_history'],
+    starts_over_with=['dim_zones', 'operating_rules'],
+    indexes=[
+        {'columns': ['day']},
+        {'columns': ['imei', 'day']},
+        {'columns': ['day_start', 'entry_time']},
+    ],
+) }}
+
+with
+
+touched as (
+
+    {{ touched_devices() }}
+
+),
+
+zones as (
+
+    select * from {{ ref('dim_zones') }}
+
+),
+
+fixes as (
+
+    -- A fix speaks until the next one, but not longer than it counts as fresh.
+    select
+        touched.first_day,
+        touched.last_day,
+        touched.imei,
+        trail.start_time,
+        trail.place,
+        trail.next_time,
+        trail.next_place,
+        trail.start_time + {{ rule('fresh_fix_age') }} * interval '1 hour' as stale_time
+    from touched
+    inner join lateral (
+        select
+            fix.gps_time as start_time,
+            point(fix.longitude, fix.latitude) as place,
+            lead(fix.gps_time) over steps as next_time,
+            lead(point(fix.longitude, fix.latitude)) over steps as next_place
+        from {{ ref('position_history') }} as fix
+        where
+            fix.imei = touched.imei
+            and fix.gps_time >= {{ start_of('touched.first_day - 1') }}
+            and fix.gps_time < {{ start_of('touched.last_day + 2') }}
+        window steps as (order by fix.gps_time)
+    ) as trail on true
+
+),
+
+spans as (
+
+    select
+        fixes.imei,
+        fixes.place,
+        fixes.next_place,
+        days.day::date as day,
+        greatest(fixes.start_time, days.day_start) as start_time,
+        least(fixes.next_time, fixes.stale_time, days.day_end) as end_time,
+        fixes.next_time <= least(fixes.stale_time, days.day_end) as is_followed
+    from fixes
+    inner join lateral (
+        select
+            spanned.day,
+            {{ start_of('spanned.day') }} as day_start,
+            {{ start_of("spanned.day + interval '1 day'") }} as day_end
+        from
+            generate_series(
+                {{ day_of('fixes.start_time') }},
+                {{ day_of('least(fixes.next_time, fixes.stale_time)') }},
+                interval '1 day'
+            ) as spanned (day)
+        where spanned.day between fixes.first_day and fixes.last_day
+    ) as days on true
+    where
+        fixes.next_time is not null
+        and greatest(fixes.start_time, days.day_start)
+        < least(fixes.next_time, fixes.stale_time, days.day_end)
+
+),
+
+inside as (
+
+    select
+        spans.*,
+        coalesce(zones.zone_id, 'outside') as zone_id,
+        coalesce(
+            zones.area @> spans.next_place,
+            not exists (
+                select from zones as other
+                where other.kind != 'city' and other.area @> spans.next_place
+            )
+        ) as stays
+    from spans
+    left join zones
+        on zones.kind != 'city' and zones.area @> spans.place
+    union all
+    select
+        spans.*,
+        zones.zone_id,
+        zones.area @> spans.next_place as stays
+    from spans
+    inner join zones
+        on zones.kind = 'city' and zones.area @> spans.place
+
+),
+
+begun as (
+
+    select
+        *,
+        coalesce(
+            lag(end_time) over (
+                partition by imei, zone_id, day order by start_time
+            ) != start_time,
+            true
+        ) as is_entry
+    from inside
+
+),
+
+numbered as (
+
+    select
+        *,
+        count(*) filter (where is_entry) over (
+            partition by imei, zone_id, day order by start_time
+        ) as visit
+    from begun
+
+),
+
+visits as (
+
+    select
+        ---------- ids
+        imei,
+        zone_id,
+        min(start_time) as entry_time,
+        max(end_time) as exit_time,
+        day,
+        {{ start_of('day') }} as day_start,
+
+        ---------- measures
+        extract(epoch from max(end_time) - min(start_time))::integer as dwell_s,
+        min(start_time)
+        = {{ start_of('day') }} as is_continued,
+        (array_agg(is_followed and not stays order by start_time desc))[1] as has_left
+    from numbered
+    group by imei, zone_id, day, visit
+
+)
+
+select * from visits

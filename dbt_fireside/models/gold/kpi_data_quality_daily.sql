@@ -1,0 +1,76 @@
+{{ config(
+    incremental_strategy='days_anew',
+    takes_changes_of=['fact_daily_fleet_metrics'],
+    indexes=[{'columns': ['scope', 'scope_value', 'day']}],
+) }}
+
+with
+
+device_days as (
+
+    -- Devices, not vehicles: each one has to be looked after.
+    select
+        metrics.*,
+        vehicles.driver_name,
+        vehicles.vehicle_number,
+        vehicles.fuel_norm_l_per_100km
+    from {{ ref('fact_daily_fleet_metrics') }} as metrics
+    inner join {{ ref('dim_vehicles') }} as vehicles
+        on metrics.imei = vehicles.imei
+    where
+        metrics.is_in_service
+        and {{ has_changed('metrics.day') }}
+
+),
+
+quality as (
+
+    select
+        ---------- ids
+        device_days.day,
+        device_days.day_start,
+        cut.scope,
+        cut.scope_value,
+
+        ---------- who is heard
+        count(*)::integer as devices_count,
+        (100.0 * count(*) filter (where device_days.has_reported) / count(*))
+        ::numeric(5, 2) as reporting_pct,
+        (count(*) filter (
+            where not device_days.has_reported and not device_days.is_never_reported
+        ))::integer as silent_count,
+        (count(*) filter (
+            where device_days.is_never_reported
+        ))::integer as never_reported_count,
+
+        ---------- what is filled in
+        (100.0 * count(device_days.driver_name) / count(*))::numeric(5, 2)
+            as driver_names_pct,
+        (100.0 * count(device_days.vehicle_number) / count(*))::numeric(5, 2)
+            as plates_pct,
+        (100.0 * count(nullif(device_days.cost_centre, 'Unassigned')) / count(*))
+        ::numeric(5, 2) as cost_centres_pct,
+        (100.0 * count(device_days.fuel_norm_l_per_100km) / count(*))::numeric(5, 2)
+            as fuel_norms_pct,
+
+        ---------- whether it fits together
+        (
+            sum(device_days.fixes_count) filter (where device_days.driving_time_s > 0)
+            / nullif(sum(device_days.driving_time_s) / 3600.0, 0)
+        )::numeric(9, 2) as fixes_per_driving_hour,
+        -- Near 100; a thousandth or a thousandfold is an error of units.
+        (
+            100 * sum(device_days.trail_km)
+            / nullif(sum(device_days.distance_km), 0)
+        )::numeric(12, 2) as trail_to_trips_pct
+    from device_days
+    {{ scopes({
+        'city': 'device_days.city',
+        'cost_centre': 'device_days.cost_centre',
+        'vehicle': 'device_days.vehicle_id',
+    }) }}
+    group by device_days.day, device_days.day_start, cut.scope, cut.scope_value
+
+)
+
+select * from quality

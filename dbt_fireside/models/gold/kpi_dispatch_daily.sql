@@ -1,0 +1,132 @@
+{{ config(
+    incremental_strategy='days_anew',
+    takes_changes_of=['fact_daily_fleet_metrics', 'fact_trips'],
+    starts_over_with=['operating_rules', 'dim_zones'],
+    indexes=[{'columns': ['scope', 'scope_value', 'day']}],
+) }}
+
+with
+
+vehicle_days as (
+
+    select
+        metrics.*,
+        vehicles.assigned_city,
+        {{ city_at('metrics.end_longitude', 'metrics.end_latitude') }} as end_city,
+        {{ is_at_depot('metrics.end_longitude', 'metrics.end_latitude') }}
+            as ends_at_depot
+    from {{ ref('fact_daily_fleet_metrics') }} as metrics
+    inner join {{ ref('dim_vehicles') }} as vehicles
+        on metrics.imei = vehicles.imei
+    where
+        metrics.is_primary_device
+        and metrics.is_in_service
+        and metrics.has_reported
+        and {{ has_changed('metrics.day') }}
+
+),
+
+trips_away as (
+
+    select
+        trips.imei,
+        trips.day
+    from {{ ref('fact_trips') }} as trips
+    inner join vehicle_days
+        on trips.imei = vehicle_days.imei and trips.day = vehicle_days.day
+    where trips.end_city is distinct from vehicle_days.assigned_city
+    group by trips.imei, trips.day
+
+),
+
+described as (
+
+    select
+        vehicle_days.day,
+        vehicle_days.day_start,
+        vehicle_days.city,
+        vehicle_days.cost_centre,
+        vehicle_days.vehicle_id,
+        vehicle_days.assigned_city is not null as is_assigned,
+        vehicle_days.assigned_city is not null
+        and (
+            trips_away.imei is not null
+            or vehicle_days.end_city is distinct from vehicle_days.assigned_city
+        ) as was_outside,
+        -- Where it stood at midnight against where it mostly does, by the nights of
+        -- four weeks; with fewer than five of them nothing is usual yet.
+        case
+            when vehicle_days.ends_at_depot then false
+            when usual.nights_count >= 5 then {{ great_circle_km(
+                'vehicle_days.end_latitude::double precision',
+                'vehicle_days.end_longitude::double precision',
+                'usual.latitude',
+                'usual.longitude',
+            ) }} > {{ rule('overnight_distance') }}
+        end as is_unexpected
+    from vehicle_days
+    left join trips_away
+        on
+            vehicle_days.imei = trips_away.imei
+            and vehicle_days.day = trips_away.day
+    inner join lateral (
+        select
+            count(*) as nights_count,
+            percentile_cont(0.5) within group (
+                order by night.end_latitude::double precision
+            ) as latitude,
+            percentile_cont(0.5) within group (
+                order by night.end_longitude::double precision
+            ) as longitude
+        from {{ ref('fact_daily_fleet_metrics') }} as night
+        where
+            night.imei = vehicle_days.imei
+            and night.day between vehicle_days.day - 28 and vehicle_days.day - 1
+            and night.has_reported
+            and night.end_latitude is not null
+    ) as usual on true
+
+),
+
+summed as (
+
+    select
+        described.day,
+        described.day_start,
+        cut.scope,
+        cut.scope_value,
+        count(*) filter (where described.is_assigned) as assigned_count,
+        count(*) filter (where described.was_outside) as outside_count,
+        count(described.is_unexpected) as nights_count,
+        count(*) filter (where described.is_unexpected) as unexpected_count
+    from described
+    {{ scopes({
+        'city': 'described.city',
+        'cost_centre': 'described.cost_centre',
+        'vehicle': 'described.vehicle_id',
+    }) }}
+    group by described.day, described.day_start, cut.scope, cut.scope_value
+
+),
+
+dispatch as (
+
+    select
+        ---------- ids
+        day,
+        day_start,
+        scope,
+        scope_value,
+
+        ---------- measures
+        case when assigned_count > 0 then outside_count end::integer
+            as outside_city_count,
+        (100.0 * outside_count / nullif(assigned_count, 0))::numeric(5, 2)
+            as city_drift_pct,
+        case when nights_count > 0 then unexpected_count end::integer
+            as unexpected_overnight_count
+    from summed
+
+)
+
+select * from dispatch

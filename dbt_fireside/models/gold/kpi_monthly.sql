@@ -1,0 +1,115 @@
+{{ config(materialized='view') }}
+
+with
+
+finished as (
+
+    -- Days that are over: half a day would pull a mean down.
+    select
+        kpi_values.*,
+        date_trunc('month', kpi_values.day)::date as month,
+        case
+            {% for kpi in kpis() if kpi.over_days -%}
+            when register.kpi_id = '{{ kpi.kpi_id }}' then '{{ kpi.over_days }}'
+            {% endfor -%}
+            when register.rollup = 'none' then 'last'
+            else register.rollup
+        end as over_days
+    from {{ ref('kpi_values') }} as kpi_values
+    inner join {{ ref('kpi_register') }} as register
+        on kpi_values.kpi_id = register.kpi_id
+    where
+        kpi_values.day_start + interval '1 day' <= now()
+        -- What is about this moment has no month.
+        and register.cadence is distinct from 'live'
+
+),
+
+months as (
+
+    select
+        month,
+        kpi_id,
+        scope,
+        scope_value,
+        over_days,
+        {{ start_of('month') }} as month_start,
+        count(*) as days_count,
+        count(value) as known_days_count,
+        count(*) filter (where band = 'warn') as warn_days_count,
+        count(*) filter (where band = 'critical') as critical_days_count,
+        case over_days
+            when 'sum' then sum(value)
+            when 'mean' then avg(value)
+            when 'max' then max(value)
+            when 'min' then min(value)
+            else (
+                array_agg(value order by day desc) filter (where value is not null)
+            )[1]
+        end as value,
+        (array_agg(gate_reason order by day desc))[1] as gate_reason
+    from finished
+    group by month, kpi_id, scope, scope_value, over_days
+
+),
+
+compared as (
+
+    -- By the mean day: months differ in length, and a first month is a part of one.
+    select
+        *,
+        case over_days
+            when 'sum' then value / nullif(known_days_count, 0)
+            else value
+        end as daily_value,
+        lag(month) over months = (month - interval '1 month')::date as follows
+    from months
+    window months as (partition by kpi_id, scope, scope_value order by month)
+
+),
+
+with_month_before as (
+
+    select
+        *,
+        case when follows then lag(value) over months end as previous_value,
+        case when follows then lag(daily_value) over months end as previous_daily_value
+    from compared
+    window months as (partition by kpi_id, scope, scope_value order by month)
+
+),
+
+kpi_monthly as (
+
+    select
+        ---------- ids
+        kpi_id,
+        month,
+        month_start,
+        scope,
+        scope_value,
+
+        ---------- measures
+        over_days,
+        value::numeric(18, 3) as value,
+        daily_value::numeric(18, 3) as daily_value,
+        days_count::integer as days_count,
+        known_days_count::integer as known_days_count,
+
+        ---------- against the month before
+        previous_value::numeric(18, 3) as previous_value,
+        (daily_value - previous_daily_value)::numeric(18, 3) as daily_change,
+        (
+            100 * (daily_value - previous_daily_value)
+            / nullif(abs(previous_daily_value), 0)
+        )::numeric(18, 2) as change_pct,
+
+        ---------- bands, and why there is nothing
+        warn_days_count::integer as warn_days_count,
+        critical_days_count::integer as critical_days_count,
+        case when value is null then gate_reason end as gate_reason
+    from with_month_before
+
+)
+
+select * from kpi_monthly

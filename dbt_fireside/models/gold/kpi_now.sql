@@ -1,0 +1,67 @@
+{{ config(materialized='view') }}
+
+with
+
+finished as (
+
+    -- The newest day that is over: of today only the hours so far would be shown.
+    select day_start
+    from {{ ref('kpi_values') }}
+    where day_start <= now() - interval '1 day'
+    order by day_start desc
+    limit 1
+
+),
+
+newest as (
+
+    select
+        kpi_values.kpi_id,
+        kpi_values.scope,
+        kpi_values.scope_value,
+        kpi_values.day,
+        kpi_values.day_start,
+        kpi_values.value,
+        kpi_values.band,
+        kpi_values.gate_reason
+    from {{ ref('kpi_values') }} as kpi_values
+    inner join finished
+        on kpi_values.day_start = finished.day_start
+    where
+        kpi_values.kpi_id not in (
+            select live.kpi_id from {{ ref('kpi_register') }} as live
+            where live.cadence = 'live'
+        )
+
+),
+
+live as (
+
+    -- What is about this moment has no day.
+    select
+        figure.kpi_id,
+        readiness.scope,
+        readiness.scope_value,
+        null::date as day,
+        now() as day_start,
+        figure.value::numeric(18, 3) as value,
+        null::text as band,
+        case
+            when figure.value is null then 'No device of it has ever reported.'
+        end as gate_reason
+    from {{ ref('kpi_readiness_now') }} as readiness
+    cross join lateral (
+        values
+        {% for kpi in kpis() if kpi.model == 'kpi_readiness_now' -%}
+        ('{{ kpi.kpi_id }}', readiness.{{ kpi.column }}::numeric)
+        {{- ',' if not loop.last }}
+        {% else -%}
+        (null::text, null::numeric)
+        {%- endfor %}
+    ) as figure (kpi_id, value)
+
+)
+
+select * from newest
+union all
+select * from live

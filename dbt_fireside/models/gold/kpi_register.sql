@@ -1,0 +1,108 @@
+{{ config(incremental_strategy='all_anew') }}
+
+{% set texts = [
+    'kpi_id', 'label', 'domain', 'unit', 'formula', 'rollup', 'direction', 'cadence',
+    'tag', 'kpi_owner', 'reviewer', 'panel', 'kpi_status', 'gate', 'rules', 'model',
+    'column',
+] %}
+{% set numbers = ['decimals', 'target', 'warn_at', 'critical_at'] %}
+
+with
+
+defined as (
+
+    {% for kpi in kpis() -%}
+    select
+        {% for name in texts -%}
+        {{ literal(kpi.get(name)) }}::text as kpi_{{ name }},
+        {% endfor -%}
+        {% for name in numbers -%}
+        {{ literal(kpi.get(name)) }}::numeric(16, 3) as kpi_{{ name }}
+        {{- ',' if not loop.last }}
+        {% endfor -%}
+    {{ 'union all' if not loop.last }}
+    {% else -%}
+    select
+        {% for name in texts -%}
+        null::text as kpi_{{ name }},
+        {% endfor -%}
+        {% for name in numbers -%}
+        null::numeric(16, 3) as kpi_{{ name }}{{ ',' if not loop.last }}
+        {% endfor -%}
+    where false
+    {%- endfor %}
+
+),
+
+assumed as (
+
+    -- A rule that nobody has agreed on, in any city, makes the KPI an assumption.
+    select
+        defined.kpi_kpi_id,
+        string_agg(distinct rules.rule, ', ' order by rules.rule) as assumed_rules
+    from defined
+    inner join {{ ref('operating_rules') }} as rules
+        on rules.rule = any(string_to_array(defined.kpi_rules, ', '))
+    where not rules.agreed
+    group by defined.kpi_kpi_id
+
+),
+
+register as (
+
+    select
+        ---------- what it is
+        defined.kpi_kpi_id as kpi_id,
+        defined.kpi_label as label,
+        defined.kpi_domain as domain,
+        defined.kpi_unit as unit,
+        defined.kpi_decimals::integer as decimals,
+        defined.kpi_formula as formula,
+        defined.kpi_rollup as rollup,
+        defined.kpi_direction as direction,
+
+        ---------- what is good
+        defined.kpi_target as target,
+        defined.kpi_warn_at as warn_at,
+        defined.kpi_critical_at as critical_at,
+
+        ---------- the bands in ascending order, as Grafana wants them
+        {% for direction, first, second in [
+            ('higher', 'critical_at', 'warn_at'), ('lower', 'warn_at', 'critical_at'),
+        ] -%}
+        case
+            when
+                defined.kpi_direction = '{{ direction }}'
+                and defined.kpi_{{ first }} < defined.kpi_{{ second }}
+                then -1000000000
+        end::numeric(16, 3) as {{ direction }}_base,
+        case
+            when defined.kpi_direction = '{{ direction }}' then defined.kpi_{{ first }}
+        end::numeric(16, 3) as {{ direction }}_warn,
+        case
+            when defined.kpi_direction = '{{ direction }}' then defined.kpi_{{ second }}
+        end::numeric(16, 3)
+            as {{ direction }}_{{ 'ok' if direction == 'higher' else 'critical' }},
+        {% endfor %}
+        ---------- who looks after it
+        defined.kpi_cadence as cadence,
+        defined.kpi_tag as tag,
+        defined.kpi_kpi_owner as kpi_owner,
+        defined.kpi_reviewer as reviewer,
+        defined.kpi_panel as panel,
+        defined.kpi_kpi_status as kpi_status,
+
+        ---------- what it rests on
+        defined.kpi_gate as gate,
+        defined.kpi_rules as rules,
+        assumed.assumed_rules,
+        assumed.assumed_rules is not null as is_assumed,
+        defined.kpi_model as model_name,
+        defined.kpi_column as column_name
+    from defined
+    left join assumed
+        on defined.kpi_kpi_id = assumed.kpi_kpi_id
+
+)
+
+select * from register

@@ -1,0 +1,138 @@
+{{ config(
+    incremental_strategy='days_anew',
+    takes_changes_of=['fact_daily_fleet_metrics', 'fact_trips', 'fact_stops'],
+    starts_over_with=['operating_rules'],
+    indexes=[{'columns': ['scope', 'scope_value', 'day']}],
+) }}
+
+with
+
+vehicle_days as (
+
+    select
+        *,
+        extract(isodow from day) in (6, 7) as is_weekend,
+        60 * {{ rule_for("'shift_start'", 'city') }} as shift_start_min
+    from {{ ref('fact_daily_fleet_metrics') }}
+    where
+        is_primary_device
+        and is_in_service
+        and has_reported
+        and {{ has_changed('day') }}
+
+),
+
+departures as (
+
+    -- First trip of a vehicle and a day, and who drove it.
+    select distinct on (imei, day)
+        imei,
+        day,
+        driver_name,
+        extract(epoch from start_time - day_start) / 60 as departure_min
+    from {{ ref('fact_trips') }}
+    where {{ has_changed('day') }}
+    order by imei asc, day asc, start_time asc
+
+),
+
+observed as (
+
+    -- One row for each thing that is counted: the vehicle itself, each service stop,
+    -- each departure. So a driver is credited with his own, whoever had the vehicle
+    -- before him on that day.
+    select
+        vehicle_days.*,
+        null as driver_name,
+        1 as vehicles,
+        0 as service_stops,
+        0 as on_site_s,
+        null::numeric as late_min
+    from vehicle_days
+    union all
+    select
+        vehicle_days.*,
+        stops.driver_name,
+        0 as vehicles,
+        1 as service_stops,
+        stops.duration_s as on_site_s,
+        null as late_min
+    from {{ ref('fact_stops') }} as stops
+    inner join vehicle_days
+        on stops.imei = vehicle_days.imei and stops.day = vehicle_days.day
+    where
+        stops.is_service_stop
+        and {{ has_changed('stops.day') }}
+    union all
+    select
+        vehicle_days.*,
+        departures.driver_name,
+        0 as vehicles,
+        0 as service_stops,
+        0 as on_site_s,
+        greatest(departures.departure_min - vehicle_days.shift_start_min, 0) as late_min
+    from departures
+    inner join vehicle_days
+        on departures.imei = vehicle_days.imei and departures.day = vehicle_days.day
+    -- Nobody has agreed on a shift at the weekend.
+    where not vehicle_days.is_weekend
+
+),
+
+summed as (
+
+    select
+        observed.day,
+        observed.day_start,
+        cut.scope,
+        cut.scope_value,
+        sum(observed.vehicles) as vehicles_count,
+        sum(observed.service_stops) as service_stops_count,
+        sum(observed.on_site_s) as on_site_s,
+        count(observed.late_min) as departures_count,
+        count(*) filter (
+            where observed.late_min > {{ rule('tardiness_grace') }}
+        ) as late_departures_count,
+        avg(observed.late_min) as tardiness_min
+    from observed
+    {{ scopes({
+        'city': 'observed.city',
+        'cost_centre': 'observed.cost_centre',
+        'vehicle': 'observed.vehicle_id',
+        'driver': 'observed.driver_name',
+    }) }}
+    group by observed.day, observed.day_start, cut.scope, cut.scope_value
+
+),
+
+productivity as (
+
+    select
+        ---------- ids
+        day,
+        day_start,
+        scope,
+        scope_value,
+
+        ---------- visits
+        service_stops_count::integer as service_stops_count,
+        (
+            service_stops_count::numeric / nullif(vehicles_count, 0)
+        )::numeric(9, 2) as service_stops_per_vehicle,
+        (on_site_s / 3600.0)::numeric(12, 3) as time_on_site_h,
+        (
+            on_site_s / 60.0 / nullif(service_stops_count, 0)
+        )::numeric(9, 2) as time_on_site_per_stop_min,
+
+        ---------- start of the day
+        case when departures_count > 0 then late_departures_count end::integer
+            as late_departures_count,
+        (
+            100.0 * late_departures_count / nullif(departures_count, 0)
+        )::numeric(5, 2) as late_departures_pct,
+        tardiness_min::numeric(9, 2) as tardiness_min
+    from summed
+
+)
+
+select * from productivity

@@ -1,0 +1,121 @@
+{% set marts = [
+    'kpi_fleet_utilisation_daily',
+    'kpi_technician_productivity_daily',
+    'kpi_field_service_daily',
+    'kpi_driver_behaviour_daily',
+    'kpi_dispatch_daily',
+    'kpi_fuel_cost_daily',
+    'kpi_vehicle_health_daily',
+    'kpi_zone_activity_daily',
+    'kpi_data_quality_daily',
+    'kpi_pipeline_daily',
+] %}
+
+{{ config(
+    incremental_strategy='days_anew',
+    takes_changes_of=marts,
+    starts_over_with=['kpi_register'],
+    indexes=[
+        {'columns': ['kpi_id', 'scope', 'day_start']},
+        {'columns': ['day_start', 'scope']},
+    ],
+) }}
+
+with
+
+register as (
+
+    select * from {{ ref('kpi_register') }}
+
+),
+
+places as (
+
+    -- Every KPI, every day, for the fleet and whatever it is cut by on that day: a
+    -- value that is not known has a row that says why. A job may be of a city that no
+    -- vehicle is in.
+    {% for mart in ['kpi_fleet_utilisation_daily', 'kpi_field_service_daily'] -%}
+    select
+        mart.day,
+        mart.day_start,
+        mart.scope,
+        mart.scope_value
+    from {{ ref(mart) }} as mart
+    where
+        mart.scope in ('fleet', 'city', 'cost_centre')
+        and {{ has_changed('mart.day') }}
+    {{ 'union' if not loop.last }}
+    {% endfor %}
+
+),
+
+measured as (
+
+    {% for mart in marts -%}
+    select
+        mart.day,
+        mart.scope,
+        mart.scope_value,
+        figure.kpi_id,
+        figure.value
+    from {{ ref(mart) }} as mart
+    inner join lateral (
+        values
+        (null::text, null::numeric)
+        {%- for kpi in kpis() if kpi.model == mart %},
+        ('{{ kpi.kpi_id }}', mart.{{ kpi.column }})
+        {%- endfor %}
+    ) as figure (kpi_id, value) on figure.value is not null
+    where
+        mart.scope in ('fleet', 'city', 'cost_centre')
+        and {{ has_changed('mart.day') }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+kpi_values as (
+
+    select
+        ---------- ids
+        register.kpi_id,
+        places.day,
+        places.day_start,
+        places.scope,
+        places.scope_value,
+
+        ---------- measures
+        measured.value::numeric(18, 3) as value,
+        case
+            when
+                measured.value is null
+                or coalesce(register.warn_at, register.critical_at) is null
+                then null
+            when
+                register.direction = 'higher'
+                and measured.value <= register.critical_at
+                or register.direction = 'lower'
+                and measured.value >= register.critical_at
+                then 'critical'
+            when
+                register.direction = 'higher' and measured.value <= register.warn_at
+                or register.direction = 'lower' and measured.value >= register.warn_at
+                then 'warn'
+            else 'ok'
+        end as band,
+        case
+            when measured.value is null
+                then coalesce(register.gate, 'Nothing is known of it on this day.')
+        end as gate_reason
+    from places
+    cross join register
+    left join measured
+        on
+            places.day = measured.day
+            and places.scope = measured.scope
+            and places.scope_value = measured.scope_value
+            and register.kpi_id = measured.kpi_id
+
+)
+
+select * from kpi_values

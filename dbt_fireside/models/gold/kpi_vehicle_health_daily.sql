@@ -1,0 +1,125 @@
+{{ config(
+    incremental_strategy='days_anew',
+    takes_changes_of=['fact_daily_fleet_metrics'],
+    starts_over_with=['operating_rules'],
+    indexes=[{'columns': ['scope', 'scope_value', 'day']}, {'columns': ['scope', 'day']}],
+) }}
+
+with
+
+readings as (
+
+    -- An odometer never runs back: a smaller reading is a reset, and counts on from
+    -- there. So every day of a vehicle is read, a row each.
+    select
+        metrics.*,
+        vehicles.vehicle_class,
+        metrics.odometer_km - lag(metrics.odometer_km) over days as rise_km,
+        first_value(metrics.odometer_km) over days as first_km
+    from {{ ref('fact_daily_fleet_metrics') }} as metrics
+    inner join {{ ref('dim_vehicles') }} as vehicles
+        on metrics.imei = vehicles.imei
+    where
+        metrics.is_primary_device
+        and metrics.odometer_km is not null
+    window days as (partition by metrics.imei order by metrics.day)
+
+),
+
+driven as (
+
+    select
+        *,
+        case when rise_km < 0 then 0 else rise_km end as driven_km
+    from readings
+
+),
+
+odometers as (
+
+    select
+        imei,
+        day,
+        first_km + coalesce(sum(driven_km) over days, 0) as odometer_km,
+        avg(driven_km) over month_before as km_per_day,
+        {{ rule_for("'service_interval_' || vehicle_class", 'city') }} as interval_km
+    from driven
+    window
+        days as (partition by imei order by day),
+        month_before as (
+            partition by imei
+            order by day
+            range between interval '27 days' preceding and current row
+        )
+
+),
+
+forecasts as (
+
+    -- While nobody tells when a vehicle was serviced, it is due at each multiple of
+    -- the interval.
+    select
+        imei,
+        day,
+        odometer_km,
+        interval_km - mod(odometer_km, nullif(interval_km, 0)) as km_to_service,
+        (interval_km - mod(odometer_km, nullif(interval_km, 0)))
+        / nullif(km_per_day, 0) as days_to_service
+    from odometers
+
+),
+
+vehicle_days as (
+
+    select
+        metrics.*,
+        forecasts.odometer_km as counted_odometer_km,
+        forecasts.km_to_service,
+        forecasts.days_to_service,
+        metrics.min_battery_pct < {{ rule('battery_low') }} as is_battery_low
+    from {{ ref('fact_daily_fleet_metrics') }} as metrics
+    left join forecasts
+        on metrics.imei = forecasts.imei and metrics.day = forecasts.day
+    where
+        metrics.is_in_service
+        and {{ has_changed('metrics.day') }}
+
+),
+
+health as (
+
+    select
+        ---------- ids
+        vehicle_days.day,
+        vehicle_days.day_start,
+        cut.scope,
+        cut.scope_value,
+
+        ---------- service
+        avg(vehicle_days.counted_odometer_km)::numeric(12, 3) as odometer_km,
+        min(vehicle_days.km_to_service)::numeric(12, 3) as km_to_service,
+        min(vehicle_days.days_to_service)::numeric(9, 1) as days_to_service,
+
+        ---------- condition; both devices of a vehicle count
+        min(vehicle_days.min_battery_pct)::numeric(5, 2) as min_battery_pct,
+        case
+            when count(vehicle_days.is_battery_low) > 0
+                then count(*) filter (where vehicle_days.is_battery_low)
+        end::integer as low_batteries_count,
+        min(vehicle_days.min_external_voltage_v)::numeric(7, 3)
+            as min_external_voltage_v,
+        sum(vehicle_days.fault_codes_count)::integer as fault_codes_count,
+        sum(vehicle_days.alarms_count)::integer as alarms_count,
+        sum(vehicle_days.power_alarms_count)::integer as power_alarms_count,
+        sum(vehicle_days.tamper_alarms_count)::integer as tamper_alarms_count
+    from vehicle_days
+    {{ scopes({
+        'city': 'vehicle_days.city',
+        'cost_centre': 'vehicle_days.cost_centre',
+        'vehicle': 'vehicle_days.vehicle_id',
+    }) }}
+    group by vehicle_days.day, vehicle_days.day_start, cut.scope, cut.scope_value
+
+)
+
+select * from health

@@ -1,0 +1,36 @@
+{{ config(materialized='view') }}
+
+with
+
+visits as (
+
+    select
+        ---------- ids
+        visit.day,
+        visit.day_start,
+        visit.zone_id,
+        vehicles.vehicle_id,
+        visit.entry_time,
+        visit.exit_time,
+
+        ---------- what people cut by
+        coalesce(zones.name, visit.zone_id) as zone_name,
+        zones.kind as zone_kind,
+        vehicles.city,
+        vehicles.cost_centre,
+        vehicles.driver_name,
+
+        ---------- measures
+        visit.dwell_s,
+        visit.is_continued,
+        visit.has_left
+    from {{ ref('fact_zone_visits') }} as visit
+    inner join {{ ref('dim_vehicles') }} as vehicles
+        on visit.imei = vehicles.imei
+    left join {{ ref('dim_zones') }} as zones
+        on visit.zone_id = zones.zone_id
+    where vehicles.is_primary_device
+
+)
+
+select * from visits

@@ -1,0 +1,111 @@
+{{ config(
+    unique_key=['imei', 'alarm_type', 'alarm_time'],
+    takes_from=['alarm_reports'],
+    starts_over_with=['alarm_types'],
+    precedence=[],
+    indexes=[{'columns': ['alarm_time']}, {'columns': ['load_id']}],
+) }}
+
+with
+
+touched as (
+
+    select distinct
+        imei,
+        alarm_type,
+        alarm_time
+    from {{ ref('alarm_reports') }}
+    where {{ is_claimed('load_id') }}
+
+),
+
+reports as (
+
+    select report.*
+    from touched
+    inner join {{ ref('alarm_reports') }} as report
+        on
+            touched.imei = report.imei
+            and touched.alarm_type = report.alarm_type
+            and touched.alarm_time = report.alarm_time
+
+),
+
+alarm_types as (
+
+    select * from {{ ref('alarm_types') }}
+
+),
+
+merged as (
+
+    -- FIX-E06: one row for one alarm. Each column comes from the best source that
+    -- knows it: the poll, then the push of the Open API, then that of the IoT Hub,
+    -- which sends no names. So no name is lost, in whatever order they arrive.
+    select
+        imei,
+        alarm_type,
+        alarm_time,
+        max(source_rank) as source_rank,
+        {% for column in [
+            'alarm_name', 'message_class', 'positioning_time', 'speed_kmh', 'fence_id',
+        ] -%}
+        (
+            array_agg({{ column }} order by source_rank desc)
+            filter (where {{ column }} is not null)
+        )[1] as {{ column }},
+        {% endfor -%}
+        (
+            array_agg(latitude order by source_rank desc)
+            filter (where latitude is not null and longitude is not null)
+        )[1] as latitude,
+        (
+            array_agg(longitude order by source_rank desc)
+            filter (where latitude is not null and longitude is not null)
+        )[1] as longitude,
+        max(fetched_at) as fetched_at,
+        (
+            array_agg(record_id order by fetched_at desc, record_id desc, load_id desc)
+        )[1] as record_id,
+        (
+            array_agg(load_id order by fetched_at desc, record_id desc, load_id desc)
+        )[1] as load_id
+    from reports
+    group by imei, alarm_type, alarm_time
+
+),
+
+named as (
+
+    select
+        ---------- ids
+        merged.imei,
+        merged.alarm_type,
+        merged.alarm_time,
+        -- The numbers of JT/T 808 (class 1) are another table: 256 is a bit mask there.
+        coalesce(
+            merged.alarm_name,
+            case when merged.message_class is distinct from 1 then alarm_types.name end
+        ) as alarm_name,
+        case when merged.source_rank = 3 then 'poll' else 'push' end as source,
+        merged.message_class,
+
+        ---------- place and motion
+        merged.positioning_time,
+        merged.latitude::numeric(9, 6) as latitude,
+        merged.longitude::numeric(9, 6) as longitude,
+        merged.speed_kmh::numeric(6, 2) as speed_kmh,
+        merged.fence_id,
+
+        ---------- lineage
+        merged.fetched_at,
+        merged.record_id,
+        merged.load_id
+
+    from merged
+    left join alarm_types
+        on merged.alarm_type = alarm_types.alarm_type
+
+)
+
+select * from named

@@ -1,0 +1,55 @@
+{{ config(unique_key=['imei', 'attribute']) }}
+
+with
+
+described as (
+
+    {% for table in ['device_list', 'device_detail'] -%}
+    select
+        imei,
+        to_jsonb(device) - array[
+            'request',
+            'fetched_at',
+            'record_id',
+            'load_id',
+            'body',
+            'is_usable',
+            'problems'
+        ] as answer,
+        fetched_at,
+        record_id,
+        load_id
+    from {{ records(table) }} as device
+    where is_usable
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+attributes as (
+
+    -- FIX-M17: every field of the answer, whatever its name; none can be forgotten.
+    select
+        described.imei,
+        field.key as attribute,
+        field.value,
+        described.fetched_at,
+        described.record_id,
+        described.load_id
+    from described
+    cross join lateral jsonb_each_text(described.answer) as field
+    -- An empty answer does not wipe what is known; a later value replaces it.
+    where field.value is not null
+
+),
+
+latest as (
+
+    select distinct on (imei, attribute) *
+    from attributes
+    order by
+        imei asc, attribute asc, fetched_at desc, record_id desc, load_id desc
+
+)
+
+select * from latest

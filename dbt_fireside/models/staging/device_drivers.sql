@@ -1,0 +1,37 @@
+{{ config(
+    unique_key=['imei', 'driver_name', 'reported_day'],
+    precedence=['-fetched_at', '-record_id', '-load_id'],
+    indexes=[{'columns': ['load_id']}],
+) }}
+
+with
+
+reported as (
+
+    -- An empty name wipes nothing: nobody has said that the driver is gone.
+    select
+        imei,
+        btrim("driverName") as driver_name,
+        (fetched_at at time zone 'UTC')::date as reported_day,
+        fetched_at,
+        record_id,
+        load_id
+    from {{ records('device_list') }} as device
+    where
+        is_usable
+        and "driverName" is not null
+
+),
+
+first_of_day as (
+
+    -- One row a day is enough to tell when a name came, and history stays short.
+    select distinct on (imei, driver_name, reported_day) *
+    from reported
+    order by
+        imei asc, driver_name asc, reported_day asc, fetched_at asc, record_id asc,
+        load_id asc
+
+)
+
+select * from first_of_day

@@ -1,0 +1,45 @@
+{{ config(
+    unique_key=['imei', 'fault_time', 'fault_id'],
+    indexes=[{'columns': ['load_id']}],
+) }}
+
+with
+
+renamed as (
+
+    -- The payload is published nowhere: a record whose code stands under a name that
+    -- nobody knows yet is kept, told apart by all that it holds.
+    select
+        ---------- ids
+        imei,
+        coalesce("eventTime", "gateTime") as fault_time,
+        coalesce(
+            {{ short('"faultCode"') }}, md5(coalesce("faultCode", extra::text, ''))
+        ) as fault_id,
+
+        ---------- what it says
+        "faultCode" as fault_code,
+        "faultDetail" as fault_detail,
+
+        ---------- lineage
+        extra,
+        fetched_at,
+        record_id,
+        load_id
+    from {{ records('push_faultinfo') }} as fault
+
+    where is_usable
+
+),
+
+latest as (
+
+    select distinct on (imei, fault_time, fault_id) *
+    from renamed
+    order by
+        imei asc, fault_time asc, fault_id asc, fetched_at desc, record_id desc,
+        load_id desc
+
+)
+
+select * from latest

@@ -1,0 +1,185 @@
+{{ config(
+    unique_key=['imei', 'gps_time'],
+    precedence=['source_rank', '-fetched_at', '-record_id', '-load_id'],
+    indexes=[{'columns': ['load_id']}],
+) }}
+
+with
+
+swept as (
+
+    {{ located_fixes('location_list') }}
+
+),
+
+asked_for as (
+
+    -- FIX-M15: positions fetched on demand are positions like any other.
+    {{ located_fixes('location_get') }}
+
+),
+
+trail as (
+
+    -- FIX-M14: the trail between two sweeps, 10 to 30 s apart. Its 35-minute windows
+    -- overlap and hold the swept fixes again: one row per device and instant.
+    select
+        ---------- ids
+        imei,
+        "gpsTime" as gps_time,
+        'track_list' as source,
+        1::smallint as source_rank,
+
+        ---------- place
+        lat::numeric(9, 6) as latitude,
+        lng::numeric(9, 6) as longitude,
+        {{ position_type('"posType"') }} as position_type,
+        null::boolean as is_late,
+        satellite::smallint as satellites_count,
+        null::smallint as signal_level,
+        confidence::smallint as confidence_level,
+        null as place,
+
+        ---------- motion
+        "gpsSpeed"::numeric(6, 2) as speed_kmh,
+        direction::numeric(5, 2) as heading_deg,
+        coalesce("accStatus", ignition) as is_ignition_on,
+        null::numeric(12, 3) as odometer_km,
+
+        ---------- condition
+        null::numeric(7, 3) as external_voltage_v,
+        null::numeric(5, 2) as battery_pct,
+        null::numeric(6, 2) as temperature_c,
+        null::timestamptz as heartbeat_time,
+
+        ---------- lineage
+        fetched_at,
+        record_id,
+        load_id
+
+    from {{ records('track_list') }} as located
+
+    where
+        is_usable
+        and not (lat = 0 and lng = 0)
+
+),
+
+pushed as (
+
+    select
+        ---------- ids
+        imei,
+        "gpsTime" as gps_time,
+        'push' as source,
+        2::smallint as source_rank,
+
+        ---------- place
+        lat::numeric(9, 6) as latitude,
+        lng::numeric(9, 6) as longitude,
+        {{ position_type('"postType"') }} as position_type,
+        "gpsMode" as is_late,
+        "satelliteNum"::smallint as satellites_count,
+        null::smallint as signal_level,
+        null::smallint as confidence_level,
+        null as place,
+
+        ---------- motion
+        "gpsSpeed"::numeric(6, 2) as speed_kmh,
+        direction::numeric(5, 2) as heading_deg,
+        acc as is_ignition_on,
+        -- The push sends metres where the poll sends km, and 0 for no odometer.
+        (nullif(distance, 0) / 1000)::numeric(12, 3) as odometer_km,
+
+        ---------- condition
+        null::numeric(7, 3) as external_voltage_v,
+        null::numeric(5, 2) as battery_pct,
+        temperature::numeric(6, 2) as temperature_c,
+        null::timestamptz as heartbeat_time,
+
+        ---------- lineage
+        fetched_at,
+        record_id,
+        load_id
+
+    from {{ records('push_gps') }} as located
+
+    where
+        is_usable
+        and not (lat = 0 and lng = 0)
+
+),
+
+tagged as (
+
+    select
+        ---------- ids
+        imei,
+        "gpsTime" as gps_time,
+        'push' as source,
+        2::smallint as source_rank,
+
+        ---------- place
+        lat::numeric(9, 6) as latitude,
+        lng::numeric(9, 6) as longitude,
+        {{ position_type('"positionType"') }} as position_type,
+        null::boolean as is_late,
+        null::smallint as satellites_count,
+        null::smallint as signal_level,
+        -- What gpsNum says of tags.
+        "gpsNum"::smallint as confidence_level,
+        null as place,
+
+        ---------- motion
+        null::numeric(6, 2) as speed_kmh,
+        null::numeric(5, 2) as heading_deg,
+        null::boolean as is_ignition_on,
+        null::numeric(12, 3) as odometer_km,
+
+        ---------- condition
+        null::numeric(7, 3) as external_voltage_v,
+        null::numeric(5, 2) as battery_pct,
+        null::numeric(6, 2) as temperature_c,
+        null::timestamptz as heartbeat_time,
+
+        ---------- lineage
+        fetched_at,
+        record_id,
+        load_id
+
+    from {{ records('push_tag') }} as located
+
+    where
+        is_usable
+        and not (lat = 0 and lng = 0)
+
+),
+
+fixes as (
+
+    select * from swept
+    union all
+    select * from asked_for
+    union all
+    select * from trail
+    union all
+    select * from pushed
+    union all
+    select * from tagged
+
+),
+
+best as (
+
+    -- The richest source, and of its copies the first: the readings beside a fix are
+    -- true at the time of the fix, and a device that stands still answers the same fix
+    -- every minute for weeks without it becoming news.
+    select distinct on (imei, gps_time) *
+    from fixes
+    order by
+        imei asc, gps_time asc, source_rank desc, fetched_at asc, record_id asc,
+        load_id asc
+
+)
+
+select * from best

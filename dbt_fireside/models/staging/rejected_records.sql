@@ -1,0 +1,89 @@
+{{ config(
+    unique_key=['source', 'record_id'],
+    precedence=['load_id'],
+    indexes=[{'columns': ['fetched_at']}],
+) }}
+
+{% set tables = vendor_fields() %}
+
+with
+
+doubtful as (
+
+    {% for table, fields in tables.items() if fields -%}
+    select
+        '{{ table }}' as source,
+        record_id,
+        imei,
+        array_to_string(problems, ', ') as reason,
+        is_usable as is_kept,
+        body,
+        request,
+        fetched_at,
+        load_id
+    from {{ records(table, fields=fields) }} as record
+    where problems != '{}'
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+unread as (
+
+    {% for table, fields in tables.items() if not fields -%}
+    select
+        '{{ table }}' as source,
+        record_id,
+        imei,
+        'body' as reason,
+        false as is_kept,
+        body,
+        request,
+        fetched_at,
+        _dlt_load_id as load_id
+    from {{ source('raw', table) }}
+    where
+        {{ is_claimed('_dlt_load_id') }}
+        and {{ json_object('body') }} is null
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+refused as (
+
+    -- What text cannot hold or nobody could take apart; the loader kept its bytes.
+    select
+        source,
+        record_id,
+        imei,
+        reason,
+        false as is_kept,
+        body_base64 as body,
+        request,
+        fetched_at,
+        _dlt_load_id as load_id
+    from {{ source('raw', 'rejected') }}
+    where {{ is_claimed('_dlt_load_id') }}
+
+),
+
+rejected as (
+
+    select * from doubtful
+    union all
+    select * from unread
+    union all
+    select * from refused
+
+),
+
+latest as (
+
+    select distinct on (source, record_id) *
+    from rejected
+    order by source asc, record_id asc, load_id desc
+
+)
+
+select * from latest

@@ -1,0 +1,158 @@
+{{ config(
+    unique_key=['imei', 'start_time'],
+    precedence=['source_rank', 'fetched_at', 'record_id', 'load_id'],
+    indexes=[{'columns': ['start_time']}, {'columns': ['load_id']}],
+) }}
+
+with
+
+polled as (
+
+    select
+        imei,
+        "startTime" as start_time,
+        "endTime" as end_time,
+        'poll' as source,
+        3 as source_rank,
+        -- FIX-M16: the API sends metres, whatever its documents say.
+        -- FIX-M11: nothing is multiplied on the way; the old system stored millimetres.
+        distance / 1000 as distance_km,
+        coalesce("runTimeSecond", elapsed) as driving_time_s,
+        "avgSpeed" as avg_speed_kmh,
+        -- BUG-03: not in the vendor's documents, but in its answers.
+        "maxSpeed" as max_speed_kmh,
+        {{ place('startLat', 'startLng', 'start_') }},
+        {{ place('endLat', 'endLng', 'end_') }},
+        "startMileage" / 1000 as start_odometer_km,
+        "endMileage" / 1000 as end_odometer_km,
+        null::jsonb as extra,
+        fetched_at,
+        record_id,
+        load_id
+
+    from {{ records('track_mileage') }} as trip
+
+    where is_usable
+
+),
+
+pushed as (
+
+    select
+        imei,
+        "startTime" as start_time,
+        "endTime" as end_time,
+        'push' as source,
+        2 as source_rank,
+        distance / 1000 as distance_km,
+        coalesce(
+            "runTimeSecond",
+            case
+                when "endTime" >= "startTime"
+                    then extract(epoch from "endTime" - "startTime")
+            end
+        ) as driving_time_s,
+        "avgSpeed" as avg_speed_kmh,
+        "maxSpeed" as max_speed_kmh,
+        {{ place('startLat', 'startLng', 'start_') }},
+        {{ place('endLat', 'endLng', 'end_') }},
+        "startMileage" / 1000 as start_odometer_km,
+        "endMileage" / 1000 as end_odometer_km,
+        extra,
+        fetched_at,
+        record_id,
+        load_id
+
+    from {{ records('push_tripreport') }} as trip
+
+    where is_usable
+
+),
+
+imported as (
+
+    select
+        imei,
+        start_time,
+        end_time,
+        'legacy' as source,
+        1 as source_rank,
+        -- BUG-02: the old distance_m holds millimetres.
+        coalesce(distance_km, distance_m / 1000000) as distance_km,
+        driving_time_s,
+        avg_speed_kmh,
+        max_speed_kmh,
+        null::numeric(9, 6) as start_latitude,
+        null::numeric(9, 6) as start_longitude,
+        null::numeric(9, 6) as end_latitude,
+        null::numeric(9, 6) as end_longitude,
+        null::numeric as start_odometer_km,
+        null::numeric as end_odometer_km,
+        null::jsonb as extra,
+        fetched_at,
+        record_id,
+        load_id
+
+    from {{ records('legacy_trips') }} as trip
+
+    where is_usable
+
+),
+
+reported as (
+
+    select * from polled
+    union all
+    select * from pushed
+    union all
+    select * from imported
+
+),
+
+typed as (
+
+    select
+        ---------- ids
+        imei,
+        start_time,
+        end_time,
+        source,
+        source_rank::smallint as source_rank,
+
+        ---------- numerics
+        distance_km::numeric(9, 3) as distance_km,
+        driving_time_s::integer as driving_time_s,
+        avg_speed_kmh::numeric(6, 2) as avg_speed_kmh,
+        max_speed_kmh::numeric(6, 2) as max_speed_kmh,
+        start_odometer_km::numeric(12, 3) as start_odometer_km,
+        end_odometer_km::numeric(12, 3) as end_odometer_km,
+
+        ---------- places
+        start_latitude,
+        start_longitude,
+        end_latitude,
+        end_longitude,
+        extra,
+
+        ---------- lineage
+        fetched_at,
+        record_id,
+        load_id
+
+    from reported
+
+),
+
+latest as (
+
+    -- A running trip is returned again and again; keep its newest copy. A pushed one
+    -- never replaces the polled one, which knows more, nor an imported one the API's.
+    select distinct on (imei, start_time) *
+    from typed
+    order by
+        imei asc, start_time asc, source_rank desc, fetched_at desc, record_id desc,
+        load_id desc
+
+)
+
+select * from latest

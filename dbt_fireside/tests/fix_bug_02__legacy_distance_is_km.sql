@@ -1,0 +1,39 @@
+-- BUG-02
+-- Was:    rows of the old system hold millimetres in distance_m.
+-- Holds:  the median imported trip averages between 1 and 150 km/h. Imported trips are
+--         the oldest: the oldest 1,000 are read.
+
+with
+
+oldest as (
+
+    select
+        source,
+        distance_km,
+        driving_time_s
+    from {{ ref('trips') }}
+    order by start_time asc
+    limit 1000
+
+),
+
+median as (
+
+    select
+        count(*) as trips_count,
+        percentile_cont(0.5) within group (
+            order by distance_km / (driving_time_s / 3600.0)
+        ) as speed_kmh
+    from oldest
+    where
+        source = 'legacy'
+        and distance_km > 0
+        and driving_time_s > 0
+
+)
+
+select *
+from median
+where
+    trips_count >= 10
+    and speed_kmh not between 1 and 150

@@ -1,0 +1,44 @@
+-- BUG-03
+-- Was:    the vendor's maxSpeed was not read.
+-- Holds:  none of the newest 200 trips without a highest speed was sent with one.
+
+{% set answers %}
+    (
+        select answer.*
+        from {{ source('raw', 'track_mileage') }} as answer
+        inner join slow
+            on
+                answer._dlt_load_id = slow.load_id
+                and answer.record_id = slow.record_id
+    )
+{% endset %}
+
+with
+
+newest as (
+
+    select *
+    from {{ ref('trips') }}
+    order by start_time desc
+    limit 200
+
+),
+
+slow as (
+
+    select
+        load_id,
+        record_id
+    from newest
+    where
+        max_speed_kmh is null
+        and source = 'poll'
+
+)
+
+select
+    imei,
+    "startTime" as start_time,
+    "maxSpeed" as max_speed_kmh
+from {{ records('track_mileage', answers) }} as sent
+where "maxSpeed" is not null

@@ -1,0 +1,34 @@
+-- FIX-M11
+-- Was:    distances multiplied by 1000 on the way in, kilometres stored as millimetres.
+-- Holds:  of the trips of the newest 7 days at most one in twenty is longer than its
+--         driving time allows at 250 km/h.
+
+with
+
+recent as (
+
+    select
+        distance_km,
+        driving_time_s
+    from {{ ref('trips') }}
+    where start_time > (
+        select max(newest.start_time) - interval '7 days'
+        from {{ ref('trips') }} as newest
+    )
+
+),
+
+outrun as (
+
+    select
+        count(*) as trips_count,
+        count(*) filter (
+            where distance_km > 250 * driving_time_s / 3600.0 + 1
+        ) as outrun_count
+    from recent
+
+)
+
+select *
+from outrun
+where outrun_count > trips_count / 20.0

@@ -1,0 +1,38 @@
+-- FIX-M15
+-- Was:    no way to refresh chosen vehicles at once.
+-- Holds:  each of the newest 200 positions fetched on demand stands in the history.
+
+{% set newest %}
+    (
+        select answer.*
+        from {{ source('raw', 'location_get') }} as answer
+        where exists (
+            select from {{ claimed_loads() }} as claim
+            where
+                claim.model = 'position_history'
+                and claim.load_id = answer._dlt_load_id
+        )
+        order by answer.fetched_at desc
+        limit 200
+    )
+{% endset %}
+
+with
+
+asked_for as (
+
+    {{ located_fixes('location_get', newest) }}
+
+)
+
+select
+    asked_for.imei,
+    asked_for.gps_time
+from asked_for
+where
+    not exists (
+        select from {{ ref('position_history') }} as history
+        where
+            history.imei = asked_for.imei
+            and history.gps_time = asked_for.gps_time
+    )

@@ -1,0 +1,15 @@
+-- Holds: a KPI that is in force names its query, its panel, its cadence and its
+--        reviewer.
+
+select
+    kpi_id,
+    kpi_status
+from {{ ref('kpi_register') }}
+where
+    kpi_status in ('active', 'baseline_set')
+    and (
+        panel is null
+        or reviewer is null
+        or cadence is null
+        or model_name is null
+    )

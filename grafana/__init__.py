@@ -1,0 +1,1 @@
+"""From a page of Python per dashboard to the JSON that Grafana reads: python -m grafana."""

@@ -1,0 +1,184 @@
+"""How a column looks, told from its name: gold's names carry the unit."""
+
+from collections.abc import Iterable, Mapping
+
+from grafana_foundation_sdk.models.common import (
+    BarGaugeDisplayMode,
+    TableBarGaugeCellOptions,
+    TableColoredBackgroundCellOptions,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardFieldConfigSourceOverrides,
+    DashboardLink,
+    DynamicConfigValue,
+    FieldColor,
+    FieldColorModeId,
+    MatcherConfig,
+    Threshold,
+    ThresholdsConfig,
+    ThresholdsMode,
+    ValueMap,
+    ValueMappingResult,
+)
+
+# Told apart without red and green, and always with a word.
+GREEN, ORANGE, BLUE, GREY, RED = "#009E73", "#E69F00", "#56B4E9", "#999999", "#D55E00"
+STATES = {
+    "driving": ("moving", GREEN),
+    "idling": ("idle", ORANGE),
+    "parked": ("parked", BLUE),
+    "no_signal": ("no signal", GREY),
+    "never_reported": ("never reported", "#4D4D4D"),
+}
+CODES = {str(code): look for code, look in enumerate(STATES.values(), start=1)}
+WORDS = {
+    **{word: (word, GREEN) for word in ("ok", "success", "pass", "arrived", "within target")},
+    **{word: (word, ORANGE) for word in ("warn", "medium", "late", "running", "skipped")},
+    **{word: (word, RED) for word in ("critical", "high", "failed", "error", "fail")},
+    **{word: (word, GREY) for word in ("gated", "no band", "no target", "low")},
+}
+COLOURED = {"state": STATES, "state_code": CODES} | dict.fromkeys(
+    ("standing", "severity", "status"), WORDS
+)
+YES_NO = {"true": ("yes", ORANGE), "false": ("no", GREY)}
+
+# A count of vehicles in a state has its colour and word.
+COUNTS = {f"{state}_count": look for state, look in STATES.items()} | {
+    "too_fast_count": ("too fast", RED),
+    "outside_city_count": ("outside city", ORANGE),
+}
+
+# End of the name: unit, decimals. The first that fits counts.
+UNITS: Mapping[str, tuple[str, int | None]] = {
+    "_km": ("lengthkm", 1),
+    "_kmh": ("velocitykmh", 0),
+    "_pct": ("percent", 1),
+    "_per_100km": ("none", 2),
+    "_count": ("none", 0),
+    "_min": ("m", 1),
+    "_age_s": ("s", 0),
+    "_s": ("s", 0),
+    "_h": ("h", 1),
+    "_v": ("volt", 1),
+    "_l": ("litre", 1),
+    "_deg": ("degree", 0),
+    "_code": ("none", 0),
+    "_rank": ("none", 0),
+    "_day": ("time:YYYY-MM-DD", None),
+    "_time": ("time:YYYY-MM-DD HH:mm", None),
+    "_at": ("time:YYYY-MM-DD HH:mm", None),
+    "_start": ("time:YYYY-MM-DD HH:mm", None),
+    "as_of": ("time:YYYY-MM-DD HH:mm", None),
+}
+UNITS_OF: Mapping[str, tuple[str, int | None]] = {
+    "day_start": ("time:YYYY-MM-DD", None),
+    "score": ("none", 1),
+    "days_to_service": ("d", 0),
+    "km_to_service": ("lengthkm", 0),
+    "value": ("none", 2),
+    "week_before_value": ("none", 2),
+    "weekday_before_value": ("none", 2),
+    "target": ("none", 2),
+    "bytes": ("bytes", 0),
+    "latitude": ("none", 4),
+    "longitude": ("none", 4),
+    **dict.fromkeys(("rows", "rows_affected", "failures", "failures_in_a_row"), ("none", 0)),
+    "pushes_waiting": ("none", 0),
+}
+TITLES = {
+    "vehicle_id": "Vehicle",
+    "day_start": "Day",
+    "scope_value": "Place",
+    "label": "KPI",
+    "gate_reason": "Why there is no value",
+    "assumed_rules": "Assumed",
+    "kpi_status": "Definition",
+    "weekday_before_value": "Same weekday, same hour",
+    "change_pct": "Change",
+    "week_before_value": "A week before",
+    "p95_duration_s": "95 % are faster than",
+    "node": "Model or test",
+    "rows": "Rows",
+}
+# Shown as a bar in the cell.
+BARS = {"utilisation_pct", "score", "min_battery_pct"}
+
+
+def unit_of(column: str) -> tuple[str, int | None] | None:
+    """Grafana's unit and the decimals of a column; None for text."""
+    if column in UNITS_OF:
+        return UNITS_OF[column]
+    return next((unit for end, unit in UNITS.items() if column.endswith(end)), None)
+
+
+def title_of(column: str) -> str:
+    """distance_km -> Distance"""
+    if column in TITLES:
+        return TITLES[column]
+    if column in COUNTS:
+        return COUNTS[column][0].capitalize()
+    stem = column.removeprefix("is_").removeprefix("has_")
+    for end in ("_time", "_at", *UNITS):
+        if stem.endswith(end) and end.startswith("_") and end != "_rank":
+            stem = stem.removesuffix(end)
+            break
+    return stem.replace("_", " ").capitalize()
+
+
+def overrides(
+    columns: Iterable[str],
+    hidden: Iterable[str] = (),
+    links: Mapping[str, DashboardLink] | None = None,
+) -> list[DashboardFieldConfigSourceOverrides]:
+    """What each column of a panel shows: title, unit, decimals, colours and where it leads."""
+    return [
+        DashboardFieldConfigSourceOverrides(
+            matcher=MatcherConfig(id_val="byName", options=column),
+            properties=list(_properties(column, set(hidden), links or {})),
+        )
+        for column in columns
+    ]
+
+
+def _properties(
+    column: str, hidden: set[str], links: Mapping[str, DashboardLink]
+) -> Iterable[DynamicConfigValue]:
+    yield DynamicConfigValue("displayName", title_of(column))
+    if unit := unit_of(column):
+        yield DynamicConfigValue("unit", unit[0])
+        if unit[1] is not None:
+            yield DynamicConfigValue("decimals", unit[1])
+    if column in COUNTS:
+        yield DynamicConfigValue("color", FieldColor(FieldColorModeId.FIXED, COUNTS[column][1]))
+    looks = COLOURED.get(column, YES_NO if column.startswith(("is_", "has_")) else None)
+    if looks:
+        yield DynamicConfigValue("mappings", [mapping(looks)])
+        cell = TableColoredBackgroundCellOptions()
+        yield DynamicConfigValue("custom.cellOptions", cell)
+    if column in BARS:
+        bar = TableBarGaugeCellOptions(mode=BarGaugeDisplayMode.BASIC)
+        yield DynamicConfigValue("custom.cellOptions", bar)
+        yield DynamicConfigValue("min", 0)
+        yield DynamicConfigValue("max", 100)
+    if column in hidden:
+        yield DynamicConfigValue("custom.hideFrom.viz", True)
+    if column in links:
+        yield DynamicConfigValue("links", [links[column]])
+
+
+def mapping(looks: Mapping[str, tuple[str, str]]) -> ValueMap:
+    """Value -> text and colour."""
+    return ValueMap(
+        options={
+            value: ValueMappingResult(text=text, color=colour, index=index)
+            for index, (value, (text, colour)) in enumerate(looks.items())
+        }
+    )
+
+
+def steps(*bounds: tuple[float | None, str]) -> ThresholdsConfig:
+    """Colours from ascending bounds on; the first has none."""
+    return ThresholdsConfig(
+        mode=ThresholdsMode.ABSOLUTE,
+        steps=[Threshold(value=value, color=colour) for value, colour in bounds],
+    )

@@ -1,0 +1,31 @@
+"""Where a cell leads: to another dashboard in the same time range, or to the documentation."""
+
+from grafana_foundation_sdk.models.dashboard import DashboardLink, DashboardLinkType
+
+
+def to_board(title: str, uid: str, *variables: str) -> DashboardLink:
+    """A link from a cell to another dashboard; `variables` are name=value. Keeps the time range."""
+    query = "&".join(("${__url_time_range}", *variables))
+    return DashboardLink(title=title, url=f"/d/{uid}?{query}", type_val=DashboardLinkType.LINK)
+
+
+TO_VEHICLE = to_board(
+    "Vehicle",
+    "vehicle",
+    "${city:queryparam}",
+    "${cost_centre:queryparam}",
+    "var-vehicle=${__data.fields.vehicle_id:percentencode}",
+)
+# From a trip: its own time range, in milliseconds, which time fields are as numbers.
+TO_TRIP = DashboardLink(
+    title="Trip",
+    type_val=DashboardLinkType.LINK,
+    url="/d/vehicle?from=${__data.fields.start_time.numeric}&to=${__data.fields.end_time.numeric}"
+    "&var-vehicle=${__data.fields.vehicle_id:percentencode}",
+)
+TO_KPI_PAGE = DashboardLink(
+    title="How it is worked out",
+    type_val=DashboardLinkType.LINK,
+    url="${docs}${__data.fields.docs_path:raw}",
+    target_blank=True,
+)

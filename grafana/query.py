@@ -1,0 +1,155 @@
+"""What dashboards ask gold: selects, filters by variables, and the variables themselves."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+from grafana_foundation_sdk.cog.runtime import DataqueryConfig, register_dataquery_variant
+from grafana_foundation_sdk.cog.variants import Dataquery
+from grafana_foundation_sdk.models.common import DataSourceRef
+from grafana_foundation_sdk.models.dashboard import (
+    VariableHide,
+    VariableModel,
+    VariableOption,
+    VariableRefresh,
+    VariableType,
+)
+
+PLUGIN = "grafana-postgresql-datasource"
+GOLD = DataSourceRef(type_val=PLUGIN, uid="gold")
+# Where the documentation is served; panels link to the pages of their KPIs in it.
+DOCS = "/docs/index.html"
+
+
+class Query(Dataquery):
+    """A query of the PostgreSQL data source, for which the SDK has no class."""
+
+    def __init__(self, sql: str, *, ref_id: str = "A", form: str = "table") -> None:
+        self.ref_id, self.form, self.sql = ref_id, form, sql
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "refId": self.ref_id,
+            "datasource": GOLD,
+            "editorMode": "code",
+            "format": self.form,
+            "rawQuery": True,
+            "rawSql": self.sql,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        return cls(data["rawSql"], ref_id=data["refId"], form=data["format"])
+
+
+def register() -> None:
+    """Let the SDK read these queries back."""
+    register_dataquery_variant(DataqueryConfig(PLUGIN, Query.from_json))
+
+
+def select(
+    columns: Iterable[str],
+    table: str,
+    *where: str,
+    order: str | None = None,
+    limit: int | None = None,
+) -> str:
+    """A select from a table of gold; all that a panel may ask."""
+    lines = [f"select {', '.join(columns)}", f"from dwh_gold.{table}"]
+    if where:
+        lines.append("where " + "\n  and ".join(where))
+    if order:
+        lines.append(f"order by {order}")
+    if limit:
+        lines.append(f"limit {limit}")
+    return "\n".join(lines)
+
+
+def within(column: str) -> str:
+    """In the time range of the dashboard."""
+    return f"$__timeFilter({column})"
+
+
+def chosen(column: str, variable: str) -> str:
+    """One of the values that were chosen; none of them while nothing is: for panels of one."""
+    return f"{column} in (${{{variable}:sqlstring}})"
+
+
+def any_of(column: str, variable: str) -> str:
+    """One of the values that were chosen, or all. PostgreSQL folds the first test away."""
+    return f"('__all' in (${{{variable}:sqlstring}}) or {chosen(column, variable)})"
+
+
+PLACES = (any_of("city", "city"), any_of("cost_centre", "cost_centre"))
+VEHICLES = (*PLACES, any_of("vehicle_id", "vehicle"))
+# The fleet while nothing is chosen, else each city and cost centre that is.
+SCOPES = (
+    "(scope = 'fleet' and '__all' in (${city:sqlstring}) and '__all' in (${cost_centre:sqlstring})"
+    f"\n    or scope = 'city' and {chosen('scope_value', 'city')}"
+    f"\n    or scope = 'cost_centre' and {chosen('scope_value', 'cost_centre')})"
+)
+
+# Without a row Grafana's All would be an empty list: each has a value that stands for nobody.
+CITIES = "select city from dwh_gold.dim_vehicles union select 'Unassigned' order by 1"
+COST_CENTRES = (
+    f"select cost_centre from dwh_gold.dim_vehicles where {PLACES[0]}"
+    " union select 'Unassigned' order by 1"
+)
+VEHICLE_IDS = (
+    f"select vehicle_id from dwh_gold.dim_vehicles where {' and '.join(PLACES)}"
+    " union select '(none)' order by 1"
+)
+DRIVERS = (
+    "select scope_value from dwh_gold.driver_behaviour_ranking"
+    f" where scope = 'driver' and {' and '.join(PLACES)} union select '(none)' order by 1"
+)
+KPIS = "select kpi_id as __value, label as __text from dwh_gold.kpi_register order by 2"
+
+
+def several(name: str, label: str, sql: str) -> VariableModel:
+    """A list to choose any number from, all to begin with."""
+    return VariableModel(
+        type_val=VariableType.QUERY,
+        name=name,
+        label=label,
+        datasource=GOLD,
+        query=sql,
+        refresh=VariableRefresh.ON_TIME_RANGE_CHANGED,
+        multi=True,
+        include_all=True,
+        all_value="'__all'",  # goes into the SQL as it is
+        current=VariableOption(text=["All"], value=["$__all"]),
+    )
+
+
+def one_of(name: str, label: str, sql: str, text: str, value: str) -> VariableModel:
+    """A list to choose one value from."""
+    return VariableModel(
+        type_val=VariableType.QUERY,
+        name=name,
+        label=label,
+        datasource=GOLD,
+        query=sql,
+        refresh=VariableRefresh.ON_DASHBOARD_LOAD,
+        current=VariableOption(text=text, value=value),
+    )
+
+
+def docs() -> VariableModel:
+    """The address of the documentation, hidden."""
+    return VariableModel(
+        type_val=VariableType.CONSTANT,
+        name="docs",
+        query=DOCS,
+        hide=VariableHide.HIDE_VARIABLE,
+        skip_url_sync=True,
+        current=VariableOption(text=DOCS, value=DOCS),
+    )
+
+
+CITY = several("city", "City", CITIES)
+COST_CENTRE = several("cost_centre", "Cost centre", COST_CENTRES)
+VEHICLE = several("vehicle", "Vehicle", VEHICLE_IDS)
+DRIVER = several("driver", "Driver", DRIVERS)
+KPI = one_of("kpi", "KPI", KPIS, "Vehicle utilisation", "fleet.utilisation")
+BY_PLACE: Sequence[VariableModel] = (CITY, COST_CENTRE)
+BY_VEHICLE: Sequence[VariableModel] = (CITY, COST_CENTRE, VEHICLE)

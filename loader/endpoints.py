@@ -1,0 +1,251 @@
+"""Tracksolid endpoints -> raw tables. Says what to ask for; landing.py says how it lands."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from settings import Settings
+
+# "At most 50 IMEIs per call for most endpoints" (original-system.md); safe everywhere.
+BATCH = 50
+PAGE_SIZE = 100
+
+
+@dataclass(frozen=True)
+class Paging:
+    """How a method pages: the parameter that moves, its first value, and what one page adds."""
+
+    parameter: str
+    first: int
+    step: int
+    size: int = PAGE_SIZE
+
+
+BY_ROW = Paging("start_row", first=0, step=PAGE_SIZE)
+BY_PAGE = Paging("page_no", first=1, step=1)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One way to ask the API, and the raw table its records land in.
+
+    `per` is what one call is about: an account of the tree, a device, a batch of devices of one
+    account, or a value named in another endpoint's records (`of`: table and field).
+    """
+
+    table: str
+    method: str
+    records: tuple[str, ...]
+    per: Literal["account", "device", "batch", "value"]
+    asks: str  # the parameter that carries the account, the IMEI(s) or the value
+    of: tuple[str, str] | None = None
+    account: str | None = None  # parameter that names the account as well
+    window: tuple[str, str] | None = None  # parameters of begin and end, UTC
+    longest: timedelta = timedelta(days=7)  # of one window
+    look_back: timedelta = timedelta()  # overlap with what was asked before
+    paging: Paging | None = None
+    most_rows: int | None = None  # of one query, all pages together; more are silently cut off
+    params: dict[str, str] = field(default_factory=dict)
+    variant: str = ""
+    every: timedelta = timedelta(days=1)
+    timeout_s: float = 60
+    answers_each: bool = False  # a device without a record in the answer is missing
+    only_moved: bool = False  # ask only for devices whose position changed since
+
+    @property
+    def name(self) -> str:
+        """As raw.api_calls and the command line call it."""
+        return f"{self.table}:{self.variant}" if self.variant else self.table
+
+
+def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
+    """All endpoints that these settings switch on, in the order in which they depend."""
+    return (
+        Endpoint(
+            table="child_list",
+            method="jimi.user.child.list",
+            records=("result",),
+            per="account",
+            asks="target",
+        ),
+        Endpoint(
+            table="device_list",
+            method="jimi.user.device.list",
+            records=("result",),
+            per="account",
+            asks="target",
+        ),
+        Endpoint(
+            table="device_detail",
+            method="jimi.track.device.detail",
+            records=("result",),
+            per="device",
+            asks="imei",
+            answers_each=True,
+        ),
+        # The sweep: one call an account, newest fix of every device.
+        Endpoint(
+            table="location_list",
+            method="jimi.user.device.location.list",
+            records=("result",),
+            per="account",
+            asks="target",
+            every=timedelta(seconds=60),
+            answers_each=True,
+        ),
+        Endpoint(
+            table="track_mileage",
+            method="jimi.device.track.mileage",
+            records=("result",),
+            per="batch",
+            asks="imeis",
+            window=("begin_time", "end_time"),
+            # Long enough for a trip still running at the last poll to come again, finished.
+            look_back=timedelta(hours=6),
+            paging=BY_ROW,  # capped at 100 rows a call (tracksolid-api.md 3.4)
+            every=timedelta(minutes=15),
+        ),
+        *(
+            Endpoint(
+                table="parking_report",
+                variant="" if kind == "0" else kind,
+                method="jimi.open.platform.report.parking",
+                records=("data", "rows"),
+                per="batch",
+                asks="imeis",
+                window=("start_time", "end_time"),
+                look_back=timedelta(hours=6),
+                paging=BY_ROW,
+                # FIX-M13: without both of these the answer is empty.
+                account="account",
+                params={"acc_type": kind},
+                every=timedelta(minutes=15),
+            )
+            for kind in settings.parking_kinds
+        ),
+        Endpoint(
+            table="alarm_list",
+            method="jimi.device.alarm.list",
+            records=("result",),
+            per="batch",
+            asks="imeis",
+            window=("begin_time", "end_time"),
+            look_back=timedelta(hours=1),
+            paging=BY_PAGE,
+            most_rows=1000,  # tracksolid-api.md 1.7
+            longest=timedelta(days=3),
+            every=timedelta(minutes=5),
+        ),
+        # FIX-M14: the trail between the sweeps; 137 s a call were measured (api.md 3.3).
+        Endpoint(
+            table="track_list",
+            method="jimi.device.track.list",
+            records=("result",),
+            per="device",
+            asks="imei",
+            window=("begin_time", "end_time"),
+            look_back=timedelta(minutes=35),
+            every=timedelta(minutes=30),
+            timeout_s=240,
+            only_moved=True,
+        ),
+        Endpoint(
+            table="fence_list",
+            method="jimi.open.platform.fence.list",
+            records=("result", "rows"),
+            per="account",
+            asks="account",
+            paging=Paging("page_no", first=1, step=1, size=50),
+        ),
+        Endpoint(
+            table="fence_detail",
+            method="jimi.open.platform.fence.detail",
+            records=("result",),
+            per="value",
+            asks="fence_id",
+            of=("fence_list", "fence_id"),
+        ),
+        *(
+            (
+                Endpoint(
+                    table="obd_list",
+                    method="jimi.device.obd.list",
+                    records=("data", "result"),
+                    per="batch",
+                    asks="imeis",
+                    account="account",
+                    window=("start_time", "end_time"),
+                    look_back=timedelta(hours=1),
+                    paging=BY_PAGE,
+                    every=timedelta(minutes=15),
+                ),
+            )
+            if settings.poll_obd
+            else ()
+        ),
+    )
+
+
+# FIX-M15: the newest fix of chosen devices at once; on demand, so in no schedule.
+LOCATION_GET = Endpoint(
+    table="location_get",
+    method="jimi.device.location.get",
+    records=("result",),
+    per="batch",
+    asks="imeis",
+    answers_each=True,
+)
+
+TABLES = (
+    "child_list",
+    "device_list",
+    "device_detail",
+    "location_list",
+    "location_get",
+    "track_mileage",
+    "parking_report",
+    "alarm_list",
+    "track_list",
+    "fence_list",
+    "fence_detail",
+    "obd_list",
+    "legacy_trips",
+    "jobs",
+)
+
+Window = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question to the API; several calls if its answer has pages."""
+
+    endpoint: Endpoint
+    account: str
+    subject: tuple[str, ...]  # IMEIs, or the one account or value
+    window: Window | None = None
+    expected: frozenset[str] = frozenset()  # IMEIs of which an answer is due
+
+    @property
+    def imeis(self) -> tuple[str, ...]:
+        return self.subject if self.endpoint.per in ("device", "batch") else ()
+
+    def halves(self) -> list["Ask"]:
+        """The same question as two, by device or else by time; empty if it cannot be halved."""
+        if len(self.subject) > 1:
+            half = len(self.subject) // 2
+            return [
+                replace(self, subject=part, expected=self.expected & set(part))
+                for part in (self.subject[:half], self.subject[half:])
+            ]
+        if self.window and self.window[1] - self.window[0] > timedelta(seconds=1):
+            start, end = self.window
+            middle = start + (end - start) // 2
+            middle = middle.replace(microsecond=0)
+            return [replace(self, window=w) for w in ((start, middle), (middle, end))]
+        return []
+
+    def __str__(self) -> str:
+        span = f", {self.window[0]:%F %T} to {self.window[1]:%F %T} UTC" if self.window else ""
+        about = f"{self.endpoint.asks} {','.join(self.subject)}"
+        return f"{self.endpoint.method} of account {self.account} ({about}{span})"

@@ -1,0 +1,197 @@
+"""The API token: one for all threads and processes, kept in tracksolid.api_token_cache.
+
+Whoever finds it used up takes a lease on its row and renews; the others wait for the new row.
+No transaction is open while a call is under way.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+import psycopg
+import structlog
+
+from loader.protocol import LoginRefused, RateLimited, TokenRefused, Transport, Unsettled
+from settings import Settings
+
+log = structlog.get_logger()
+
+LIFE_S = 7200  # the longest the vendor grants
+LOGIN_GAP = timedelta(seconds=60)  # token.get at most once a minute (tracksolid-api.md 1.4)
+LEASE = timedelta(seconds=45)
+TIMEOUT_S = 30
+# Other processes may hold the lease for a minute of waiting to log in.
+PATIENCE_S = 180
+
+
+class Granted(msgspec.Struct, rename="camel"):
+    """`result` of both token methods; expiresIn comes as number or text."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int | str
+
+
+class GrantReply(msgspec.Struct):
+    code: int | str
+    message: str = ""
+    result: Granted | None = None
+
+
+@dataclass(frozen=True)
+class Token:
+    access: str
+    refresh: str
+    renew_at: datetime
+
+
+class Connecting(Protocol):
+    """Something that opens autocommit connections."""
+
+    def connect(self) -> psycopg.Connection: ...
+
+
+class Tokens:
+    """Hands out the shared access token and renews it. Thread-safe."""
+
+    def __init__(self, settings: Settings, transport: Transport, database: Connecting) -> None:
+        self._transport = transport
+        self._database = database
+        self._account = settings.tracksolid_account
+        self._password_md5 = settings.tracksolid_password_md5.get_secret_value()
+        self._key = {"account": self._account, "app_key": settings.tracksolid_app_key}
+        self._token: Token | None = None
+        self._login_refused: LoginRefused | None = None
+        self._lock = threading.Lock()
+
+    def current(self, rejected: str | None = None) -> str:
+        """A token with life left that is not `rejected` (one the API answered 1004 to).
+
+        Raises LoginRefused if the account cannot log in (and from then on at once: trying again
+        would cost a minute each time), Unsettled if no token came in time.
+        """
+        with self._lock:
+            if self._login_refused:
+                raise self._login_refused
+            if not self._usable(self._token, rejected):
+                self._token = self._fetch(rejected)
+            assert self._token is not None
+            return self._token.access
+
+    def _fetch(self, rejected: str | None) -> Token:
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            token = self._read()
+            if token is not None and self._usable(token, rejected):
+                return token
+            if self._take_lease(token):
+                return self._renew(token)
+            time.sleep(0.2)
+        raise Unsettled("another process holds the token's lease and does not renew it")
+
+    def _renew(self, token: Token | None) -> Token:
+        try:
+            if token is not None:
+                try:
+                    return self._grant(
+                        "jimi.oauth.token.refresh",
+                        {"access_token": token.access, "refresh_token": token.refresh},
+                    )
+                except (LoginRefused, TokenRefused) as error:
+                    log.warning("token refresh refused, logging in", reason=str(error))
+            self._wait_for_login()
+            try:
+                return self._grant(
+                    "jimi.oauth.token.get",
+                    {"user_id": self._account, "user_pwd_md5": self._password_md5},
+                )
+            except LoginRefused as error:
+                self._login_refused = error
+                raise
+        finally:
+            self._execute("update {table} set renewing_until = null where {key}")
+
+    def _grant(self, method: str, private: dict[str, str]) -> Token:
+        response = self._transport.post(method, private | {"expires_in": str(LIFE_S)}, TIMEOUT_S)
+        try:
+            reply = msgspec.json.decode(response.content, type=GrantReply)
+        except msgspec.MsgspecError:
+            raise Unsettled(f"{method}: HTTP {response.status_code}, not a token") from None
+        code = str(reply.code)
+        if code == "1006":
+            raise RateLimited(f"{method}: too many requests")
+        if code == "1004":
+            raise TokenRefused(f"{method}: {reply.message}")
+        if code == "-1":
+            raise Unsettled(f"{method}: {reply.message}")
+        if code != "0" or reply.result is None:
+            raise LoginRefused(
+                f"{method} refused account {self._account!r}: code {code} {reply.message!r};"
+                " check TRACKSOLID_ACCOUNT, _PASSWORD_MD5, _APP_KEY and _APP_SECRET",
+            )
+        life_s = int(reply.result.expires_in)
+        self._execute(
+            "update {table} set access_token = %(access)s, refresh_token = %(refresh)s,"
+            " obtained_at = now(), expires_at = now() + make_interval(secs => %(life_s)s)"
+            " where {key}",
+            access=reply.result.access_token,
+            refresh=reply.result.refresh_token,
+            life_s=life_s,
+        )
+        log.info("token renewed", by=method, life_s=life_s)
+        return self._read() or self._lost()
+
+    def _wait_for_login(self) -> None:
+        """Sleep until the account may log in again, and note that it does now."""
+        row = self._execute("select login_at from {table} where {key}")
+        wait = row[0] + LOGIN_GAP - datetime.now(UTC) if row and row[0] else timedelta()
+        if wait > timedelta():
+            log.info("waiting to log in", wait_s=round(wait.total_seconds(), 1))
+            self._execute(
+                "update {table} set renewing_until = now() + %(lease)s where {key}",
+                lease=LEASE + wait,
+            )
+            time.sleep(wait.total_seconds())
+        self._execute("update {table} set login_at = now() where {key}")
+
+    def _take_lease(self, seen: Token | None) -> bool:
+        """True for the one process that may renew the token that was seen."""
+        self._execute(
+            "insert into {table} (account, app_key) values (%(account)s, %(app_key)s)"
+            " on conflict do nothing"
+        )
+        taken = self._execute(
+            "update {table} set renewing_until = now() + %(lease)s where {key}"
+            " and coalesce(renewing_until, '-infinity') < now()"
+            " and access_token is not distinct from %(seen)s returning 1",
+            lease=LEASE,
+            seen=seen.access if seen else None,
+        )
+        return taken is not None
+
+    def _read(self) -> Token | None:
+        row = self._execute(
+            # Ten minutes before the end, or a quarter of a shorter life.
+            "select access_token, refresh_token,"
+            " expires_at - least(interval '10 minutes', (expires_at - obtained_at) / 4)"
+            " from {table} where {key} and access_token is not null"
+        )
+        return Token(*row) if row else None
+
+    def _usable(self, token: Token | None, rejected: str | None) -> bool:
+        return token is not None and token.access != rejected and datetime.now(UTC) < token.renew_at
+
+    def _execute(self, statement: str, **values: Any) -> tuple[Any, ...] | None:
+        text = statement.format(
+            table="tracksolid.api_token_cache",
+            key="account = %(account)s and app_key = %(app_key)s",
+        )
+        with self._database.connect() as connection:
+            result = connection.execute(text.encode(), self._key | values)
+            return result.fetchone() if result.description else None
+
+    def _lost(self) -> Token:
+        raise Unsettled("the token's row vanished from tracksolid.api_token_cache")

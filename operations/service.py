@@ -1,0 +1,173 @@
+"""`orchestrate.py run`: waits for its turn to lead, then runs the jobs until it must stop."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import psycopg
+import structlog
+
+from loader.landing import LandingError
+from operations import dbt, notify, schedule
+from operations.database import Database
+from operations.health import Metrics, serving
+from operations.leader import Leader
+from operations.nightly import NightlyFailed
+from operations.runs import Runs
+from operations.schedule import SWEEP, Job
+from operations.watch import LateNight, Outage
+from operations.work import JobFailed, Work
+from settings import Settings
+
+log = structlog.get_logger()
+
+BEAT_S = 1.0
+PATIENCE_S = 20.0
+SWEEP_LATE = timedelta(minutes=5)
+
+Plan = Callable[[Settings, Work], Sequence[Job]]
+
+
+class Stopped(Exception):
+    """This process has to end what it does: it was told to, or leads no longer."""
+
+
+class Service:
+    """One orchestrator, leading or standing by. `run` in one thread, `stop` from anywhere."""
+
+    def __init__(self, settings: Settings, database: Database, plan: Plan = schedule.plan) -> None:
+        self._settings = settings
+        self._database = database
+        self._plan = plan
+        self._leader = Leader(database)
+        self._runs = Runs(database)
+        self._metrics = Metrics()
+        self._told = threading.Event()
+        self._ending = threading.Event()
+        self._busy: set[str] = set()
+        self._succeeded_at: dict[str, datetime] = {}
+        self._leads_since: datetime | None = None
+
+    def stop(self) -> None:
+        """End the work: dbt is interrupted, polls land what they have, nothing new begins."""
+        self._told.set()
+
+    def run(self) -> None:
+        """Serve /health and /metrics, wait for the lock, work; return after `stop`.
+
+        Raises PortTaken if ORCHESTRATOR_PORT is not free.
+        """
+        place = (self._settings.orchestrator_host, self._settings.orchestrator_port)
+        with serving(*place, self._health, self._metrics) as port:
+            log.info("orchestrator is up", port=port, database=self._database.safe_url)
+            outage = Outage(self._settings)
+            while not self._told.is_set():
+                try:
+                    leads = self._leader.take()
+                    outage.is_over()
+                    if leads:
+                        self._lead()
+                except (psycopg.Error, LandingError) as error:
+                    self._leader.give_up()
+                    outage.goes_on(datetime.now(UTC), error)
+                self._told.wait(BEAT_S)
+            self._leader.give_up()
+        log.info("orchestrator has stopped")
+
+    def _lead(self) -> None:
+        """Work for as long as the lock is held, and leave nothing running behind."""
+        log.info("leading")
+        self._ending.clear()
+        jobs = self._plan(self._settings, Work(self._settings, self._database, self._go_on))
+        self._succeeded_at = self._runs.succeeded_at()
+        self._leads_since = datetime.now(UTC)
+        self._metrics.is_leader.set(1)
+        zone = ZoneInfo(self._settings.fleet_timezone)
+        scheduler = schedule.scheduler(jobs, self._perform, self._succeeded_at, zone)
+        scheduler.start()
+        late = LateNight(self._settings, jobs)
+        while not self._told.wait(BEAT_S) and self._leader.is_held():
+            late.look(datetime.now(UTC), self._succeeded_at.get("nightly"))
+        log.info("ending the jobs under way", jobs=sorted(self._busy))
+        self._ending.set()
+        scheduler.shutdown(wait=False)
+        self._wait_for_jobs()
+        self._metrics.is_leader.set(0)
+        self._leads_since = None
+
+    def _wait_for_jobs(self) -> None:
+        """Calls of the API may take minutes: who was told to stop leaves them and loses nothing."""
+        patience = time.monotonic() + PATIENCE_S
+        while self._busy and not (self._told.is_set() and time.monotonic() > patience):
+            dbt.interrupt()
+            time.sleep(0.1)
+
+    def _go_on(self) -> None:
+        if self._told.is_set() or self._ending.is_set():
+            raise Stopped("stopped before its end")
+
+    def _perform(self, job: Job) -> None:
+        """Run a job and note, count and tell how it went. Nothing is raised: its turn will come."""
+        with self._under_way(job) as may_run:
+            if not may_run:
+                return
+            began = time.monotonic()
+            try:
+                failures = self._runs.begin(job.name, job.next_after(datetime.now(UTC)))
+                try:
+                    done = job.run()
+                except (Stopped, dbt.DbtInterrupted) as error:
+                    self._runs.fail(job.name, str(error), counts=False)
+                    log.warning("job stopped", reason=str(error))
+                    return
+                except Exception as error:
+                    self._failed(job, error, failures, time.monotonic() - began)
+                    return
+                self._runs.succeed(job.name, done.rows, done.note)
+            except psycopg.OperationalError as error:
+                # Without a database there is no leader either: all begins anew when it is back.
+                log.error("job is not on record", reason=str(error))
+                return
+            self._succeeded_at[job.name] = datetime.now(UTC)
+            took_s = time.monotonic() - began
+            self._metrics.ended(job.name, "ok", took_s, done.rows)
+            if done.rows or done.note:
+                log.info("job done", rows=done.rows, duration_s=round(took_s, 3), note=done.note)
+            self._tell(job, failures, 0, done.note or "")
+
+    def _failed(self, job: Job, error: Exception, failures: int, took_s: float) -> None:
+        is_known = isinstance(error, (JobFailed, NightlyFailed))
+        message = str(error) if is_known else f"{type(error).__name__}: {error}"
+        log.error("job failed", reason=message, exc_info=None if is_known else error)
+        self._metrics.ended(job.name, "failed", took_s)
+        self._tell(job, failures, self._runs.fail(job.name, message), message)
+
+    def _tell(self, job: Job, before: int, after: int, text: str) -> None:
+        if title := notify.news(job.name, before, after):
+            notify.send(self._settings, title, text)
+
+    @contextmanager
+    def _under_way(self, job: Job) -> Iterator[bool]:
+        """Bind the log to this run; yields False if nothing may begin any more."""
+        self._busy.add(job.name)
+        try:
+            with structlog.contextvars.bound_contextvars(
+                job=job.name, run_id=uuid.uuid4().hex[:12]
+            ):
+                yield not self._ending.is_set()
+        finally:
+            self._busy.discard(job.name)
+
+    def _health(self) -> dict[str, object]:
+        now = datetime.now(UTC)
+        swept_at = self._succeeded_at.get(SWEEP)
+        told: dict[str, object] = {"role": "standby" if self._leads_since is None else "leader"}
+        told["last_sweep_at"] = swept_at and swept_at.isoformat(timespec="seconds")
+        quiet_since = self._leads_since and max(swept_at or self._leads_since, self._leads_since)
+        if quiet_since and now - quiet_since > SWEEP_LATE:
+            told["problem"] = f"no sweep for {SWEEP_LATE.total_seconds() / 60:.0f} min"
+        return told

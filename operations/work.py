@@ -1,0 +1,128 @@
+"""What the jobs of the orchestrator do: poll, drain, build. When they run is in schedule.py."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from loader.drain import drain
+from loader.landing import LandingError
+from loader.poll import Loader
+from loader.protocol import LoginRefused
+from operations import dbt, history, news, nightly
+from operations.database import Database
+from settings import Settings
+from webhook import store
+from webhook.reader import SpoolReader
+
+# Tests are for the night; models that break their contract or a constraint fail in any build.
+FIRST_BUILD = ("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+LATER_BUILDS = ("run",)
+FAULTS_SHOWN = 3
+SPOOL = """
+    insert into dwh_gold.spool_status (measured_at, pushes_waiting, oldest_waiting_at, bytes)
+    values (%(now)s, %(rows)s, %(oldest)s, %(bytes)s)
+    on conflict (is_only) do update set
+        measured_at = excluded.measured_at,
+        pushes_waiting = excluded.pushes_waiting,
+        oldest_waiting_at = excluded.oldest_waiting_at,
+        bytes = excluded.bytes
+"""
+
+
+class JobFailed(Exception):
+    """A job did not do what it is for; the text says what failed."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a job did: records landed or rows written, and what of it did not work."""
+
+    rows: int = 0
+    note: str | None = None
+
+
+class Work:
+    """The work of one orchestrator. Thread-safe; `go_on` raises what ends a job that must stop."""
+
+    def __init__(self, settings: Settings, database: Database, go_on: Callable[[], None]) -> None:
+        self._settings = settings
+        self._database = database
+        self._go_on = go_on
+        self._loader = Loader(settings, database)  # one for all jobs: they share its budget
+        self._has_built = False
+
+    def poll(self, names: Sequence[str]) -> Done:
+        """Fetch what is new of these endpoints. Raises JobFailed if most calls had no answer."""
+        try:
+            summaries = self._loader.poll(names, lambda *_: self._go_on())
+        except (LoginRefused, LandingError) as error:
+            raise JobFailed(str(error)) from error
+        faults = [fault for summary in summaries for fault in summary.errors]
+        asks = sum(summary.asks for summary in summaries)
+        note = "; ".join(faults[:FAULTS_SHOWN]) or None
+        if len(faults) > FAULTS_SHOWN:
+            note = f"{note}; and {len(faults) - FAULTS_SHOWN} more"
+        if note and 2 * len(faults) > asks:
+            raise JobFailed(note)
+        return Done(sum(summary.records for summary in summaries), note)
+
+    def drain(self) -> Done:
+        """Land what waits in the spool, and note what still does."""
+        path = self._settings.spool_path.absolute()
+        if not self._note_spool():
+            return Done()
+
+        def after_batch(_: int) -> None:
+            self._note_spool()
+            self._go_on()
+
+        try:
+            done = drain(SpoolReader(path), self._loader.landing, after_batch)
+        except LandingError as error:
+            raise JobFailed(str(error)) from error
+        note = f"{done.rejected} pieces kept as rejected" if done.rejected else None
+        return Done(sum(done.tables.values()), note)
+
+    def build(self) -> Done:
+        """Build the models, if there is news for them.
+
+        The first build after a start always runs: that is how new seeds and models arrive.
+        """
+        if self._has_built and not news.wait(self._database):
+            return Done()
+        began = datetime.now(UTC)
+        arguments = LATER_BUILDS if self._has_built else FIRST_BUILD
+        try:
+            dbt.run(self._settings, self._database, arguments, lambda *_: None)
+        except dbt.DbtInterrupted:
+            raise
+        except dbt.DbtFailed as error:
+            failed = ", ".join(history.failed_nodes(self._database, began))
+            raise JobFailed(f"dbt {arguments[0]}: {failed}") from error
+        self._has_built = True
+        return Done(history.rows_written(self._database, began))
+
+    def nightly(self, day: date) -> Done:
+        """All that is done once a night; raises nightly.NightlyFailed."""
+        began = datetime.now(UTC)
+        nightly.run(self._settings, self._database, day, self._go_on)
+        self._has_built = True
+        return Done(history.rows_written(self._database, began))
+
+    def _note_spool(self) -> int:
+        """Write what waits to dwh_gold.spool_status; returns how many pushes."""
+        path = self._settings.spool_path.absolute()
+        now, found = datetime.now(UTC), None
+        if path.exists():
+            with suppress(sqlite3.OperationalError):  # its receiver is about to make the table
+                found = store.measure(path)
+        status: dict[str, object] = {"now": now, "rows": 0, "oldest": None, "bytes": 0}
+        if found:
+            age = timedelta(seconds=found.oldest_age_s)
+            status |= {"rows": found.rows, "bytes": found.bytes}
+            status["oldest"] = now - age if found.rows else None
+        with self._database.connect() as connection:
+            connection.execute(SPOOL, status)
+        return found.rows if found else 0

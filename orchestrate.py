@@ -1,0 +1,23 @@
+"""The one command line: the commands of operations/commands/ and analyst/cli.py as one program.
+
+Exit codes: 0 done, 1 failed, 2 used wrongly.
+"""
+
+# Each command imports what it needs: --help shall not wait for dlt and dbt.
+
+import typer
+
+from analyst.cli import app as kpi
+from operations.commands import building, intake, polling, service, tools
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Fireside fleet intelligence: Tracksolid Pro to raw to KPIs. Each command has --help.",
+)
+for group in (service, polling, intake, building, tools):
+    app.add_typer(group.app)
+app.add_typer(kpi, name="kpi")
+
+if __name__ == "__main__":
+    app()

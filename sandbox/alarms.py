@@ -1,0 +1,66 @@
+"""From a day's plan to its alarms: pedals, speed, power, vibration, fences crossed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from sandbox.geometry import Point
+from sandbox.instants import MINUTE
+from sandbox.plan import Kind, Phase, Plan
+from sandbox.roads import Route
+from sandbox.world import Alarm, Fence
+
+DASHCAM_IDS = {"41": "144", "48": "145"}
+"""The same events as a video recorder reports them (tracksolid-api.md section 5)."""
+
+
+def alarms_of(plan: Plan, fences: Sequence[Fence], rng: Random) -> Iterator[Alarm]:
+    """The alarms of a plan, in no order."""
+    for phase in plan.phases:
+        if phase.drive:
+            for at, alarm_type in phase.drive.incidents():
+                yield _alarm(phase, at, alarm_type)
+            for fence in fences:
+                yield from _crossings(phase, fence)
+        elif phase.kind is Kind.PARKED and rng.random() < 0.02:
+            yield _alarm(phase, rng.randrange(phase.start, phase.end), "3")
+    if plan.power_cut is not None:
+        phase = plan.phase_at(plan.power_cut)
+        yield _alarm(phase, plan.power_cut, "2")
+        yield _alarm(phase, plan.power_cut + 9 * MINUTE, "25")
+
+
+def _alarm(phase: Phase, at: int, alarm_type: str, fence: Fence | None = None) -> Alarm:
+    if phase.drive is None:
+        return Alarm(at, alarm_type, phase.point, 0.0, fence)
+    lat, lng, _, speed = phase.drive.place(at)
+    return Alarm(at, alarm_type, Point(lat, lng), speed, fence)
+
+
+def _crossings(phase: Phase, fence: Fence) -> Iterator[Alarm]:
+    """The platform notices a crossing at the first fix on the other side."""
+    if phase.drive is None or not _may_meet(phase.drive.route, fence):
+        return
+    was_inside = fence.holds(phase.point)
+    for at in phase.fix_times(phase.start, phase.end):
+        lat, lng, _, _ = phase.drive.place(at)
+        is_inside = fence.holds(Point(lat, lng))
+        word = "in" if is_inside else "out"
+        if is_inside != was_inside and word in fence.alert_type.split(","):
+            yield _alarm(phase, at, word, fence)
+        was_inside = is_inside
+
+
+def _may_meet(route: Route, fence: Fence) -> bool:
+    """Whether the boxes around both touch: most drives are nowhere near a fence."""
+    south, west, north, east = route.box
+    reach = (fence.radius_m or 0) / 100_000
+    lats = [point.lat for point in fence.points]
+    lngs = [point.lng for point in fence.points]
+    return (
+        south <= max(lats) + reach
+        and min(lats) - reach <= north
+        and west <= max(lngs) + reach
+        and min(lngs) - reach <= east
+    )

@@ -1,0 +1,115 @@
+"""From form parameters to typed values; what is wrong with them ends in the documented code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from sandbox.instants import parse
+from sandbox.reply import ApiError
+from sandbox.reports import Reports
+from sandbox.world import Account, Device, World
+
+T = TypeVar("T")
+
+MOST_IMEIS = 50
+"""The batch that is safe everywhere (1.7); the original system's limit, kept strictly here."""
+_CLOCK_TOLERANCE_S = 60
+
+
+class Page(NamedTuple):
+    """Rows to skip and rows to send."""
+
+    skip: int
+    size: int
+
+    def of(self, rows: Sequence[T]) -> Sequence[T]:
+        return rows[self.skip : self.skip + self.size]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authorised request and the world it asks about."""
+
+    world: World
+    reports: Reports
+    params: Mapping[str, str]
+
+    def has(self, name: str) -> bool:
+        return bool(self.params.get(name))
+
+    def text(self, name: str) -> str:
+        """A value that must not be empty; else code 1001."""
+        if not self.has(name):
+            raise ApiError(1001, f"Parameter validation failed: {name}")
+        return self.params[name]
+
+    def number(self, name: str, low: int, high: int, default: int | None = None) -> int:
+        """A whole number within bounds; without a default it must be given."""
+        if default is not None and not self.has(name):
+            return default
+        text = self.text(name)
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise ApiError(1001, f"Parameter validation failed: {name}")
+        return int(text)
+
+    def account(self, name: str) -> Account:
+        """The account itself or one below it; else code 1002."""
+        wanted = self.text(name)
+        for account in self.world.accounts:
+            if account.account == wanted:
+                return account
+        raise ApiError(1002, "Illegal account")
+
+    def device(self, name: str = "imei") -> Device:
+        """One device of yours; else code 1002."""
+        return self._own(self.text(name))
+
+    def devices(self, name: str = "imeis") -> list[Device]:
+        """At most 50 devices, each named once; one that is not yours fails the call (3.2)."""
+        imeis = list(dict.fromkeys(self.text(name).split(",")))
+        if len(imeis) > MOST_IMEIS:
+            raise ApiError(220, "Too many IMEIs")
+        return [self._own(imei) for imei in imeis]
+
+    def window(self, start: str, end: str, longest_s: int | None = None) -> tuple[int, int]:
+        """A closed span of the past (1.7); else code 1001."""
+        first, last = self._instant(start), self._instant(end)
+        if first > last or last > self.world.now() + _CLOCK_TOLERANCE_S:
+            raise ApiError(1001, f"Parameter validation failed: {start}, {end}")
+        if longest_s is not None and last - first > longest_s:
+            raise ApiError(1001, "Parameter validation failed: the time range is too long")
+        return first, last
+
+    def rows(self) -> Page:
+        """`start_row` from 0 and `page_size`, both required (1.8)."""
+        return Page(self.number("start_row", 0, 10**9), self.number("page_size", 1, 100))
+
+    def optional_rows(self) -> Page:
+        """The same for the mileage method: optional, and never more than 100 rows (3.4)."""
+        skip = self.number("start_row", 0, 10**9, default=0)
+        return Page(skip, self.number("page_size", 1, 100, default=100))
+
+    def numbered_page(self, largest: int, default: int) -> Page:
+        """`page_no` from 1 and `page_size`, both optional (1.8)."""
+        size = self.number("page_size", 1, largest, default)
+        return Page((self.number("page_no", 1, 10**9, default=1) - 1) * size, size)
+
+    def report(self, make: Callable[[], T]) -> T:
+        """The whole answer to this query, made once for all its pages."""
+        return self.reports.once(self.params, make)
+
+    def _own(self, imei: str) -> Device:
+        if not imei.isascii() or not imei.isdigit():
+            raise ApiError(1001, "Parameter validation failed: imei")
+        device = self.world.devices.get(imei)
+        if device is None:
+            raise ApiError(1002, "Illegal device")
+        return device
+
+    def _instant(self, name: str) -> int:
+        try:
+            return parse(self.text(name))
+        except ValueError:
+            raise ApiError(1001, f"Parameter validation failed: {name}") from None

@@ -1,0 +1,97 @@
+"""From a request and the script of faults to what goes out: the true reply or a spoilt one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from sandbox.faults import ON_CALLS, ON_RECORDS, Fault, Rule, Script
+from sandbox.poison import poison
+from sandbox.protocol import Protocol
+from sandbox.reply import ApiError, Reply
+from sandbox.tokens import Tokens
+
+_CODES = {
+    Fault.RATE_LIMITED: ApiError(1006, "Illegal access, request frequency is too high"),
+    Fault.TOKEN_EXPIRED: ApiError(1004, "Illegal access, token exception!"),
+    Fault.SYSTEM_BUSY: ApiError(-1, "System is busy"),
+}
+_FIRST_PAGE = {"start_row": "0", "page_no": "1"}
+_HTML = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A body, and how the socket has to treat it."""
+
+    body: bytes
+    fault: Fault | None = None
+    stall_s: float = 0.0
+    status: int = 200
+    content_type: str = "application/json;charset=UTF-8"
+
+    @property
+    def sent_body(self) -> bytes:
+        """What of the body reaches the wire."""
+        if self.fault is Fault.RESET:
+            return b""
+        return self.body[: len(self.body) // 2] if self.fault is Fault.CUT_OFF else self.body
+
+
+_WITHOUT_ANSWER = {
+    Fault.RESET: Outcome(b"", Fault.RESET),
+    Fault.HTTP_500: Outcome(_HTML, Fault.HTTP_500, status=500, content_type="text/html"),
+    Fault.HTML_PAGE: Outcome(_HTML, Fault.HTML_PAGE, content_type="text/html"),
+}
+
+
+class Conduct:
+    """Decides for each request; safe to call from many threads."""
+
+    def __init__(self, protocol: Protocol, tokens: Tokens, script: Script) -> None:
+        self._protocol = protocol
+        self._tokens = tokens
+        self._script = script
+
+    def outcome(self, params: Mapping[str, str]) -> Outcome:
+        rule = self._script.next(params.get("method", ""), ON_CALLS)
+        if rule is None:
+            return self._answered(params)
+        if rule.fault in _WITHOUT_ANSWER:
+            return _WITHOUT_ANSWER[rule.fault]
+        if rule.fault in _CODES:
+            if rule.fault is Fault.TOKEN_EXPIRED:
+                self._tokens.revoke(params.get("access_token"))
+            return Outcome(_CODES[rule.fault].reply.body, rule.fault)
+        return self._answered_badly(params, rule)
+
+    def _answered_badly(self, params: Mapping[str, str], rule: Rule) -> Outcome:
+        """The true reply, but late, of another page or not whole."""
+        if rule.fault is Fault.STALL:
+            return replace(self._answered(params), fault=rule.fault, stall_s=rule.seconds)
+        acted_on = params
+        if rule.fault is Fault.REPEATED_PAGE:
+            acted_on = {name: _FIRST_PAGE.get(name, value) for name, value in params.items()}
+        body = self._protocol.answer(params, acted_on).body
+        if rule.fault is Fault.NOT_JSON:
+            body = body[: len(body) // 2]
+        return Outcome(body, rule.fault)
+
+    def _answered(self, params: Mapping[str, str]) -> Outcome:
+        reply = self._protocol.answer(params)
+        if not reply.records:
+            return Outcome(reply.body)
+        rule = self._script.next(params.get("method", ""), ON_RECORDS)
+        if rule is None:
+            return Outcome(reply.body)
+        return Outcome(_spoilt(reply, rule.fault).body, rule.fault)
+
+
+def _spoilt(reply: Reply, fault: Fault) -> Reply:
+    """Another order, or poison in the record in the middle."""
+    records = list(reply.records)
+    if fault is Fault.SHUFFLED:
+        return replace(reply, records=records[1::2] + records[::2])
+    middle = len(records) // 2
+    records[middle] = poison(records[middle], fault)
+    return replace(reply, records=records)

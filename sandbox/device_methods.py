@@ -1,0 +1,74 @@
+"""From an authorised call about accounts, devices, newest positions or fences to its reply."""
+
+from __future__ import annotations
+
+from sandbox import device_records as records
+from sandbox.call import Call
+from sandbox.reply import ApiError, Reply, encode, in_object, in_result, object_in_result
+from sandbox.world import Device
+
+
+def child_list(call: Call) -> Reply:
+    target = call.account("target")
+    children = (account for account in call.world.accounts if account.parent == target.account)
+    return in_result([encode(records.child(account)) for account in children])
+
+
+def device_list(call: Call) -> Reply:
+    """Only devices directly under the target; paging parameters are ignored (1.8, 2.3)."""
+    return in_result([encode(records.listed(device)) for device in _directly_under(call)])
+
+
+def device_detail(call: Call) -> Reply:
+    device = call.device()
+    fix = call.world.last_fix(device.imei)
+    metres = call.world.odometer_m(device.imei, fix.at) if fix else None
+    return object_in_result(records.detail(device, _customer(call, device), metres))
+
+
+def location_list(call: Call) -> Reply:
+    """Devices that never had a fix are left out without a word (3.1)."""
+    return in_result(_locations(call, _directly_under(call)))
+
+
+def location_get(call: Call) -> Reply:
+    return in_result(_locations(call, call.devices()))
+
+
+def fence_list(call: Call) -> Reply:
+    account = call.account("account").account
+    page = call.numbered_page(largest=50, default=10)
+    fences = [fence for fence in call.world.fences if fence.account == account]
+    rows = [encode(records.fence(fence)) for fence in page.of(fences)]
+    return in_object("result", "rows", rows, {"total": len(fences)})
+
+
+def fence_detail(call: Call) -> Reply:
+    wanted = call.text("fence_id")
+    for fence in call.world.fences:
+        if fence.fence_id == wanted:
+            return object_in_result(records.fence(fence))
+    raise ApiError(1100, "Business exception ")
+
+
+def _customer(call: Call, device: Device) -> str:
+    return next(a.name for a in call.world.accounts if a.account == device.account)
+
+
+def _directly_under(call: Call) -> list[Device]:
+    target = call.account("target").account
+    return [device for device in call.world.devices.values() if device.account == target]
+
+
+def _locations(call: Call, devices: list[Device]) -> list[bytes]:
+    world, rows, now = call.world, [], call.world.now()
+    customers = {account.account: account.name for account in world.accounts}
+    for device in devices:
+        fix = world.last_fix(device.imei)
+        if fix is None and not device.is_expired:
+            continue
+        heartbeat = world.last_heartbeat(device.imei)
+        metres = world.odometer_m(device.imei, fix.at) if fix else 0.0
+        customer = customers[device.account]
+        rows.append(encode(records.location(device, customer, fix, heartbeat, metres, now)))
+    return rows

@@ -1,0 +1,143 @@
+"""From the registry and the newest fix to API records, quirks included."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from sandbox.instants import DAY, plain
+from sandbox.world import Account, Device, Fence, Fix
+
+Record = dict[str, Any]
+
+_ONLINE_S = 600
+
+
+def child(account: Account) -> Record:
+    """tracksolid-api.md 2.2."""
+    return {
+        "account": account.account,
+        "name": account.name,
+        "type": 9,
+        "displayFlag": 1,
+        "address": None,
+        "birth": None,
+        "companyName": "",
+        "email": "",
+        "phone": "",
+        "language": "en",
+        "sex": 0,
+        "enabledFlag": 1,
+        "remark": None,
+    }
+
+
+def _registered(device: Device) -> Record:
+    """The nineteen documented keys of 2.3."""
+    return {
+        "imei": device.imei,
+        "deviceName": device.name,
+        "mcType": device.model,
+        "mcTypeUseScope": "automobile",
+        "sim": f"000{device.imei[-7:]}",
+        "expiration": plain(device.activated + 3650 * DAY),
+        "activationTime": plain(device.activated),
+        "reMark": None,
+        "vehicleName": None,
+        "vehicleIcon": device.icon,
+        "vehicleNumber": device.plate,
+        "vehicleModels": None,
+        "carFrame": None,
+        "driverName": device.driver,
+        "driverPhone": device.phone,
+        "enabledFlag": 1,
+        "engineNumber": None,
+        "deviceGroupId": f"{zlib.crc32(device.group.encode()):032x}",
+        "deviceGroup": device.group,
+    }
+
+
+def listed(device: Device) -> Record:
+    """2.3 with the three keys that newer models carry."""
+    extra = {"equipType": "WIRED", "machineName": device.model, "status": "NORMAL"}
+    return _registered(device) | extra
+
+
+def detail(device: Device, customer: str, odometer_m: float | None) -> Record:
+    """2.4: kilometres with decimals as text; every seventh device spells its VIN in capitals."""
+    return _registered(device) | {
+        "account": device.account,
+        "customerName": customer,
+        "user_expiration": f"{device.account},{plain(device.activated + 3650 * DAY)[:10]}",
+        "iccid": f"89000{device.imei}",
+        "imsi": f"000{device.imei[-12:]}",
+        "importTime": plain(device.activated - 9 * DAY),
+        "licensePlatNo": device.plate,
+        "VIN" if int(device.imei) % 7 == 0 else "vin": None,
+        "vehicleBrand": None,
+        "fuel_100km": device.fuel_100km,
+        "status": "1",
+        "currentMileage": None if odometer_m is None else f"{odometer_m / 1000:.2f}",
+    }
+
+
+def location(
+    device: Device, customer: str, fix: Fix | None, heartbeat: int | None, metres: float, now: int
+) -> Record:
+    """3.1, 35 keys; without a fix it is an expired device at 0,0."""
+    is_on = fix is not None and fix.is_ignition_on
+    return {
+        "imei": device.imei,
+        "deviceName": device.name,
+        "mcType": device.model,
+        "icon": device.icon,
+        "status": "1" if heartbeat is not None and now - heartbeat < _ONLINE_S else "0",
+        "posType": "GPS",
+        "lat": fix.lat if fix else 0,
+        "lng": fix.lng if fix else 0,
+        "hbTime": None if heartbeat is None else plain(heartbeat),
+        "accStatus": "1" if is_on else "0",
+        "gpsSignal": "4",
+        "powerValue": "13.8" if is_on else None,
+        "batteryPowerVal": "4.02",
+        "speed": f"{fix.speed_kmh:.0f}" if fix else None,
+        "gpsNum": str(fix.satellites) if fix else None,
+        "gpsTime": plain(fix.at) if fix else None,
+        "direction": f"{fix.heading_deg:.0f}" if fix else None,
+        "activationFlag": "1",
+        "expireFlag": "0" if device.is_expired else "1",
+        "electQuantity": "",
+        "locDesc": None,
+        "distance": "-1",
+        "temperature": None,
+        "trackerOil": "0.00L",
+        "trackerOils": None,
+        "currentMileage": f"{metres / 1000:.6f}",
+        "account": device.account,
+        "customerName": customer,
+        "state": None,
+        "stateTime": None,
+        "iccid": f"89000{device.imei}",
+        "mac": "",
+        "chargeStatus": None,
+        "shutdown": None,
+        "confidence": None,
+    }
+
+
+def fence(fence: Fence) -> Record:
+    """4.5: latitude first, points joined by a semicolon, the radius as text."""
+    return {
+        "fence_id": fence.fence_id,
+        "fence_name": fence.name,
+        "fence_type": "polygon" if fence.radius_m is None else "circle",
+        "fence_color": "#3b7aff",
+        "coordinates": ";".join(f"{lat:.4f},{lng:.4f}" for lat, lng in fence.points),
+        "radius": None if fence.radius_m is None else str(fence.radius_m),
+        "description": "",
+        "imeis": ",".join(fence.imeis),
+        "alert_type": fence.alert_type,
+        "stay_time_out": None,
+        "stay_time_in": None,
+        "account": fence.account,
+    }

@@ -1,0 +1,115 @@
+"""From a script of misbehaviour to the fault of the next call: which, how often, since when."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from threading import Lock
+
+
+class Fault(StrEnum):
+    """What can go wrong, as a client sees it."""
+
+    RATE_LIMITED = "rate_limited"
+    """Code 1006."""
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a name
+    """Code 1004, and the token is revoked from then on."""
+    SYSTEM_BUSY = "system_busy"
+    """Code -1."""
+    HTTP_500 = "http_500"
+    HTML_PAGE = "html_page"
+    """HTTP 200 with a page of HTML."""
+    CUT_OFF = "cut_off"
+    """Half the body that Content-Length announced, then the end."""
+    NOT_JSON = "not_json"
+    """Half the body, its length announced truthfully."""
+    STALL = "stall"
+    """Nothing for some seconds, then the true answer."""
+    RESET = "reset"
+    """A TCP reset instead of an answer."""
+    REPEATED_PAGE = "repeated_page"
+    """Page one, whatever page was asked for."""
+    SHUFFLED = "shuffled"
+    """The records in another order."""
+    NUL_ESCAPE = "nul_escape"
+    """`\\u0000` in a text of one record; the rest of this list befalls one record too."""
+    RAW_NUL = "raw_nul"
+    BAD_UTF8 = "bad_utf8"
+    LONE_SURROGATE = "lone_surrogate"
+    NAN = "nan"
+    BIG_INTEGER = "big_integer"
+    DEEP = "deep"
+    """A new field, nested 1,200 levels deep."""
+    WRONG_TYPE = "wrong_type"
+    """A text, an object or a list where a number belongs."""
+    NEW_FIELD = "new_field"
+    MISSING_FIELD = "missing_field"
+    """A record without its first time."""
+    DUPLICATE_KEY = "duplicate_key"
+
+
+POISON = frozenset(list(Fault)[list(Fault).index(Fault.NUL_ESCAPE) :])
+ON_RECORDS = POISON | {Fault.SHUFFLED}
+"""Faults that need a reply with records; they wait for one."""
+ON_CALLS = frozenset(Fault) - ON_RECORDS
+
+_LOGIN = "jimi.oauth.token."
+
+
+@dataclass(slots=True)
+class Rule:
+    """One line of the script. "*" stands for every method but the two of the token."""
+
+    method: str
+    fault: Fault
+    times: int | None
+    """Calls still to be spoilt; None = no end."""
+    rate: float
+    after: int
+    """Calls still to be spared."""
+    seconds: float
+    """Length of a stall."""
+
+    def concerns(self, method: str) -> bool:
+        if self.method == "*":
+            return not method.startswith(_LOGIN)
+        return self.method == method
+
+
+class Script:
+    """The rules in force; the first that fires wins. Chances are drawn from a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._rules: list[Rule] = []
+        self._rng = Random(f"faults/{seed}")
+        self._lock = Lock()
+
+    def add(self, rule: Rule) -> None:
+        with self._lock:
+            self._rules.append(rule)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._rules.clear()
+
+    def next(self, method: str, faults: Set[Fault]) -> Rule | None:
+        """The rule that fires for this call among those of the given faults."""
+        with self._lock:
+            for rule in self._rules:
+                if rule.fault in faults and rule.concerns(method) and self._fires(rule):
+                    return rule
+        return None
+
+    def _fires(self, rule: Rule) -> bool:
+        if rule.after > 0:
+            rule.after -= 1
+            return False
+        if self._rng.random() >= rule.rate:
+            return False
+        if rule.times is not None:
+            rule.times -= 1
+            if rule.times == 0:
+                self._rules.remove(rule)
+        return True

@@ -1,0 +1,144 @@
+"""From an authorised call about tracks, trips, stops, alarms or OBD readings to its reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sandbox import history_records as records
+from sandbox.call import Call
+from sandbox.instants import DAY
+from sandbox.reply import ApiError, Reply, encode, in_object, in_result
+from sandbox.world import Device, Fix, StopKind
+
+MONTH_S = 31 * DAY
+TRACK_HISTORY_S = 93 * DAY
+MILEAGE_HISTORY_S = 548 * DAY
+"""About eighteen months; beyond it the answer is null (3.4)."""
+MOST_ALARMS = 1000
+"""Rows of a query that can be reached, the newest first (1.7)."""
+_ACC_TYPES = {
+    "0": StopKind.PARKED,  # FIX-M13: the word the original system sends
+    "off": StopKind.PARKED,
+    "on": StopKind.IDLING,
+}
+
+
+def track_list(call: Call) -> Reply:
+    """Late points come after the live ones, and some neighbours have changed places (3.3)."""
+    imei = call.device().imei
+    start, end = call.window("begin_time", "end_time", longest_s=7 * DAY)
+    if start < call.world.now() - TRACK_HISTORY_S:
+        raise ApiError(1001, "Parameter validation failed: begin_time")
+    measured = list(call.world.fixes(imei, start, end))
+    points = [encode(records.track_point(fix)) for fix in _as_sent(measured)]
+    metres = 0.0
+    if measured:
+        metres = call.world.odometer_m(imei, measured[-1].at)
+        metres -= call.world.odometer_m(imei, measured[0].at)
+    return in_result(points, data={"mileage": round(metres)}, empty=b"[]")
+
+
+def track_mileage(call: Call) -> Reply:
+    """Trips that overlap the window, whole, 100 rows at most; totals per device in `data` (3.4)."""
+    devices = call.devices()
+    start, end = call.window("begin_time", "end_time")
+    page = call.optional_rows()
+    if start < call.world.now() - MILEAGE_HISTORY_S:
+        return in_result(())
+    rows, totals = call.report(lambda: _segments(call, devices, start, end))
+    return in_result(page.of(rows), data=totals or None)
+
+
+def parking(call: Call) -> Reply:
+    """Empty without `account` or `acc_type` (FIX-M13); else stops, the newest first (4.2)."""
+    devices, page = call.devices(), call.rows()
+    start, end = call.window("start_time", "end_time")
+    rows: list[bytes] = []
+    if call.has("account") and call.has("acc_type"):
+        call.account("account")
+        kind = _ACC_TYPES.get(call.text("acc_type"))
+        rows = call.report(lambda: _stops(call, devices, start, end, kind))
+    totals = {"totalTime": str(3 + len(rows) // 7), "dataTotalRows": str(len(rows))}
+    return in_object("data", "rows", page.of(rows), totals)
+
+
+def alarm_list(call: Call) -> Reply:
+    """The newest alarm first; without times the last 50 of a month (4.3)."""
+    devices = call.devices("imeis" if call.has("imeis") else "imei")
+    page = call.numbered_page(largest=100, default=50)
+    if call.has("begin_time") or call.has("end_time"):
+        start, end = call.window("begin_time", "end_time", longest_s=MONTH_S)
+        most = MOST_ALARMS
+    else:
+        end = call.world.now()
+        start, most = end - MONTH_S, 50
+    rows = call.report(lambda: _alarms(call, devices, start, end))
+    return in_result(page.of(rows[:most]))
+
+
+def obd_list(call: Call) -> Reply:
+    """One reading in ten fixes with a running engine, from the devices on an OBD port (4.6)."""
+    call.account("account")
+    devices = [device for device in call.devices() if device.model == "GT06E"]
+    start, end = call.window("start_time", "end_time", longest_s=MONTH_S)
+    page = call.numbered_page(largest=100, default=10)
+    rows = call.report(
+        lambda: [
+            encode(records.obd(device, fix, call.world.odometer_m(device.imei, fix.at)))
+            for device in devices
+            for fix in _running(call, device, start, end)[::10]
+        ]
+    )
+    beside = {"currentPage": page.skip // page.size + 1, "pageSize": page.size}
+    beside |= {"startRow": 0, "endRow": 0, "totalRecord": len(rows), "totalPage": 0}
+    return in_object("data", "result", page.of(rows), beside)
+
+
+def _as_sent(measured: list[Fix]) -> list[Fix]:
+    sent = sorted(measured, key=lambda fix: fix.is_late)
+    for i in range(7, len(sent) - 1, 23):
+        sent[i], sent[i + 1] = sent[i + 1], sent[i]
+    return sent
+
+
+def _segments(
+    call: Call, devices: Sequence[Device], start: int, end: int
+) -> tuple[list[bytes], list[dict[str, Any]]]:
+    """Rows of all trips, and a total for every device that has any."""
+    rows, totals = [], []
+    for device in devices:
+        if trips := call.world.trips(device.imei, start, end):
+            rows += [encode(records.segment(device.imei, trip)) for trip in trips]
+            metres = sum(trip.distance_m for trip in trips)
+            totals.append({"imei": device.imei, "totalMileage": round(metres, 1)})
+    return rows, totals
+
+
+def _stops(
+    call: Call, devices: Sequence[Device], start: int, end: int, kind: StopKind | None
+) -> list[bytes]:
+    found = [
+        (stop, device)
+        for device in devices
+        for stop in call.world.stops(device.imei, start, end)
+        if stop.kind is kind
+    ]
+    found.sort(key=lambda pair: (-pair[0].start, pair[1].imei))
+    return [encode(records.standing(device, stop)) for stop, device in found]
+
+
+def _alarms(call: Call, devices: Sequence[Device], start: int, end: int) -> list[bytes]:
+    wanted = call.params.get("alertTypeId")
+    found = [
+        (raised, device)
+        for device in devices
+        for raised in call.world.alarms(device.imei, start, end)
+        if not wanted or raised.alarm_type == wanted
+    ]
+    found.sort(key=lambda pair: (-pair[0].at, pair[1].imei, pair[0].alarm_type))
+    return [encode(records.alarm(device, raised)) for raised, device in found]
+
+
+def _running(call: Call, device: Device, start: int, end: int) -> list[Fix]:
+    return [fix for fix in call.world.fixes(device.imei, start, end) if fix.is_ignition_on]

@@ -1,0 +1,62 @@
+"""From records to an API body: each record stays a slice of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+encode = msgspec.json.Encoder().encode
+
+
+class ApiError(Exception):
+    """A failure the API reports with HTTP 200 and a code (tracksolid-api.md 1.6)."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @property
+    def reply(self) -> Reply:
+        body = {"code": self.code, "message": self.message, "result": None, "data": None}
+        return Reply(encode(body), (), b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`head` + records joined by commas + `tail`."""
+
+    head: bytes
+    records: Sequence[bytes]
+    tail: bytes
+
+    @property
+    def body(self) -> bytes:
+        return self.head + b",".join(self.records) + self.tail
+
+
+def in_result(records: Sequence[bytes], *, data: Any = None, empty: bytes = b"null") -> Reply:
+    """An array in `result`; nothing is null rather than [] in most methods (1.5)."""
+    tail = b',"data":' + encode(data) + b"}"
+    if not records:
+        return Reply(_SUCCESS + b'"result":' + empty, (), tail)
+    return Reply(_SUCCESS + b'"result":[', records, b"]" + tail)
+
+
+def object_in_result(record: Mapping[str, Any]) -> Reply:
+    """One object in `result`."""
+    return Reply(_SUCCESS + b'"result":', (encode(record),), b',"data":null}')
+
+
+def in_object(place: str, key: str, records: Sequence[bytes], beside: Mapping[str, Any]) -> Reply:
+    """An array under `place.key` (place: result or data), with totals beside it."""
+    other = b'"data":null,' if place == "result" else b'"result":null,'
+    totals = encode(beside)[1:-1] + b"," if beside else b""
+    head = _SUCCESS + other + f'"{place}":{{'.encode() + totals + f'"{key}":['.encode()
+    return Reply(head, records, b"]}}")
+
+
+_SUCCESS = b'{"code":0,"message":"success",'

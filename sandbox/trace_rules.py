@@ -1,0 +1,160 @@
+"""From bare positions to trips and stops, as a tracker without an ignition wire tells them.
+
+- A fix that could only be reached at more than 160 km/h from the last credible one is a glitch:
+  it is served as a fix, but no distance, trip or stop looks at it.
+- Between two credible fixes a vehicle *moved* if it made 30 m or more at 5 km/h or more on
+  average, else it *stood*. A silence of more than 5 min within 250 m is standing too (the tracker
+  slept); a silence of more than 5 min over a longer way is *unknown*: it ends what came before.
+- Standing for less than 3 min between two moves belongs to the trip. Moves that add up to less
+  than 100 m are drift while standing.
+- A trip is what is left of moves, from its first credible fix to its last; its distance is the
+  great-circle length over its credible fixes.
+- A stop is 3 min or more of standing. It counts as idling (ignition on) if it lasts 15 min at most
+  and the tracker never slept for more than 2 min, else as parked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
+from itertools import groupby, pairwise
+from operator import attrgetter
+from typing import NamedTuple
+
+from sandbox.geometry import Point, distance_m
+from sandbox.instants import MINUTE
+from sandbox.world import StopKind
+
+IMPOSSIBLE_KMH = 160.0
+MOVING_KMH = 5.0
+MOVING_M = 30.0
+SILENCE_S = 5 * MINUTE
+SAME_PLACE_M = 250.0
+SHORTEST_STOP_S = 3 * MINUTE
+SHORTEST_TRIP_M = 100.0
+LONGEST_IDLING_S = 15 * MINUTE
+LONGEST_NAP_S = 2 * MINUTE
+
+
+class Position(NamedTuple):
+    """A recorded fix: Unix seconds and degrees."""
+
+    at: int
+    point: Point
+
+
+class State(Enum):
+    MOVING = "moving"
+    STANDING = "standing"
+    UNKNOWN = "unknown"
+
+
+class Hop(NamedTuple):
+    """The way from one credible fix to the next."""
+
+    start: Position
+    end: Position
+    metres: float
+    state: State
+
+    @property
+    def seconds(self) -> int:
+        return self.end.at - self.start.at
+
+    @property
+    def speed_kmh(self) -> float:
+        return self.metres / self.seconds * 3.6
+
+
+class Spell(NamedTuple):
+    """Hops of one state in a row."""
+
+    state: State
+    hops: tuple[Hop, ...]
+
+    @property
+    def start(self) -> Position:
+        return self.hops[0].start
+
+    @property
+    def end(self) -> Position:
+        return self.hops[-1].end
+
+    @property
+    def seconds(self) -> int:
+        return self.end.at - self.start.at
+
+    @property
+    def metres(self) -> float:
+        return sum(hop.metres for hop in self.hops)
+
+    @property
+    def stop_kind(self) -> StopKind:
+        longest_nap = max(hop.seconds for hop in self.hops)
+        is_waiting = self.seconds <= LONGEST_IDLING_S and longest_nap <= LONGEST_NAP_S
+        return StopKind.IDLING if is_waiting else StopKind.PARKED
+
+
+def spells(positions: Sequence[Position]) -> list[Spell]:
+    """Trips (MOVING) and stops (STANDING) of one device, in order; positions sorted by time."""
+    drift_settled = _runs(
+        hop._replace(state=State.STANDING) if _is_drift(spell) else hop
+        for spell in _runs(_hops(positions))
+        for hop in spell.hops
+    )
+    found = _runs(
+        hop._replace(state=State.MOVING) if is_pause else hop
+        for spell, is_pause in _pauses(drift_settled)
+        for hop in spell.hops
+    )
+    return [spell for spell in found if _is_reported(spell)]
+
+
+def _is_drift(spell: Spell) -> bool:
+    return spell.state is State.MOVING and spell.metres < SHORTEST_TRIP_M
+
+
+def _is_reported(spell: Spell) -> bool:
+    if spell.state is State.STANDING:
+        return spell.seconds >= SHORTEST_STOP_S
+    return spell.state is State.MOVING
+
+
+def _pauses(found: Sequence[Spell]) -> Iterator[tuple[Spell, bool]]:
+    """Each spell, and whether it is no more than a pause within a trip."""
+    states = [None, *(spell.state for spell in found), None]
+    for before, spell, after in zip(states, found, states[2:], strict=False):
+        is_between_moves = before is after is State.MOVING
+        yield spell, is_between_moves and _is_short(spell)
+
+
+def _is_short(spell: Spell) -> bool:
+    return spell.state is State.STANDING and spell.seconds < SHORTEST_STOP_S
+
+
+def _runs(hops: Iterable[Hop]) -> list[Spell]:
+    return [Spell(state, tuple(run)) for state, run in groupby(hops, attrgetter("state"))]
+
+
+def credible(positions: Sequence[Position]) -> Iterator[Position]:
+    """The positions without glitches."""
+    last: Position | None = None
+    for position in positions:
+        if last is not None:
+            metres = distance_m(last.point, position.point)
+            if metres / (position.at - last.at) * 3.6 > IMPOSSIBLE_KMH:
+                continue
+        yield position
+        last = position
+
+
+def _hops(positions: Sequence[Position]) -> Iterator[Hop]:
+    for start, end in pairwise(credible(positions)):
+        metres = distance_m(start.point, end.point)
+        seconds = end.at - start.at
+        if seconds > SILENCE_S:
+            state = State.STANDING if metres <= SAME_PLACE_M else State.UNKNOWN
+        else:
+            is_moving = metres >= MOVING_M and metres / seconds * 3.6 >= MOVING_KMH
+            state = State.MOVING if is_moving else State.STANDING
+        yield Hop(start, end, metres, state)

@@ -1,0 +1,397 @@
+"""The KPIs of a fleet, computed in Python from the sandbox's truth and the fixes as stored.
+
+An independent second opinion for test_kpis.py: it shares no code with the SQL.
+"""
+
+import csv
+import math
+from collections import Counter, defaultdict
+from datetime import date, timedelta
+from statistics import fmean, median
+
+import psycopg
+from test_pipeline import days, haversine_km
+
+from sandbox import World
+from sandbox.geometry import Point
+from sandbox.instants import HOUR, eat_bounds
+from sandbox.world import Stop, StopKind, Trip
+from settings import ROOT
+
+with (ROOT / "dbt_fireside/seeds/operating_rules.csv").open() as seed:
+    RULES = {row["rule"]: float(row["value"]) for row in csv.DictReader(seed) if row["value"]}
+CITIES = {"Nairobi": (-1.2864, 36.8172, 30), "Mombasa": (-4.0435, 39.6682, 25)}
+CITIES["Kampala"] = (0.3136, 32.5811, 25)
+PRIMARY = (
+    "select imei, vehicle_id, vehicle_class from dwh_gold.dim_vehicles where is_primary_device"
+)
+
+
+class Vehicle:
+    """One vehicle with a device that was heard: its truth and its stored trail."""
+
+    def __init__(self, world: World, gold: psycopg.Connection, row: tuple[str, str, str]) -> None:
+        self.imei, self.id, kind = row
+        self.limit_kmh = RULES[f"speed_limit_{kind}"]
+        self.interval_km = RULES[f"service_interval_{kind}"]
+        account = world.devices[self.imei].account.rpartition("_")[2].title()
+        self.city = "Nairobi" if account == "Fleet" else account
+        self.world = world
+        self.fixes = gold.execute(
+            "select extract(epoch from gps_time)::float, latitude::float, longitude::float,"
+            " speed_kmh::float, heading_deg::float from tracksolid.position_history"
+            " where imei = %s order by gps_time",
+            [self.imei],
+        ).fetchall()
+
+    def trips(self, day: date) -> tuple[Trip, ...]:
+        truth = self.world.truth(self.imei, day)
+        return truth.trips if truth else ()
+
+    def service_stops(self, day: date, depots: list) -> list[Stop]:
+        truth = self.world.truth(self.imei, day)
+        shortest, longest = (60 * RULES[f"service_stop_{n}"] for n in ("shortest", "longest"))
+        return [
+            stop
+            for stop in (truth.stops if truth else ())
+            if stop.kind is StopKind.PARKED
+            and shortest <= stop.end - stop.start <= longest
+            and not at_depot(stop.point, depots)
+        ]
+
+    def steps(self, day: date) -> list[tuple]:
+        """(fix, fix before, seconds between) of the fixes of a day."""
+        start, end = eat_bounds(day)
+        pairs = zip(self.fixes[1:], self.fixes, strict=False)
+        return [(fix, prior, fix[0] - prior[0]) for fix, prior in pairs if start <= fix[0] < end]
+
+
+def at_depot(point: tuple, depots: list) -> bool:
+    return any(km(point, place) <= radius for *place, radius in depots)
+
+
+def km(one: tuple, other: tuple) -> float:
+    return haversine_km((None, *one[:2]), (None, *other[:2]))
+
+
+def finished(world: World) -> list[date]:
+    """Days that the API serves from their beginning; the last is today, as far as it goes."""
+    return days(world)[1:]
+
+
+def driven_badly(vehicle: Vehicle, day: date) -> dict[str, float]:
+    """Speeding events, their seconds, km and worst excess, and harsh steps by kind."""
+    counts, last_fast = defaultdict(float), -math.inf
+    for fix, before, step_s in vehicle.steps(day):
+        at, *_, speed, heading = fix
+        *_, speed_before, heading_before = before
+        if speed > vehicle.limit_kmh and step_s <= 120:
+            counts["speeding"] += at - last_fast > 120
+            last_fast = at
+            counts["speeding_s"] += step_s
+            counts["speeding_km"] += speed * step_s / HOUR
+            counts["worst"] = max(counts["worst"], speed - vehicle.limit_kmh)
+        if not 5 <= step_s <= 30 or None in (speed, speed_before):
+            continue
+        gain = (speed - speed_before) / step_s
+        counts["harsh_acceleration"] += gain >= RULES["harsh_acceleration"]
+        counts["harsh_braking"] += -gain >= RULES["harsh_braking"]
+        if None not in (heading, heading_before):
+            turn = abs(heading - heading_before)
+            turn = math.radians(min(turn, 360 - turn))
+            pull = (speed + speed_before) / 7.2 * turn / step_s
+            counts["harsh_cornering"] += pull >= RULES["harsh_cornering"]
+    return counts
+
+
+def last_place(vehicle: Vehicle, day: date) -> tuple[float, float]:
+    """Where it stands when the day ends."""
+    end = eat_bounds(day)[1]
+    return [fix for fix in vehicle.fixes if fix[0] < end][-1][1:3]
+
+
+def mean(numbers: list[float]) -> float | None:
+    return fmean(numbers) if numbers else None
+
+
+def ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+class FleetModel:
+    """The fleet's KPIs of a day, from truth and stored fixes: kpi_id -> (value, tolerance)."""
+
+    def __init__(
+        self, world: World, gold: psycopg.Connection, vehicles: list[Vehicle], depots: list, figure
+    ) -> None:
+        self.world, self.vehicles, self.depots, self.figure = world, vehicles, depots, figure
+        with (ROOT / "dbt_fireside/seeds/alarm_types.csv").open() as file:
+            self.classes = {row["alarm_type"]: row["alarm_class"] for row in csv.DictReader(file)}
+        self.devices = {
+            (imei, day): row
+            for imei, day, *row in gold.execute(
+                "select imei, day, has_reported, fixes_count, fuel_measured_l::float,"
+                " fuel_est_l::float from dwh_gold.fact_daily_fleet_metrics"
+            )
+        }
+        self.volts = dict(
+            gold.execute(
+                "select (gps_time at time zone 'Africa/Nairobi')::date,"
+                " min(external_voltage_v)::float from tracksolid.position_history group by 1"
+            )
+        )
+        self.primary = [imei for imei, *_ in gold.execute(PRIMARY.encode())]
+        self.spans = {vehicle.id: self._spans(vehicle) for vehicle in vehicles}
+
+    def day(self, day: date, values: dict) -> dict[str, tuple[float | None, float]]:
+        known = [v for v in self.vehicles if self.devices[v.imei, day][0]]
+        truths = {v.id: self.world.truth(v.imei, day) for v in known}
+        return (
+            self._utilisation(day, known, truths, values)
+            | self._productivity(day, known)
+            | self._behaviour(day, known, truths, values)
+            | self._dispatch(day, known)
+            | self._fuel(day, known, truths)
+            | self._health(day)
+            | self._zones(day)
+            | self._quality(day)
+        )
+
+    def _utilisation(self, day: date, known: list, truths: dict, values: dict) -> dict:
+        start, end = eat_bounds(day)
+        km_of = {name: truth.distance_m / 1000 for name, truth in truths.items()}
+        driving_s = sum(truth.driving_s for truth in truths.values())
+        idling_s = sum(truth.idling_s for truth in truths.values())
+        moved = sum(km >= 1 for km in km_of.values())
+        active = sum(
+            km_of[name] >= 1 or truth.driving_s + truth.idling_s > 300
+            for name, truth in truths.items()
+        )
+        heard = [v for v in self.vehicles if v.fixes and v.fixes[0][0] < end]
+        monday = day - timedelta(days=day.weekday())
+        before = [values["fleet.distance", d] or 0 for d in days(self.world) if monday <= d < day]
+        shift_s = len(known) * RULES["shift_length"] * HOUR
+        driven = [truth for truth in truths.values() if truth.trips]
+        stops = {v.id: v.service_stops(day, self.depots) for v in known}
+        deadheads = [
+            sum(t.distance_m for t in truth.trips if t.start < stops[name][0].start) / 1000
+            for name, truth in truths.items()
+            if truth.trips and stops[name] and at_depot(truth.trips[0].start_point, self.depots)
+        ]
+        departures = [(truth.trips[0].start - start) / HOUR for truth in driven]
+        returns = [(truth.trips[-1].end - start) / HOUR for truth in driven]
+        return {
+            "fleet.vehicles": (len(self.primary), 0),
+            "fleet.vehicles_moved": (moved, 0),
+            "fleet.active_vehicles": (active, 0),
+            "fleet.not_moved": (len(heard) - moved, 0),
+            "fleet.distance": (sum(km_of.values()), 1),
+            "fleet.distance_week": (sum(km_of.values()) + sum(before), 1),
+            "fleet.driving_time": (driving_s / HOUR, 0.01),
+            "fleet.idle_time": (idling_s / HOUR, 0.01),
+            "fleet.utilisation": (100 * driving_s / shift_s, 0.01),
+            "fleet.idle_share": (ratio(100 * idling_s, driving_s + idling_s), 0.01),
+            "fleet.idle_of_shift": (100 * idling_s / shift_s, 0.01),
+            "fleet.trips_per_vehicle": (
+                sum(len(truth.trips) for truth in truths.values()) / len(known),
+                0.01,
+            ),
+            "fleet.stops_per_vehicle": (sum(map(len, stops.values())) / len(known), 0.01),
+            "fleet.first_departure": (mean(departures), 0.01),
+            "fleet.last_return": (mean(returns), 0.01),
+            "fleet.deadhead": (mean(deadheads), 0.05),
+        }
+
+    def _productivity(self, day: date, known: list) -> dict:
+        stops = [stop for v in known for stop in v.service_stops(day, self.depots)]
+        on_site_s = sum(stop.end - stop.start for stop in stops)
+        shift = eat_bounds(day)[0] + RULES["shift_start"] * HOUR
+        late = [
+            max(0.0, v.trips(day)[0].start - shift) / 60
+            for v in known
+            if v.trips(day) and day.isoweekday() < 6
+        ]
+        beyond = sum(minutes > RULES["tardiness_grace"] for minutes in late)
+        return {
+            "technician.service_stops": (len(stops), 0),
+            "technician.service_stops_per_vehicle": (len(stops) / len(known), 0.01),
+            "technician.time_on_site": (on_site_s / HOUR, 0.01),
+            "technician.time_on_site_per_stop": (ratio(on_site_s / 60, len(stops)), 0.01),
+            "technician.late_departures": (beyond if late else None, 0),
+            "technician.late_departures_share": (ratio(100 * beyond, len(late)), 0.01),
+            "technician.tardiness": (mean(late), 0.01),
+        }
+
+    def _behaviour(self, day: date, known: list, truths: dict, values: dict) -> dict:
+        trips = [trip for truth in truths.values() for trip in truth.trips]
+        km = sum(trip.distance_m for trip in trips) / 1000
+        late = [t for t in trips if not 5 <= (t.start + 3 * HOUR) % 86400 / HOUR < 20]
+        counts, over = defaultdict(float), [0.0]
+        for vehicle in known:
+            for kind, amount in driven_badly(vehicle, day).items():
+                counts[kind] += amount
+            over.append(counts.pop("worst", 0.0))
+        alarms = self._alarms(day, {v.imei for v in known})
+        rate = 100 / km if km >= RULES["score_min_distance"] else None
+        harsh = {k: counts[k] for k in ("harsh_acceleration", "harsh_braking", "harsh_cornering")}
+        score = None
+        if rate:
+            points = RULES["score_weight_speeding"] * counts["speeding_s"] / 60
+            points += sum(RULES[f"score_weight_{kind}"] * count for kind, count in harsh.items())
+            score = max(0.0, 100 - rate * points)
+        week = [day - timedelta(days=n) for n in range(1, 8)]
+        before = [s for d in week if (s := values.get(("driver.score", d))) is not None]
+        change = score - mean(before) if score is not None and before else None
+        return {
+            "driver.distance": (km, 1),
+            "driver.after_hours_distance": (sum(t.distance_m for t in late) / 1000, 0.1),
+            "driver.after_hours_trips": (len(late), 0),
+            "driver.weekend_distance": (km if day.isoweekday() > 5 else 0, 1),
+            "driver.speeding_events": (counts["speeding"], 0),
+            "driver.speeding_time": (counts["speeding_s"] / 60, 0.01),
+            "driver.speeding_distance": (counts["speeding_km"], 0.2),
+            "driver.worst_speeding": (max(over) or None, 0.01),
+            "driver.speeding_alarms": (alarms["speeding"], 0),
+            "driver.harsh_alarms": (rate and rate * alarms["harsh_driving"], 0.01),
+            "driver.score": (score, 0.02),
+            "driver.score_change": (change, 0.03),
+        } | {f"driver.{kind}": (rate and rate * n, 0.01) for kind, n in harsh.items()}
+
+    def _dispatch(self, day: date, known: list) -> dict:
+        outside = sum(
+            self.figure("kpi_dispatch_daily", "outside_city_count", day, v) or 0 for v in known
+        )
+        nights = [d for d in days(self.world) if d <= day]
+        judged = []
+        for vehicle in known:
+            places = [last_place(vehicle, d) for d in nights if self.devices[vehicle.imei, d][0]]
+            if at_depot(places[-1], self.depots):
+                judged.append(False)
+            elif len(places) > 5:
+                usual = tuple(median([place[n] for place in places[:-1]]) for n in (0, 1))
+                judged.append(km(places[-1], usual) > RULES["overnight_distance"])
+        return {
+            "dispatch.outside_city": (outside, 0),
+            "dispatch.city_drift": (100 * outside / len(known), 0.01),
+            "dispatch.unexpected_overnight": (sum(judged) if judged else None, 0),
+        }
+
+    def _fuel(self, day: date, known: list, truths: dict) -> dict:
+        """What is measured is compared with the truth in test_fuel."""
+        litres, estimated, fuelled_km = [], 0.0, 0.0
+        for vehicle in known:
+            *_, measured_l, norm_l = self.devices[vehicle.imei, day]
+            used_l = norm_l if measured_l is None else measured_l
+            if used_l is not None:
+                litres.append(used_l)
+                estimated += used_l if measured_l is None else 0
+                fuelled_km += truths[vehicle.id].distance_m / 1000
+        total_l = sum(litres)
+        idle_l = sum(t.idling_s for t in truths.values()) / HOUR * RULES["idle_fuel"]
+        # Shillings of two countries do not add up.
+        gated = ("cost", "cost_per_km", "idle_cost", "idle_cost_month")
+        return {
+            "fuel.volume": (total_l, 0.1),
+            "fuel.estimated_share": (ratio(100 * estimated, total_l), 0.05),
+            "fuel.per_100km": (ratio(100 * total_l, fuelled_km), 0.05),
+            "fuel.co2": (total_l * RULES["co2_per_litre"], 0.3),
+            "fuel.idle_volume": (idle_l, 0.01),
+        } | {f"fuel.{name}": (None, 0) for name in gated}
+
+    def _health(self, day: date) -> dict:
+        mart = "kpi_vehicle_health_daily"
+        read = [v for v in self.vehicles if self.figure(mart, "odometer_km", day, v) is not None]
+        left_km = {v.id: self.figure(mart, "km_to_service", day, v) for v in read}
+        since = [d for d in finished(self.world) if d <= day]
+        in_days = []
+        for vehicle in read:
+            truths = [self.world.truth(vehicle.imei, d) for d in since]
+            per_day_km = mean([truth.distance_m / 1000 for truth in truths])
+            if per_day_km:
+                in_days.append(left_km[vehicle.id] / per_day_km)
+        alarms = self._alarms(day, set(self.world.devices))
+        cuts = self._alarms(day, set(self.world.devices), of="type")["2"]
+        return {
+            "health.odometer": (
+                mean([self.figure(mart, "odometer_km", day, v) for v in read]),
+                0.01,
+            ),
+            "health.km_to_service": (min(left_km.values()), 0.01),
+            "health.days_to_service": (min(in_days), 0.2),
+            "health.battery": (90, 0),  # what the stand-in's heartbeats say
+            "health.low_batteries": (0, 0),
+            "health.supply_voltage": (self.volts.get(day), 0.001),
+            "health.fault_codes": (cuts, 0),
+            "health.alarms": (sum(alarms.values()), 0),
+            "health.power_alarms": (alarms["power"], 0),
+            "health.tamper_alarms": (alarms["tamper"], 0),
+        }
+
+    def _zones(self, day: date) -> dict:
+        start, end = eat_bounds(day)
+        dwell, counts = defaultdict(float), defaultdict(int)
+        for spans in self.spans.values():
+            inside: dict[str, float] = {}  # zone -> end of its last span of the day
+            for begun, until, zones, after in spans:
+                first, last = max(begun, start), min(until, end)
+                if first >= last:
+                    continue
+                for zone in zones:
+                    dwell[zone == "outside"] += last - first
+                    is_entry = inside.get(zone) != first and first != start
+                    counts["visits"] += is_entry and zone != "outside"
+                    counts["returns"] += is_entry and zone == "Nairobi depot"
+                    is_left = after is not None and zone not in after and until <= end
+                    counts["departures"] += is_left and zone == "Nairobi depot"
+                    inside[zone] = last
+        return {
+            "zone.visits": (counts["visits"], 1),
+            "zone.dwell": (dwell[False] / HOUR, 0.2),
+            "zone.outside": (dwell[True] / HOUR, 0.2),
+            "zone.depot_departures": (counts["departures"], 0),
+            "zone.depot_returns": (counts["returns"], 0),
+        }
+
+    def _spans(self, vehicle: Vehicle) -> list[tuple]:
+        """(begin, end, zones, zones of the next fix if the span lasts until it)."""
+        spans = []
+        zones = [self._zones_at(fix[1:3]) for fix in vehicle.fixes]
+        pairs = zip(vehicle.fixes, vehicle.fixes[1:], zones, zones[1:], strict=False)
+        for fix, after, here, there in pairs:
+            until = min(after[0], fix[0] + RULES["fresh_fix_age"] * HOUR)
+            spans.append((fix[0], until, here, there if until == after[0] else None))
+        return spans
+
+    def _zones_at(self, place: tuple[float, float]) -> tuple[str, ...]:
+        point = Point(*place)
+        return tuple(f.name for f in self.world.fences if f.holds(point)) or ("outside",)
+
+    def _quality(self, day: date) -> dict:
+        devices = self.world.devices.values()
+        reported = [d for d in devices if self.devices[d.imei, day][0]]
+        truths = {d.imei: self.world.truth(d.imei, day) for d in reported}
+        driving = [imei for imei, truth in truths.items() if truth and truth.driving_s]
+        fixes = sum(self.devices[imei, day][1] for imei in driving)
+        hours = sum(truths[imei].driving_s for imei in driving) / HOUR
+        never = sum(self.world.last_fix(d.imei) is None for d in devices)
+        share = 100 / len(devices)
+        return {
+            "quality.devices": (len(devices), 0),
+            "quality.reporting": (share * len(reported), 0.01),
+            "quality.silent": (len(devices) - len(reported) - never, 0),
+            "quality.never_reported": (never, 0),
+            "quality.driver_names": (share * sum(bool(d.driver) for d in devices), 0.01),
+            "quality.plates": (share * sum(bool(d.plate) for d in devices), 0.01),
+            "quality.cost_centres": (100, 0),
+            "quality.fuel_norms": (share * sum(bool(d.fuel_100km) for d in devices), 0.01),
+            "quality.fix_density": (ratio(fixes, hours), 0.01),
+            "quality.trail_to_trips": (100 if hours else None, 3),
+        }
+
+    def _alarms(self, day: date, imeis: set[str], of: str = "class") -> Counter:
+        found: Counter[str] = Counter()
+        for imei in imeis:
+            truth = self.world.truth(imei, day)
+            for kind, count in truth.alarms.items() if truth else ():
+                found[self.classes.get(kind, "unknown") if of == "class" else kind] += count
+        return found

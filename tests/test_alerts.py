@@ -1,0 +1,196 @@
+"""Alert rules: their files fit together, each runs as grafana_ro, and fires when it should."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from grafana.files import DASHBOARDS
+from settings import ROOT
+
+PROVISIONING = ROOT / "grafana/provisioning"
+DURATION = re.compile(r"(\d+)([smh])")
+
+
+def read(path: str) -> dict[str, Any]:
+    return yaml.safe_load((PROVISIONING / path).read_text())
+
+
+TOLD = read("alerting/notifications.yaml")
+GROUPS = read("alerting/rules.yaml")["groups"]
+RULES = {rule["uid"]: rule for group in GROUPS for rule in group["rules"]}
+SQL = {uid: rule["data"][0]["model"]["rawSql"] for uid, rule in RULES.items()}
+ASKED = {
+    uid: re.fullmatch(r"select city, (\w+) from dwh_gold\.(\w+)", sql) for uid, sql in SQL.items()
+}
+
+FIX = "update tracksolid.newest_fixes set gps_time = now() - interval '1 minute'"
+ALARM = """
+    update dwh_gold.fact_alarms
+    set alarm_time = now(), alarm_class = '{}', severity = 'high'
+    where ctid = (select ctid from dwh_gold.fact_alarms limit 1)
+"""
+JOB = """
+    insert into dwh_gold.job_runs (job, status, started_at, succeeded_at, rows, failures_in_a_row)
+    values ('{}', '{}', now(), {}, {}, {})
+"""
+CALM = [
+    f"{FIX}, speed_kmh = 0, is_ignition_on = false, battery_pct = 90",
+    "update dwh_gold.dim_vehicles set assigned_city = null",
+    "update dwh_gold.kpi_vehicle_health_daily set km_to_service = 4000",
+    "update dwh_gold.fact_trips set end_time = now() - interval '1 day'",
+    "delete from dwh_gold.fact_alarms where alarm_time > now() - interval '1 day'",
+    "delete from tracksolid.ingestion_log",
+    "delete from tracksolid.rejected_records",
+]
+# How each rule's situation comes about. (Driving at night, whose nights must be recent, and the
+# edges of all limits are unit tests of the views.)
+SITUATIONS = {
+    "units-silent": "update tracksolid.newest_fixes set gps_time = now() - interval '25 hours'",
+    "over-speed": f"{FIX}, speed_kmh = 300",
+    "outside-city": f"{FIX}, latitude = 30, longitude = 30;"
+    " update dwh_gold.dim_vehicles set assigned_city = 'Nairobi'",
+    "idling": f"{FIX}, speed_kmh = 0, is_ignition_on = true;"
+    " update dwh_gold.vehicle_states set state = 'idling' where end_time is null",
+    "battery-low": f"{FIX}, battery_pct = 1",
+    "service-due": "update dwh_gold.kpi_vehicle_health_daily set km_to_service = 1",
+    "after-hours-trip": "update dwh_gold.fact_trips set is_after_hours = true, end_time = now(),"
+    " day_start = now() - interval '1 hour'",
+    "power-cut": ALARM.format("power"),
+    "sos": ALARM.format("sos"),
+    "tamper": ALARM.format("tamper"),
+    "no-positions": JOB.format("location_list", "ok", "now() - interval '6 minutes'", 40, 0),
+    "job-failing": JOB.format("drain", "failed", "null", "null", 3),
+    "night-bad": JOB.format("nightly", "failed", "now()", "null", 1),
+    "data-stale": "insert into dwh_gold.dbt_run_history"
+    " (run_id, command, started_at, finished_at, node, resource_type, name, status)"
+    " values ('1', 'source freshness', now(), now(), 'source.x', 'source', 'x', 'error')",
+    "spool-growing": "insert into dwh_gold.spool_status"
+    " (measured_at, pushes_waiting, oldest_waiting_at, bytes)"
+    " values (now(), 7, now() - interval '1 hour', 1)",
+    "rejected-records": "insert into tracksolid.rejected_records"
+    " (source, record_id, is_kept, fetched_at, load_id)"
+    " select 'push_gps', n::text, false, now(), '1' from generate_series(1, 11) as n",
+}
+
+
+@contextmanager
+def taken_back(connection: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    with connection.transaction(force_rollback=True):
+        yield connection
+
+
+def asked(connection: psycopg.Connection, uid: str) -> dict[str, int]:
+    """City -> number, as Grafana would read it: texts are labels, one number is the value."""
+    connection.execute("set local role grafana_ro")
+    answer = connection.execute(SQL[uid].encode())
+    types = [psycopg.adapters.types[column.type_code].name for column in answer.description]
+    rows = answer.fetchall()
+    connection.execute("set local role none")
+    assert types == ["text", "int4"]
+    assert rows, "no row would be an alert without data"
+    assert len({city for city, _ in rows}) == len(rows), "labels tell alerts apart"
+    return dict(rows)
+
+
+@pytest.mark.parametrize("uid", RULES)
+def test_nothing_fires_before_the_first_poll(empty: psycopg.Connection, uid: str) -> None:
+    with taken_back(empty):
+        assert set(asked(empty, uid).values()) == {0}
+
+
+@pytest.mark.parametrize("uid", SITUATIONS)
+def test_a_rule_fires_in_its_situation(gold: psycopg.Connection, uid: str) -> None:
+    with taken_back(gold):
+        for statement in CALM:
+            gold.execute(statement.encode())
+        assert set(asked(gold, uid).values()) == {0}
+        gold.execute(SITUATIONS[uid].encode())
+        assert max(asked(gold, uid).values()) > 0
+
+
+def test_every_number_of_the_views_has_its_rule(manifest: dict[str, Any]) -> None:
+    """And each rule its situation here, but for the one that only a unit test can make."""
+    numbers = {
+        (column, node["name"])
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["name"].startswith("alert_")
+        for column in node["columns"]
+        if column != "city"
+    }
+    assert {match.groups() for match in ASKED.values()} == numbers
+    assert RULES.keys() - SITUATIONS.keys() == {"out-at-night"}
+    exposure = manifest["exposures"]["exposure.dbt_fireside.alerts"]
+    read = {name.rpartition(".")[2] for name in exposure["depends_on"]["nodes"]}
+    assert read == {view for _, view in numbers}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_rule_says_what_why_and_where_to_look(rule: dict[str, Any]) -> None:
+    query, condition = rule["data"]
+    assert query["refId"] == query["model"]["refId"] == condition["model"]["expression"]
+    assert query["model"]["format"] == "table"
+    assert query["datasourceUid"] == read("datasources/gold.yaml")["datasources"][0]["uid"]
+    assert condition["datasourceUid"] == "__expr__"
+    assert rule["condition"] == condition["refId"] == condition["model"]["refId"]
+    assert condition["model"]["conditions"] == [{"evaluator": {"type": "gt", "params": [0]}}]
+    assert rule["labels"]["severity"] in ("info", "warning", "critical")
+    said = rule["annotations"]
+    assert "alert_service" in SQL[rule["uid"]] or "$labels.city" in said["summary"]
+    board = re.match(r"\{\{ externalURL \}\}d/([\w-]+)", said["dashboard_url"])
+    assert board[1] in DASHBOARDS
+    assert said["runbook_url"].partition("#")[2] in runbook()
+
+
+def runbook() -> set[str]:
+    """Anchors of the runbook, as every renderer of Markdown makes them of its headings."""
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/RUNBOOK.md").read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_no_rule_flaps() -> None:
+    """It waits or keeps firing, for at least as long as it takes to look twice."""
+    for group in GROUPS:
+        for rule in group["rules"]:
+            damped = seconds(rule["for"]) + seconds(rule["keepFiringFor"])
+            assert damped >= 2 * seconds(group["interval"]), rule["uid"]
+
+
+def seconds(text: str) -> float:
+    number, unit = DURATION.fullmatch(text).groups()
+    units = {"s": "seconds", "m": "minutes", "h": "hours"}
+    return timedelta(**{units[unit]: int(number)}).total_seconds()
+
+
+def test_whoever_is_told_exists() -> None:
+    assert len(RULES) == sum(len(group["rules"]) for group in GROUPS), "a uid stands twice"
+    assert len({rule["title"] for rule in RULES.values()}) == len(RULES)
+    receivers = {point["name"] for point in TOLD["contactPoints"]}
+    mutes = {time["name"] for time in TOLD["muteTimes"]}
+    (root,) = TOLD["policies"]
+    severities = {rule["labels"]["severity"] for rule in RULES.values()}
+    for policy in (root, *root["routes"]):
+        assert policy["receiver"] in receivers
+        assert set(policy.get("mute_time_intervals", [])) <= mutes
+        for label, _, value in policy.get("object_matchers", []):
+            assert (label, {value} <= severities) == ("severity", True)
+
+
+def test_every_variable_of_provisioning_is_given_and_documented() -> None:
+    connections = (ROOT / "docs/CONNECTIONS.md").read_text()
+    stack = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
+    given = stack["services"]["grafana"]["environment"]
+    found = {
+        name
+        for file in PROVISIONING.rglob("*.yaml")
+        for name in re.findall(r"\$\{?([A-Z_]+)", Path(file).read_text())
+    }
+    assert found >= {"ALERT_EMAIL", "GRAFANA_RO_PASSWORD"}
+    assert found <= given.keys()
+    assert [name for name in found if f"`{name}`" not in connections] == []

@@ -1,0 +1,130 @@
+"""Old rows of raw leave for files and come back: what is not proven to be in a file stays."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from loader.batch import Batch, Origin
+from loader.landing import Landing
+from operations import archive, dbt
+from operations.database import Database
+from settings import Settings
+
+AGE = timedelta(days=40)
+RAW = "select * from raw.alarm_list order by record_id"
+LEDGER = """
+    create table tracksolid.claimed_loads (
+        model text, load_id text, primary key (model, load_id)
+    );
+    insert into tracksolid.claimed_loads
+    select model, load_id
+    from raw._dlt_loads, unnest(array['alarms', 'trips']) as model;
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(work_dir=tmp_path / "work", archive_dir=tmp_path / "archive")
+
+
+@pytest.fixture
+def loads(database: Database, settings: Settings) -> list[str]:
+    """Four loads of an alarm: two old ones, one that a model has not taken, one of today."""
+    landing = Landing(database, settings.work_dir)
+    landing.prepare()
+    landed = []
+    for number in range(4):
+        batch = Batch()
+        origin = Origin(f"call {number}", "{}", datetime(2026, 3, 2, 9, number, tzinfo=UTC))
+        for position, text in enumerate(('"é ☃ \\u0000"', "1e400", "{}")):
+            record = json.dumps({"imei": "1"})[:-1] + f', "x": {text}}}'
+            batch.add_record("alarm_list", origin, position, record.encode(), None)
+        landed.append(str(landing.land(batch)))
+    with database.connect() as connection:
+        connection.execute(LEDGER.encode())
+        connection.execute(
+            "delete from tracksolid.claimed_loads where model = 'trips' and load_id = %s",
+            [landed[2]],
+        )
+        connection.execute(
+            "update raw._dlt_loads set inserted_at = now() - interval '41 days'"
+            " where load_id <> %s",
+            [landed[3]],
+        )
+    return landed
+
+
+@pytest.fixture
+def raw(database: Database) -> Callable[[], list[tuple]]:
+    def read() -> list[tuple]:
+        with database.connect() as connection:
+            return connection.execute(RAW.encode()).fetchall()
+
+    return read
+
+
+def test_what_is_old_and_taken_goes_and_comes_back_as_it_was(
+    database: Database, settings: Settings, loads: list[str], raw: Callable[[], list[tuple]]
+) -> None:
+    whole = raw()
+    assert len(whole) == 12
+    assert archive.archive(settings, database, AGE) == 6
+    assert {row[-1] for row in raw()} == {loads[2], loads[3]}
+    assert archive.archive(settings, database, AGE) == 0
+    with database.connect() as connection:
+        kept = connection.execute("select count(*) from raw._dlt_loads where status = 0").fetchone()
+    assert kept == (4,)
+
+    with pytest.raises(dbt.DbtFailed, match="restore-archive first"):
+        dbt.run(settings, database, ["build", "--full-refresh"])
+
+    assert archive.restore(settings, database) == 6
+    assert raw() == whole
+    assert archive.is_empty(settings, database)
+    assert archive.restore(settings, database) == 0
+
+
+def test_a_stop_between_file_and_database_loses_nothing_and_brings_nothing_twice(
+    database: Database,
+    settings: Settings,
+    loads: list[str],
+    raw: Callable[[], list[tuple]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = raw()
+    with monkeypatch.context() as stopping:
+        stopping.setattr(archive, "_delete", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            archive.archive(settings, database, AGE)
+    assert raw() == whole
+    with database.connect() as connection:  # the next night finds more to move
+        connection.execute(
+            "insert into tracksolid.claimed_loads values ('trips', %s) on conflict do nothing",
+            [loads[2]],
+        )
+    assert archive.archive(settings, database, AGE) == 9
+    with monkeypatch.context() as stopping:
+        stopping.setattr(Path, "unlink", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            archive.restore(settings, database)
+    assert archive.restore(settings, database) == 3
+    assert raw() == whole
+
+
+def test_a_file_that_lacks_a_row_costs_none(
+    database: Database,
+    settings: Settings,
+    loads: list[str],
+    raw: Callable[[], list[tuple]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, write = raw(), pq.write_table
+    monkeypatch.setattr(pq, "write_table", lambda rows, *a, **b: write(rows.slice(1), *a, **b))
+    with pytest.raises(archive.ArchiveError, match="nothing is deleted"):
+        archive.archive(settings, database, AGE)
+    assert raw() == whole
+    assert archive.is_empty(settings, database)

@@ -1,0 +1,229 @@
+"""The command line as a user meets it: what it prints, what it exits with, what it never says."""
+
+import csv
+import io
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from operations import doctor
+from operations.database import Database
+from sandbox import Sandbox, baseline
+from settings import ROOT, Settings
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def april() -> Iterator[Sandbox]:
+    """The fleet of 2026-04-12, live."""
+    with Sandbox(baseline(), login_interval_seconds=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def run(
+    april: Sandbox, new_database: Callable[[], Database], tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": new_database().url,
+        "WORK_DIR": str(tmp_path_factory.mktemp("cli")),
+        "TRACKSOLID_CALLS_PER_SECOND": "1000",
+        "TRACKSOLID_BACKOFF_SECONDS": "0.01",
+    } | april.environment
+
+    def command(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "orchestrate.py"), *arguments],
+            env=environment | changed,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return command
+
+
+def test_help_shows_every_command_with_an_example(run: Run) -> None:
+    overview = run("--help")
+    assert overview.returncode == 0
+    commands = re.findall(r"^\W+(\w+) {2,}\w", overview.stdout, re.MULTILINE)
+    assert {"poll", "backfill", "locate", "audit", "doctor", "build", "docs", "demo"} <= set(
+        commands
+    )
+    for name in commands:
+        shown = run(name, "--help")
+        assert shown.returncode == 0
+        assert "Example" in shown.stdout or "orchestrate.py" in shown.stdout, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["poll", "nosuch"], "no endpoint 'nosuch'; there are: alarm_list"),
+        (["backfill"], "--from"),
+        (["backfill", "--from", "2999-01-01"], "--from must lie before"),
+        (["locate"], "imeis"),
+        (["nosuch"], "No such command"),
+    ],
+)
+def test_wrong_use_exits_with_2_and_says_what_is_right(
+    run: Run, arguments: list[str], says: str
+) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert says in re.sub(r"[\s│]+", " ", done.stderr)
+
+
+def test_without_credentials_the_missing_names_are_told(run: Run) -> None:
+    done = run("poll", TRACKSOLID_APP_SECRET="", TRACKSOLID_ACCOUNT="")
+    assert done.returncode == 2
+    text = re.sub(r"[\s│]+", " ", done.stderr)
+    assert "TRACKSOLID_APP_SECRET, TRACKSOLID_ACCOUNT" in text
+
+
+def test_a_refused_login_exits_with_1_and_no_secret(run: Run) -> None:
+    wrong = "0123456789abcdef0123456789abcde0"
+    done = run("poll", TRACKSOLID_PASSWORD_MD5=wrong, TRACKSOLID_ACCOUNT="somebody")
+    assert done.returncode == 1
+    assert "refused account 'somebody'" in done.stderr
+    assert wrong not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_out_of_reach_is_told(run: Run) -> None:
+    done = run("poll", DATABASE_URL="postgresql://u:hidden@127.0.0.1:1/x")
+    assert done.returncode == 1
+    assert "cannot reach postgresql://u@127.0.0.1:1/x" in done.stderr
+    assert "check DATABASE_URL" in done.stderr
+    assert "hidden" not in done.stderr
+
+
+def test_doctor_says_ok_or_what_to_do(run: Run, april: Sandbox) -> None:
+    well = run("doctor")
+    assert well.returncode == 0, well.stdout
+    lines = [line.split()[:2] for line in well.stdout.splitlines()]
+    whats = [
+        "settings",
+        "clock",
+        "database",
+        "role",
+        "raw",
+        "token",
+        "grafana",
+        "webhook",
+        "notify",
+    ]
+    assert [["ok", what] for what in whats] == lines
+    assert april.app_secret not in well.stdout
+    ill = run(
+        "doctor",
+        TRACKSOLID_API_URL="http://127.0.0.1:1/",
+        TRACKSOLID_APP_KEY="",
+        WEBHOOK_TOKEN="a token",
+        WEBHOOK_ALLOWED_NETWORKS="nonsense",
+        NOTIFY_URL="nonsense",
+    )
+    assert ill.returncode == 1
+    assert "WEBHOOK_ALLOWED_NETWORKS cannot be read" in ill.stdout
+    assert "NOTIFY_URL is no address" in ill.stdout
+    assert "FAIL settings" in ill.stdout
+    assert "set TRACKSOLID_APP_KEY" in ill.stdout
+    assert "check TRACKSOLID_API_URL" in ill.stdout
+
+
+def test_doctor_sees_a_clock_that_is_off(
+    april: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {name.lower(): value for name, value in april.environment.items()}
+    off = Settings.model_validate(given | {"work_dir": tmp_path})
+    late = datetime.now(UTC) - timedelta(minutes=8)
+    monkeypatch.setattr(doctor, "parsedate_to_datetime", lambda _: late)
+    clock = next(check for check in doctor.checks(off) if check.what == "clock")
+    assert not clock.ok
+    assert "set up NTP" in clock.text
+
+
+def test_the_fleet_of_april_from_poll_to_audit(run: Run, april: Sandbox) -> None:
+    """2 fresh, 17 stale, 44 never reported, no driver names, one device in Kampala."""
+    assert run("audit").returncode == 1  # nothing built yet, and it says so
+    polled = run("poll")
+    assert polled.returncode == 0, polled.stderr
+    assert "44 devices missing" in polled.stdout
+    built = run("build", "--exclude-resource-type", "unit_test")
+    assert built.returncode == 0, built.stdout
+    rows = list(csv.DictReader(io.StringIO(run("audit", "--csv").stdout)))
+    found = {
+        name: sum(row["finding"] == name for row in rows) for name in {r["finding"] for r in rows}
+    }
+    assert found["never reported"] == 44
+    assert found["stale"] == 17
+    assert found["no driver name"] == 63
+    assert "not in database" not in found
+    freshness = "select freshness, count(*) from dwh_gold.vehicle_status_now group by 1 order by 1"
+    assert run("psql", "-Atc", freshness).stdout.split() == [
+        "fresh|2",
+        "never_reported|44",
+        "stale|17",
+    ]
+    where = "select city from dwh_gold.vehicle_status_now join tracksolid.devices using (imei)"
+    kampala = run("psql", "-Atc", f"{where} where device_name = 'X3-63282'")
+    assert kampala.stdout.strip() == "Kampala"
+
+
+def test_a_device_that_leaves_shows_in_the_audit(run: Run, april: Sandbox) -> None:
+    devices = april.world.devices
+    gone = next(iter(devices))
+    kept = dict(devices)
+    try:
+        del devices[gone]  # type: ignore[attr-defined]
+        rows = list(csv.DictReader(io.StringIO(run("audit", "--csv").stdout)))
+    finally:
+        devices.clear()  # type: ignore[attr-defined]
+        devices.update(kept)  # type: ignore[attr-defined]
+    assert [row["imei"] for row in rows if row["finding"] == "not in API"] == [gone]
+
+
+def test_demo_runs_and_a_second_run_adds_nothing_twice(request: pytest.FixtureRequest) -> None:
+    # Another pytest may close pytest's own temporary folders to the server's user.
+    folder = tempfile.TemporaryDirectory(prefix="fireside-demo-")
+    request.addfinalizer(folder.cleanup)
+    environment = {"PATH": os.environ["PATH"], "WORK_DIR": folder.name, "COLUMNS": "120"}
+    command = [sys.executable, str(ROOT / "orchestrate.py"), "demo", "--days", "2"]
+    things = {}
+    for number in (1, 2):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "Nairobi" in done.stdout
+        assert "Mombasa" in done.stdout
+        assert "make psql DB=fireside_demo" in done.stdout
+        rows = re.findall(r"│ ([\w.]+) +│ +([\d,]+) │ +([\d,]+) │", done.stdout)
+        things[number] = {name: (count, new) for name, count, new in rows}
+    assert things[1]["raw.track_list"][0] == things[1]["raw.track_list"][1]
+    for name in ("tracksolid.devices", "tracksolid.trips", "tracksolid.position_history"):
+        new = int(things[2][name][1].replace(",", ""))
+        assert new < 0.05 * int(things[2][name][0].replace(",", "")), name
+
+
+def test_nothing_of_the_product_knows_the_sandbox() -> None:
+    allowed = ("sandbox", "tests", "benchmarks", "operations/demo.py")
+    for path in sorted(ROOT.glob("**/*")):
+        name = str(path.relative_to(ROOT))
+        if path.suffix in (".py", ".sql", ".yml") and not name.startswith((".", *allowed)):
+            text = path.read_text()
+            assert not re.search(r"^\s*(from|import) sandbox", text, re.MULTILINE), name
+            assert name.startswith(("orchestrate.py", "operations")) or "sandbox" not in text, name
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs/CONNECTIONS.md").read_text()
+    for name in Settings.model_fields:
+        assert f"`{name.upper()}`" in text, name

@@ -1,0 +1,182 @@
+"""Every query of every dashboard, as Grafana sends it and as grafana_ro runs it: on a database
+without any data, and on a fleet's."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any
+
+import psycopg
+from conftest import NOW
+from psycopg.rows import tuple_row
+
+from grafana.columns import unit_of
+from grafana.expand import Values, expand
+from grafana.files import ALL, Asked
+
+# From the first day of the fleet to now, when its API was called.
+START = datetime.fromtimestamp(NOW, UTC) - timedelta(days=6)
+END = datetime.now(UTC)
+NUMBERS = {"int2", "int4", "int8", "float4", "float8", "numeric"}
+TIMES = {"timestamptz", "date"}
+# Of whom the fleet of the tests has none, or what only the service writes.
+MAY_BE_EMPTY = {
+    "Low batteries and faults",
+    "Records that could not be believed",
+    "Pushes waiting",
+    "Spool of pushes",
+    "Jobs of the orchestrator",
+    "Failed models and tests",
+    "Results of tests",
+    "Models, slowest first",
+    "Freshness of sources",
+    "Jobs under way",
+    "Idle now",
+    "Too fast now",
+    "Active vehicles",
+    "KPIs with a band",
+    "Alarms",
+    "Trend of the chosen KPI",
+}
+# These grow with time or with the fleet: a panel reads them through an index.
+LARGE = re.compile(
+    r"position_history|trips|parking_events|alarms|ingestion_log|rejected_records|fact_\w+"
+    r"|kpi_values|kpi_\w+_daily|vehicle_states|alarm_days|api_calls_hourly|location_list"
+    r"|dbt_run_history"
+)
+
+
+@contextmanager
+def reading(connection: psycopg.Connection) -> Iterator[psycopg.Cursor[Any]]:
+    """A cursor with the rights of a dashboard."""
+    connection.execute("set role grafana_ro")
+    try:
+        yield connection.cursor(row_factory=tuple_row)
+    finally:
+        connection.execute("reset role")
+
+
+def choices(connection: psycopg.Connection) -> dict[str, Values]:
+    """All, one, many, and names that try to end their text."""
+    known = {
+        name: [*map(itemgetter(0), connection.execute(f"select distinct {column} from {table}"))]
+        or ["nobody"]
+        for name, column, table in (
+            ("city", "city", "dwh_gold.dim_vehicles"),
+            ("cost_centre", "cost_centre", "dwh_gold.dim_vehicles"),
+            ("vehicle", "vehicle_id", "dwh_gold.dim_vehicles"),
+            ("driver", "driver_name", "dwh_gold.dim_drivers"),
+        )
+    }
+    return {
+        "all": dict.fromkeys(known),
+        "one": {name: sorted(values)[:1] for name, values in known.items()},
+        "many": {name: values[:50] for name, values in known.items()},
+        "quotes": {name: ["O'Brien", "'); select 1; --", '"x"'] for name in known},
+    }
+
+
+def answer(cursor: psycopg.Cursor[Any], query: Asked, values: Values) -> list[tuple[Any, ...]]:
+    sql = expand(query.sql, {**values, "kpi": ["fleet.utilisation"]}, START, END)
+    try:
+        return cursor.execute(sql.encode()).fetchall()
+    except psycopg.Error as error:
+        raise AssertionError(f"{query}: {error}\n{sql}") from error
+
+
+def column_types(cursor: psycopg.Cursor[Any]) -> dict[str, str]:
+    """Name -> type as PostgreSQL calls it, of the last answer."""
+    names = psycopg.adapters.types
+    return {c.name: t.name if (t := names.get(c.type_code)) else "?" for c in cursor.description}
+
+
+def fits(query: Asked, types: dict[str, str]) -> None:
+    """The columns are those that this kind of panel draws."""
+    listed = list(types)
+    assert len(listed) == len(set(listed)), query
+    if query.form == "time_series":
+        assert listed[0] == "time", query
+        assert types["time"] == "timestamptz", query
+        numbers = [name for name in listed if types[name] in NUMBERS]
+        assert len(numbers) == 1, f"{query}: {types}"
+        assert set(listed) - {"time", "metric", *numbers} == set(), query
+        assert query.panel["fieldConfig"]["defaults"]["unit"], query
+    elif query.kind == "geomap":
+        assert {types["latitude"], types["longitude"]} == {"numeric"}, query
+    elif query.panel.get("transformations"):
+        assert {name for name in listed if types[name] == "text"} <= {"label", "unit"}, query
+    elif query.kind in ("table", "stat"):
+        for name in listed:
+            needs_unit = types[name] in NUMBERS | TIMES
+            assert (unit_of(name) is not None) == needs_unit, f"{query}: {name} {types[name]}"
+    shown = {
+        o["matcher"]["options"] for o in query.panel.get("fieldConfig", {}).get("overrides", [])
+    }
+    if query.kind in ("table", "stat") and shown:
+        assert shown == set(listed), query
+
+
+def test_queries_of_a_fleet(gold: psycopg.Connection) -> None:
+    answered: set[str] = set()
+    with reading(gold) as cursor:
+        for values in choices(gold).values():
+            for query in ALL:
+                found = answer(cursor, query, values)
+                fits(query, column_types(cursor))
+                if query.form == "time_series" and query.kind != "status-history":
+                    assert all(a[0] <= b[0] for a, b in pairwise(found)), query
+                if found:
+                    answered.add(query.title)
+    assert {query.title for query in ALL} - answered <= MAY_BE_EMPTY
+
+
+def test_queries_before_the_first_poll(empty: psycopg.Connection) -> None:
+    with reading(empty) as cursor:
+        for values in choices(empty).values():
+            for query in ALL:
+                found = answer(cursor, query, values)
+                fits(query, column_types(cursor))
+                if query.kind == "variable" and query.title != "kpi":
+                    assert found, f"{query}: Grafana's All is an empty list without a row"
+
+
+def test_a_choice_keeps_to_itself(gold: psycopg.Connection) -> None:
+    """Whoever chooses a city sees none of another, and quotes are letters."""
+    every = choices(gold)
+    with reading(gold) as cursor:
+        for query in (query for query in ALL if "city:sqlstring" in query.sql):
+            if query.kind == "variable":
+                continue
+            some = answer(cursor, query, {**every["all"], "city": ["Mombasa"]})
+            columns = list(column_types(cursor))
+            if "city" in columns:
+                assert {row[columns.index("city")] for row in some} <= {"Mombasa"}, query
+            assert not answer(cursor, query, every["quotes"]), query
+
+
+def test_no_panel_reads_a_large_table_from_end_to_end(gold: psycopg.Connection) -> None:
+    """Every scan of what grows has an index and a condition for it. A small table is read whole
+    whatever there is, so that is forbidden while PostgreSQL plans; benchmarks/dashboards.py
+    looks at the plans for a year of 10,000 vehicles."""
+    every = choices(gold)
+    with reading(gold) as cursor:
+        cursor.execute("set enable_seqscan = off")
+        for query in ALL:
+            for choice in ("all", "one"):
+                values = {**every[choice], "kpi": ["fleet.utilisation"]}
+                sql = expand(query.sql, values, START, END)
+                ((plan,),) = cursor.execute(f"explain (format json) {sql}".encode()).fetchall()
+                for node in nodes(plan[0]["Plan"]):
+                    table = node.get("Relation Name", "")
+                    if LARGE.fullmatch(table) and node["Node Type"] != "Bitmap Heap Scan":
+                        assert "Index Cond" in node, f"{query}: {node['Node Type']} on {table}"
+        cursor.execute("reset enable_seqscan")
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)

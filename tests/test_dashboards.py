@@ -1,0 +1,178 @@
+"""The dashboards as files: what the generator writes, what Grafana's own types accept."""
+
+import copy
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlglot
+import yaml
+from grafana_foundation_sdk.models import units
+from sqlglot import exp
+
+from analyst.catalogue import Catalogue
+from analyst.framework import slug
+from grafana.__main__ import main
+from grafana.boards import BOARDS, encoded
+from grafana.expand import expand
+from grafana.files import ALL, DASHBOARDS, Asked, panels, variables
+from settings import ROOT
+
+START, END = (datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (3, 4))
+KNOWN_UNITS = {unit for unit in vars(units).values() if isinstance(unit, str)} | {"time:"}
+# What is more than select, filter and order. A comparison with a constant is a filter.
+COMPUTING = (exp.AggFunc, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Join, exp.Case, exp.Window)
+COMPUTING += (exp.Group, exp.Having, exp.DPipe, exp.Cast, exp.Coalesce)
+# Written by the service, not by dbt.
+OF_THE_SERVICE = {"dbt_run_history", "job_runs", "spool_status"}
+
+
+def parsed(query: Asked) -> exp.Expr:
+    """Its syntax tree: macros and variables look like what they stand for."""
+    sql = re.sub(r"\$__timeFilter\((\w+)\)", r"\1 > '2026-01-01'", query.sql)
+    sql = re.sub(r"\$__time(?:From|To)\(\)", "'2026-01-01'", sql)
+    return sqlglot.parse_one(re.sub(r"\$\{\w+:sqlstring\}", "'x'", sql), dialect="postgres")
+
+
+def test_the_files_are_what_the_source_says() -> None:
+    made = {dashboard["uid"]: dashboard for dashboard in (encoded(f()) for f in BOARDS)}
+    assert len(made) == len(BOARDS) == 8
+    assert made == DASHBOARDS, "stale: make dashboards"
+
+
+@pytest.mark.parametrize("uid", DASHBOARDS)
+def test_grafanas_own_types_read_a_file_and_write_the_same(uid: str) -> None:
+    """A misspelt key is lost by them, so that the file would not come back."""
+    assert encoded(DASHBOARDS[uid]) == DASHBOARDS[uid]
+
+
+@pytest.mark.parametrize("uid", DASHBOARDS)
+def test_a_dashboard_keeps_the_rules_of_all(uid: str) -> None:
+    dashboard = DASHBOARDS[uid]
+    assert dashboard["uid"] == uid
+    assert dashboard["timezone"] == "Africa/Nairobi"
+    assert dashboard["description"].endswith("?")
+    assert dashboard["refresh"] == {"noc-live": "30s", "daily-operations": "1m"}.get(uid, "")
+    names = [variable["name"] for variable in variables(dashboard)]
+    assert names[:2] == ["city", "cost_centre"]
+    for variable in variables(dashboard):
+        if variable["name"] != "kpi":
+            assert variable["multi"], variable["name"]
+            assert variable["allValue"] == "'__all'", variable["name"]
+    numbers = [panel["id"] for panel in panels(dashboard)]
+    assert len(numbers) == len(set(numbers))
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        assert place.get("x", 0) + place["w"] <= 24, panel["title"]
+
+
+@pytest.mark.parametrize("uid", DASHBOARDS)
+def test_a_panel_explains_itself(uid: str, manifest_file: Path) -> None:
+    pages = {slug(k.meta["domain"]) for k in Catalogue(manifest_file).kpis.values()} | {"overview"}
+    for panel in panels(DASHBOARDS[uid]):
+        link = re.search(r"\]\(\$\{docs\}#!/overview/([a-z-]+)\)", panel["description"])
+        assert link, panel["title"]
+        assert link[1] in pages, panel["title"]
+        assert panel["fieldConfig"]["defaults"]["noValue"].endswith((".", "!")), panel["title"]
+        used = [panel["fieldConfig"]["defaults"].get("unit")]
+        for override in panel["fieldConfig"]["overrides"]:
+            used += [p["value"] for p in override["properties"] if p["id"] == "unit"]
+        unknown = {re.sub(r"^time:.*", "time:", u) for u in used if u} - KNOWN_UNITS
+        assert not unknown, panel["title"]
+
+
+def test_links_lead_somewhere() -> None:
+    text = json.dumps(DASHBOARDS)
+    leads = set(re.findall(r"/d/([a-z-]+)", text))
+    assert leads == {"vehicle", "kpi-scoreboard"}
+    assert leads <= DASHBOARDS.keys()
+    for uid, name in re.findall(r"/d/([a-z-]+)\?[^\"]*?var-(\w+)=", text):
+        assert name in {variable["name"] for variable in variables(DASHBOARDS[uid])}
+    for query in ALL:
+        used = set(re.findall(r"\$\{(\w+)", query.sql))
+        known = {variable["name"] for variable in variables(DASHBOARDS[query.uid])}
+        assert used <= known, query
+
+
+@pytest.mark.parametrize("uid", DASHBOARDS)
+def test_a_panel_only_selects_filters_and_orders(uid: str) -> None:
+    for query in (query for query in ALL if query.uid == uid):
+        tree = parsed(query)
+        assert not list(tree.find_all(*COMPUTING)), query
+        if query.kind != "variable":
+            assert isinstance(tree, exp.Select), query
+            assert len(list(tree.find_all(exp.Select))) == 1, query
+        for table in tree.find_all(exp.Table):
+            assert table.db == "dwh_gold", query
+
+
+@pytest.mark.parametrize("uid", DASHBOARDS)
+def test_the_exposure_names_the_tables_that_are_read(uid: str, manifest: dict[str, Any]) -> None:
+    read = {
+        table.name
+        for query in ALL
+        if query.uid == uid
+        for table in parsed(query).find_all(exp.Table)
+    }
+    (exposure,) = [
+        e
+        for e in manifest["exposures"].values()
+        if e["config"]["meta"]["readers"] == [f"grafana/dashboards/{uid}.json"]
+    ]
+    named = {node.rpartition(".")[2] for node in exposure["depends_on"]["nodes"]}
+    assert named == read - OF_THE_SERVICE
+
+
+def test_an_edit_in_grafana_is_told_place_by_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = copy.deepcopy(DASHBOARDS["noc-live"])
+    export |= {"id": 7, "version": 12, "annotations": {"list": [{"builtIn": 1, "name": "x"}]}}
+    export["panels"][0]["pluginVersion"] = "13.1.0"
+    file = tmp_path / "export.json"
+    file.write_text(json.dumps(export))
+    assert main(["diff", str(file)]) == 0
+    assert capsys.readouterr().out == "no change\n"
+
+    export["panels"][0]["fieldConfig"]["overrides"][1]["properties"][0]["value"] = "Newest"
+    del export["panels"][-1]
+    file.write_text(json.dumps(export))
+    assert main(["diff", str(file)]) == 1
+    told = capsys.readouterr().out
+    assert told.splitlines()[:3] == [
+        "panels[How fresh it is].fieldConfig.overrides[newest_fix_age_min]"
+        ".properties[displayName].value",
+        "  source: Newest fix age",
+        "  export: Newest",
+    ]
+    assert "panels[Without a fix for long]" in told
+    assert "  export: -" in told
+
+    file.write_text('{"uid": "elsewhere"}')
+    with pytest.raises(SystemExit) as ended:
+        main(["diff", str(file)])
+    assert ended.value.code == 2
+
+
+def test_grafana_finds_the_files() -> None:
+    provisioned = ROOT / "grafana/provisioning/dashboards/fleet.yaml"
+    (provider,) = yaml.safe_load(provisioned.read_text())["providers"]
+    assert provider["folderUid"] == "fleet"
+    assert provider["options"]["path"] == "/etc/grafana/dashboards"
+
+
+def test_what_grafana_would_refuse_is_refused() -> None:
+    with pytest.raises(ValueError, match=":sqlstring"):
+        expand("select ${city}", {"city": ["x"]}, START, END)
+    with pytest.raises(ValueError, match="no variable town"):
+        expand("select ${town:sqlstring}", {"city": ["x"]}, START, END)
+    with pytest.raises(ValueError, match=r"unknown: \$__unknown"):
+        expand("select $__unknown(x)", {}, START, END)
+    assert expand("$__timeGroup(t, '5m')", {}, START, END) == "floor(extract(epoch from t)/300)*300"
+    assert expand("$__from ${__to} $__interval", {}, START, END) == "1772420400000 1772424000000 1m"
+    assert expand("x in (${city:sqlstring})", {"city": ["O'Brien", "b"]}, START, END) == (
+        "x in ('O''Brien','b')"
+    )

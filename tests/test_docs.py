@@ -1,0 +1,222 @@
+"""The client's documentation against the definitions, as it is embedded and in a browser."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from documentation import BROWSER, Browser, Embedded, Page, Table
+
+from analyst import registers, site
+from analyst.catalogue import Catalogue, Unknown
+from analyst.framework import Framework, table
+from analyst.pages import feedback
+from operations import dbt
+from operations.database import Database
+from settings import ROOT, Settings
+
+REMARK = "Split by | shift: <b>bold</b> </script>"
+
+
+@pytest.fixture(scope="module")
+def file(
+    gold: psycopg.Connection, server: Database, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """index.html of a built fleet, with a remark of the client that tries to break out."""
+    project = tmp_path_factory.mktemp("project")
+    shutil.copytree(dbt.PROJECT / "seeds", project / "seeds")
+    shutil.copy(dbt.PROJECT / "fixes.yml", project)
+    with (project / "seeds/kpi_feedback.csv").open("a") as log:
+        log.write(f'2026-11-02,fleet.utilisation,dispatcher,"{REMARK}",later,open\n')
+    settings = Settings(work_dir=tmp_path_factory.mktemp("work"))
+    database = server.sibling(gold.info.dbname, create=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registers, "PROJECT", project)
+        return site.write(settings, database, tmp_path_factory.mktemp("public"))
+
+
+@pytest.fixture(scope="module", params=["embedded", "browser"])
+def page(request: pytest.FixtureRequest, file: Path) -> Page:
+    if request.param == "embedded":
+        return Embedded(file)
+    if BROWSER is None:
+        pytest.skip("no chromium here; the same is asserted of the file's embedded content")
+    return Browser(file)
+
+
+@pytest.fixture(scope="module")
+def catalogue(manifest_file: Path) -> Catalogue:
+    return Catalogue(manifest_file)
+
+
+def rows(page: Page, name: str, title: str) -> Table:
+    """The rows of all tables of a page that have such a column."""
+    return [row for table in page.tables(name) if title in table[0] for row in table[1:]]
+
+
+def letters(text: str) -> str:
+    """Without signs, so that 100 * a_b and 100 × a b are the same."""
+    return re.sub(r"[\W_]", "", text).lower()
+
+
+def test_the_first_page_defines_every_kpi(page: Page, catalogue: Catalogue) -> None:
+    definitions = {row[0]: row for row in rows(page, "overview", "How it is worked out")}
+    assert len(catalogue.kpis) > 50
+    for kpi in catalogue.kpis.values():
+        meta = kpi.meta
+        row = definitions[meta["label"]]
+        assert row[1] == meta["unit"]
+        assert letters(row[2]) == letters(meta["formula"])
+        for rule in meta["rules"]:
+            assert rule.replace("_", " ") in row[3]
+        assert row[4] == (meta["gate"] or "").strip()
+        assert row[5] == meta["cadence"]
+        bounds = [meta[name] for name in ("target", "warn_at", "critical_at")]
+        assert (row[6] == "no band agreed") == (bounds == [None] * 3)
+        assert row[7].startswith(meta["kpi_status"].replace("_", " "))
+        assert row[8] == meta["kpi_owner"]
+    assert definitions["Utilisation rate"] == [
+        "Utilisation rate",
+        "%",
+        "100 × driving time / (shift length × vehicles that reported).",
+        "shift length 9 h, assumed",
+        "Needs the operating rule shift_length and a vehicle that reported.",
+        "daily",
+        "no band agreed",
+        "proposed, assumed",
+        "operations",
+    ]
+
+
+def test_the_first_page_shows_what_gold_holds(
+    page: Page, gold: psycopg.Connection, catalogue: Catalogue
+) -> None:
+    header = next(table[0] for table in page.tables("overview") if "Fleet" in table[0])
+    assert header[:3] == ["KPI", "Unit", "Fleet"]
+    assert {"Nairobi", "Mombasa", "Kampala"} < set(header)
+    shown = {row[0]: row for row in rows(page, "overview", "Fleet")}
+    # What is live has moved on since the page was written.
+    kept = gold.execute(
+        "select kpi_id, scope_value, value from dwh_gold.kpi_now"
+        " where scope in ('fleet', 'city') and day is not null"
+    ).fetchall()
+    known = 0
+    for kpi_id, place, value in kept:
+        meta = catalogue.kpi(kpi_id).meta
+        cell = shown[meta["label"]][header.index(place)]
+        if value is None:
+            assert cell == "–"
+        else:
+            known += 1
+            half_a_digit = 0.51 * 0.1 ** meta["decimals"]
+            assert abs(float(cell.replace(",", "")) - float(value)) <= half_a_digit
+    assert known > 100
+
+
+def test_every_domain_has_a_page_of_its_own(file: Path, catalogue: Catalogue) -> None:
+    found: list[str] = []
+    for domain in catalogue.domains():
+        name = domain.lower().replace(" ", "-")
+        found += [row[0] for row in rows(Embedded(file), name, "How it is worked out")]
+    assert sorted(found) == sorted(kpi.meta["label"] for kpi in catalogue.kpis.values())
+
+
+def test_links_lead_somewhere(page: Page, file: Path) -> None:
+    manifest = Embedded(file).manifest
+    names = {f"#!/overview/{doc['name'].strip('_')}" for doc in manifest["docs"].values()}
+    things = manifest["nodes"] | manifest["unit_tests"]
+    count = 0
+    for name in ("overview", "decisions", "fixes", "feedback"):
+        for link in page.links(name):
+            if not link.startswith("#!/") or link.count(".") < 2:
+                assert not link.startswith("#!/overview/") or link in names
+                continue
+            kind, unique_id = link.removeprefix("#!/").split("/", 1)
+            assert unique_id in things, link
+            assert things[unique_id]["resource_type"] == kind
+            count += 1
+    assert count > 100
+
+
+def test_open_decisions_start_with_what_nobody_knows(page: Page, catalogue: Catalogue) -> None:
+    shown = rows(page, "decisions", "Rule")
+    seed = [rule for rule in registers.rules() if not rule.is_agreed]
+    assert sorted((row[0], row[1]) for row in shown) == sorted(
+        (rule.name.replace("_", " "), rule.city or "all") for rule in seed
+    )
+    values = [row[2] for row in shown]
+    unknown = sum(rule.value is None for rule in seed)
+    assert unknown
+    assert values[:unknown] == [""] * unknown
+    assert all(map(float, values[unknown:]))
+    used_by = {row[0]: row[5] for row in shown}
+    for kpi in catalogue.kpis.values():
+        for rule in kpi.rules:
+            agreed = rule.replace("_", " ") not in used_by
+            assert agreed or kpi.meta["label"] in used_by[rule.replace("_", " ")]
+
+
+def test_the_fix_page_names_the_tests_that_guard_each(page: Page) -> None:
+    shown = {row[0]: row for row in rows(page, "fixes", "Fix")}
+    for fix in ("FIX-M11", "FIX-M13", "FIX-M14", "FIX-M15", "FIX-M16", "FIX-M17", "FIX-E06"):
+        assert shown[fix][3].count(";") >= 1, fix  # one on the data, one of the unit
+    assert "metres" in shown["FIX-M16"][1]
+    assert "trip distance is km" in shown["FIX-M16"][3]
+
+
+def test_feedback_is_shown_as_it_was_said(page: Page) -> None:
+    assert rows(page, "feedback", "Feedback") == [
+        [
+            "2026-11-02",
+            "Utilisation rate",
+            "dispatcher",
+            REMARK,
+            "later",
+            "open",
+        ]
+    ]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium here")
+def test_a_kpi_leads_to_its_model(file: Path) -> None:
+    browser = Browser(file)
+    link = next(link for link in browser.links("overview") if "fleet_utilisation" in link)
+    text = browser.open(link).text
+    assert "One row per day, scope and value" in text
+    assert "utilisation_pct" in text
+    assert "Fleet KPIs" in browser.open("").text  # what opens first is for the client
+
+
+def test_the_file_needs_no_network_and_tells_no_paths(file: Path) -> None:
+    text = file.read_text()
+    assert not re.search(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=[\"']?(?:https?:)?//", text)
+    # dbt's page would fetch a tracker.
+    assert Embedded(file).manifest["metadata"]["send_anonymous_usage_stats"] is False
+    assert str(ROOT) not in text
+    assert str(file.parents[1]) not in text  # pytest's folder, where dbt's target is
+
+
+def test_nothing_built_shows_no_values(new_database: Callable[[], Database]) -> None:
+    assert site.last_values(new_database()).places == ()
+
+
+def test_what_is_agreed_is_no_longer_assumed(
+    catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(dbt.PROJECT / "seeds", tmp_path / "seeds")
+    monkeypatch.setattr(registers, "PROJECT", tmp_path)
+    seed = tmp_path / "seeds/operating_rules.csv"
+    assert Framework(catalogue, str).is_assumed(catalogue.kpi("fleet.utilisation"))
+    seed.write_text(seed.read_text().replace("shift_length,,9,h,false", "shift_length,,9,h,true"))
+    assert not Framework(catalogue, str).is_assumed(catalogue.kpi("fleet.utilisation"))
+    log = tmp_path / "seeds/kpi_feedback.csv"
+    assert feedback(Framework(catalogue, str)) == "No feedback has been written down yet."
+    log.write_text(log.read_text() + "2026-11-02,fleet.utilization,dispatcher,,,open\n")
+    with pytest.raises(Unknown, match=r"fleet\.utilisation"):
+        feedback(Framework(catalogue, str))
+
+
+def test_a_cell_cannot_break_its_table() -> None:
+    assert table(("A", "N:"), [("a|b\nc", 1)]) == "| A | N |\n| --- | ---: |\n| a&#124;b c | 1 |"

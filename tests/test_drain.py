@@ -1,0 +1,249 @@
+"""From spooled bytes to raw: every shape of a push, nothing lost, nothing forgotten too early."""
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+from conftest import SHARED
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.drain import drain, replay_rejected
+from loader.endpoints import endpoints
+from loader.landing import Landing, LandingError
+from loader.pushes import PATHS, take_apart
+from operations.database import Database
+from settings import Settings
+from webhook.catalogue import PUSHES
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+ONE = b'{"deviceImei":"860000000000017","gateTime":"2026-03-02 09:30:12"}'
+TWO = b'{ "imei" : "860000000000025", "x": [1, {"y": ",]"}] }'
+BOTH = b"[" + ONE + b" , " + TWO + b"]"
+
+
+def form(**fields: bytes) -> bytes:
+    return b"&".join(
+        name.encode() + b"=" + quote_plus(value).encode() for name, value in fields.items()
+    )
+
+
+def text(value: bytes) -> bytes:
+    return json.dumps(value.decode()).encode()
+
+
+def multipart(**fields: bytes) -> bytes:
+    parts = [
+        b'--XX\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name.encode(), value)
+        for name, value in fields.items()
+    ]
+    return b"".join(parts) + b"--XX--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (FORM, form(token=b"secret", data_list=BOTH)),
+        (FORM + "; charset=utf-8", form(data_list=BOTH, token=b"secret")),
+        (FORM, form(token=b"secret", data_list=text(BOTH))),
+        ("multipart/form-data; boundary=XX", multipart(token=b"secret", data_list=BOTH)),
+        (JSON, BOTH),
+        ("text/plain", BOTH),
+        ("", b"\n" + BOTH + b"\n"),
+        (JSON, b'{"token":"secret","data_list":%s}' % BOTH),
+        (JSON, b'{"token":"secret","data_list":%s}' % text(BOTH)),
+        (JSON, b'{"data":%s}' % BOTH),
+        (FORM, form(msgType=b"jimi.push.device.alarm", data=BOTH)),
+    ],
+)
+def test_every_shape_gives_the_same_bytes(content_type: str, body: bytes) -> None:
+    taken = take_apart(content_type, body)
+    assert taken.problem is None
+    assert taken.records == (ONE, TWO)
+
+
+def test_one_object_is_one_record_whatever_it_holds() -> None:
+    answer = b'{"code":0,"msg":"ok","data":{"_imei":"860000000000017"}}'
+    assert take_apart(JSON, answer).records == (answer,)
+    assert take_apart(FORM, form(token=b"t", data_list=ONE)).records == (ONE,)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"5", b'"', b'{"a":', b"null", b"[1,2", b"\xff\xfe[\x00", b"<html>", b"[1] [2]"]
+)
+def test_what_cannot_be_taken_apart_is_told_and_kept(body: bytes) -> None:
+    taken = take_apart(JSON, body)
+    assert taken.problem
+    assert taken.rest == body
+
+
+def test_no_token_is_kept() -> None:
+    for content_type, body in [
+        (FORM, b"token=secret&data_list=%5B1%2C"),
+        (FORM, b"token=secret&other=1"),
+        (JSON, b'{"token":"secret","data_list":5}'),
+        (JSON, b'{"token":"secret"'),
+        (JSON, b'{"token" : "secret", "deviceImei":"1"}'),
+    ]:
+        taken = take_apart(content_type, body)
+        assert b"secret" not in taken.rest + b"".join(taken.records), body
+
+
+@given(st.binary(max_size=200), st.sampled_from([FORM, JSON, "", "multipart/form-data"]))
+def test_no_bytes_raise(body: bytes, content_type: str) -> None:
+    taken = take_apart(content_type, body)
+    assert bool(taken.problem) or isinstance(taken.records, tuple)
+
+
+@given(st.lists(st.dictionaries(st.text(), st.text() | st.integers()), max_size=5))
+def test_records_of_a_form_are_the_sent_bytes(items: list) -> None:
+    records = [json.dumps(item).encode() for item in items]
+    body = form(token=b"t", data_list=b"[" + b",".join(records) + b"]")
+    assert take_apart(FORM, body).records == tuple(records)
+
+
+@dataclass
+class Push:
+    id: int
+    receipt: str
+    path: str
+    content_type: str
+    received_at: datetime
+    body: bytes
+
+
+class Spool:
+    """The reader's half of a spool, in memory."""
+
+    def __init__(self, bodies: list[tuple[str, str, bytes]]) -> None:
+        now = datetime.now(UTC)
+        self.rows = {
+            n: Push(n, f"receipt-{n}", path, kind, now, body)
+            for n, (path, kind, body) in enumerate(bodies)
+        }
+
+    def batch(self, limit_rows: int, limit_bytes: int) -> list[Push]:
+        return list(self.rows.values())[:limit_rows]
+
+    def forget(self, ids: list[int]) -> None:
+        for row in ids:
+            del self.rows[row]
+
+
+@pytest.fixture
+def landing(database: Database, work_dir: Path) -> Landing:
+    landing = Landing(database, work_dir)
+    landing.prepare()
+    return landing
+
+
+def rows(database: Database, statement: str) -> list[tuple]:
+    with database.connect() as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+def test_every_path_has_its_table_and_records_their_origin(
+    landing: Landing, database: Database
+) -> None:
+    spool = Spool([(path, FORM, form(token=b"secret", data_list=BOTH)) for path in PATHS])
+    done = drain(spool, landing)
+    assert (done.pushes, done.rejected, spool.rows) == (len(PATHS), 0, {})
+    for path, table in PATHS.items():
+        found = rows(database, f"select body, imei, request from raw.{table} order by imei")
+        assert [(body, imei) for body, imei, _ in found] == [
+            (ONE.decode(), "860000000000017"),
+            (TWO.decode(), "860000000000025"),
+        ]
+        request = json.loads(found[0][2])
+        assert request["path"] == path
+        assert request["content_type"] == FORM
+        assert request["receipt"].startswith("receipt-")
+
+
+def test_receiver_and_drain_know_the_same_catalogue() -> None:
+    assert set(PATHS) == {f"/{push}" for push in PUSHES}
+
+
+def test_one_bad_record_among_a_thousand_costs_only_itself(
+    landing: Landing, database: Database
+) -> None:
+    bad = b'{"deviceImei":"1","x":"\xff"}'
+    body = b"[" + b",".join([ONE] * 500 + [bad] + [ONE] * 500) + b"]"
+    drain(Spool([("/pushgps", JSON, body)]), landing)
+    assert rows(database, "select count(*), count(distinct record_id) from raw.push_gps") == [
+        (1000, 1000)
+    ]
+    ((source, reason, kept),) = rows(
+        database, "select source, reason, body_base64 from raw.rejected"
+    )
+    assert (source, reason, base64.b64decode(kept)) == ("push_gps", "not UTF-8", bad)
+
+
+def test_rows_stay_until_they_are_landed_and_land_once_more_after_a_crash(
+    landing: Landing, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool([("/pushhb", JSON, BOTH)])
+    with monkeypatch.context() as broken:
+
+        def fails(_batch: object) -> None:
+            raise LandingError("no database")
+
+        broken.setattr(landing, "land", fails)
+        with pytest.raises(LandingError):
+            drain(spool, landing)
+    assert spool.rows
+    with monkeypatch.context() as killed:
+        # Landed, and then killed before the rows could leave the spool.
+        killed.setattr(spool, "forget", lambda ids: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            drain(spool, landing)
+    drain(spool, landing)
+    assert rows(database, "select count(*), count(distinct record_id) from raw.push_hb") == [(4, 2)]
+
+
+def test_replay_lands_what_a_fix_can_read_and_only_once(
+    landing: Landing, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = endpoints(Settings(_env_file=None))
+    with monkeypatch.context() as unfixed:
+        unfixed.setattr("loader.batch.why_not_text", lambda record: "not read yet")
+        drain(Spool([("/pushoil", JSON, BOTH)]), landing)
+    assert rows(database, "select count(*) from raw.rejected") == [(2,)]
+    assert replay_rejected(database, landing, every) == (2, 2)
+    assert replay_rejected(database, landing, every) == (2, 0)
+    assert rows(database, "select body, imei from raw.push_oil order by imei") == [
+        (ONE.decode(), "860000000000017"),
+        (TWO.decode(), "860000000000025"),
+    ]
+
+
+CASES = sorted((SHARED / "data/json_test_suite/test_parsing").glob("*.json"))
+
+
+@pytest.mark.skipif(not CASES, reason="the JSON test suite is not beside this checkout")
+def test_the_json_suite_stops_nothing(landing: Landing, database: Database) -> None:
+    """Each file as a body and as an item: landed byte for byte, or kept in raw.rejected."""
+    bodies = [case.read_bytes() for case in CASES]
+    spool = Spool(
+        [("/pushobd", JSON, body) for body in bodies]
+        + [("/pushtem", JSON, b"[" + ONE + b"," + body + b"]") for body in bodies]
+    )
+    done = drain(spool, landing)
+    assert done.pushes == 2 * len(CASES)
+    kept = {
+        base64.b64decode(body) for (body,) in rows(database, "select body_base64 from raw.rejected")
+    }
+    landed = {body.encode() for (body,) in rows(database, "select body from raw.push_tem")}
+    for case, body in zip(CASES, bodies, strict=True):
+        item = body.strip(b" \t\r\n")
+        whole = b"[" + ONE + b"," + body + b"]"
+        if case.name.startswith("y_"):
+            assert item in landed, case.name
+        assert item in landed or item in kept or whole in kept or b"," in item or not item, (
+            case.name
+        )

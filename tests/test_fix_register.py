@@ -1,0 +1,76 @@
+"""The fix register against dbt's manifest: no fix without its three marks."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from analyst.registers import guard_prefix
+from operations.dbt import PROJECT
+
+FIXES = [fix["id"] for fix in yaml.safe_load((PROJECT / "fixes.yml").read_text())["fixes"]]
+
+
+@pytest.mark.parametrize("fix", FIXES)
+def test_a_fix_has_a_test_on_the_data_that_can_fail_the_build(
+    fix: str, manifest: dict[str, Any]
+) -> None:
+    tests = [
+        node["config"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test" and node["name"].startswith(guard_prefix(fix))
+    ]
+    assert tests
+    for config in tests:
+        assert config["enabled"]
+        assert config["severity"].lower() == "error"
+        assert (config["error_if"], config["where"], config["limit"]) == ("!= 0", None, None)
+
+
+@pytest.mark.parametrize("fix", FIXES)
+def test_a_fix_has_a_unit_test(fix: str, manifest: dict[str, Any]) -> None:
+    tests = [
+        test["config"]
+        for test in manifest["unit_tests"].values()
+        if test["name"].startswith(guard_prefix(fix))
+    ]
+    assert tests
+    assert all(config["enabled"] for config in tests)
+
+
+@pytest.mark.parametrize("fix", FIXES)
+def test_a_fix_is_marked_beside_the_line_that_holds_it(fix: str, manifest: dict[str, Any]) -> None:
+    marked = [
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and f"-- {fix}:" in node["raw_code"]
+    ]
+    assert marked
+
+
+def test_every_model_and_column_is_described(manifest: dict[str, Any]) -> None:
+    """dbt docs are what the client reads; a contract lists every column, so none can hide.
+    A table's description starts with its grain."""
+    bare = []
+    for node in manifest["nodes"].values():
+        if node["resource_type"] in ("model", "seed", "snapshot"):
+            if not node["description"].startswith("One row per "):
+                bare.append(node["name"])
+            bare += [
+                f"{node['name']}.{name}"
+                for name, column in node["columns"].items()
+                if not column["description"].strip()
+            ]
+            if node["resource_type"] == "model":
+                assert node["config"]["contract"]["enforced"], node["name"]
+    assert bare == []
+
+
+def test_every_fix_test_is_in_the_register(manifest: dict[str, Any]) -> None:
+    """A test named after a fix that nobody has described guards something unknown."""
+    named = [
+        node["name"]
+        for node in [*manifest["nodes"].values(), *manifest["unit_tests"].values()]
+        if node["resource_type"] in ("test", "unit_test") and node["name"].startswith("fix_")
+    ]
+    assert [n for n in named if not n.startswith(tuple(map(guard_prefix, FIXES)))] == []

@@ -1,0 +1,355 @@
+"""The loader over real HTTP against a stand-in that misbehaves: nothing lost, all of it told."""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+from conftest import NOW, settings_for
+
+import loader.poll
+import loader.token
+from loader.poll import Loader, Summary
+from loader.protocol import LoginRefused
+from operations.database import Database
+from sandbox import Fault, Sandbox, Sent
+from sandbox.faults import POISON
+
+TRIPS = "jimi.device.track.mileage"
+SWEEP = "jimi.user.device.location.list"
+TO = datetime.fromtimestamp(NOW, UTC)
+FROM = TO - timedelta(days=3)
+
+
+def records(database: Database, table: str) -> set[tuple[str, str]]:
+    with database.connect() as connection:
+        return set(connection.execute(f"select imei, body from raw.{table}".encode()).fetchall())
+
+
+def calls(database: Database, where: str = "true") -> list[dict]:
+    with database.connect() as connection:
+        rows = connection.execute(
+            f"select to_jsonb(c) from raw.api_calls as c where {where} order by started_at".encode()
+        ).fetchall()
+    return [row for (row,) in rows]
+
+
+@pytest.fixture
+def fleet_known(loader: Loader) -> Loader:
+    loader.poll(["child_list", "device_list"])
+    return loader
+
+
+@pytest.fixture(scope="module")
+def all_trips(
+    world, new_database: Callable[[], Database], tmp_path_factory: pytest.TempPathFactory
+) -> set[tuple[str, str]]:
+    """What a well-behaved API gives."""
+    database = new_database()
+    with Sandbox(world) as quiet:
+        settings = settings_for(quiet, database, tmp_path_factory.mktemp("quiet"))
+        Loader(settings, database).backfill(FROM, TO, ["track_mileage"])
+    found = records(database, "track_mileage")
+    assert len(found) > 100
+    return found
+
+
+def backfill_trips(loader: Loader) -> Summary:
+    (summary,) = loader.backfill(FROM, TO, ["track_mileage"])
+    return summary
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.RATE_LIMITED,
+        Fault.TOKEN_EXPIRED,
+        Fault.SYSTEM_BUSY,
+        Fault.HTTP_500,
+        Fault.HTML_PAGE,
+        Fault.CUT_OFF,
+        Fault.NOT_JSON,
+        Fault.STALL,
+        Fault.RESET,
+        Fault.SHUFFLED,
+    ],
+)
+@pytest.mark.parametrize("script", [{"times": 3}, {"rate": 0.3}, {"times": 2, "after": 2}])
+def test_no_fault_of_a_call_loses_a_record(
+    fleet_known: Loader,
+    sandbox: Sandbox,
+    database: Database,
+    all_trips: set,
+    fault: Fault,
+    script: dict,
+) -> None:
+    sandbox.misbehave(TRIPS, fault, seconds=0.2, **script)
+    summary = backfill_trips(fleet_known)
+    assert summary.errors == []
+    assert records(database, "track_mileage") == all_trips
+
+
+@pytest.mark.parametrize("first_page", [None, Fault.SHUFFLED, Fault.NEW_FIELD])
+def test_a_repeated_page_is_asked_for_again(
+    fleet_known: Loader,
+    sandbox: Sandbox,
+    database: Database,
+    all_trips: set,
+    first_page: Fault | None,
+) -> None:
+    # The devices of one account make one question of several pages; its second and third call
+    # get page one again, which may have come in another order or with another record before.
+    devices = sandbox.world.devices.values()
+    imeis = {device.imei for device in devices if device.account == sandbox.account}
+    if first_page:
+        sandbox.misbehave(TRIPS, first_page, times=1)
+    sandbox.misbehave(TRIPS, Fault.REPEATED_PAGE, times=2, after=1)
+    with structlog.testing.capture_logs() as logs:
+        (summary,) = fleet_known.backfill(FROM, TO, ["track_mileage"], sorted(imeis))
+    assert summary.errors == []
+    landed = records(database, "track_mileage")
+    expected = {record for record in all_trips if record[0] in imeis}
+    assert len(landed) == len(expected)
+    assert len(expected - landed) == (first_page is Fault.NEW_FIELD)
+    assert any("repeats an earlier page" in str(line.get("reason")) for line in logs)
+
+
+def test_a_storm_ends_in_an_error_that_names_everything_and_the_gap_is_fetched_later(
+    fleet_known: Loader, sandbox: Sandbox, database: Database, all_trips: set
+) -> None:
+    sandbox.misbehave(TRIPS, Fault.HTTP_500, rate=1.0)
+    with structlog.testing.capture_logs() as logs:
+        summary = backfill_trips(fleet_known)
+    assert summary.errors
+    imeis = set(sandbox.world.devices)
+    for part in (TRIPS, "account sandbox_fleet", "2026-11-15 09:30:00 to 2026-11-18", "HTTP 500"):
+        assert all(part in error for error in summary.errors)
+    assert {imei for imei in imeis if imei in " ".join(summary.errors)} == imeis
+    assert [line for line in logs if line["event"] == "gave up"]
+    assert all(row["window_end"] is None for row in calls(database, "endpoint='track_mileage'"))
+    sandbox.clear()
+    assert backfill_trips(fleet_known).errors == []
+    assert records(database, "track_mileage") == all_trips
+    assert backfill_trips(fleet_known).calls == 0  # and is never fetched twice
+
+
+def test_1006_is_answered_after_a_longer_wait_with_a_new_signature(
+    fleet_known: Loader, sandbox: Sandbox, database: Database, work_dir: Path
+) -> None:
+    imei = next(iter(sandbox.world.devices))
+    sandbox.misbehave(TRIPS, Fault.RATE_LIMITED, times=1)
+    # Ten times the usual wait: more than the second in which a timestamp stays the same.
+    patient = settings_for(sandbox, database, work_dir, tracksolid_backoff_seconds=0.11)
+    Loader(patient, database).backfill(TO - timedelta(hours=4), TO, ["track_mileage"], [imei])
+    first, second = [r.params for r in sandbox.requests if r.method == TRIPS]
+    changed = {name for name in first if first[name] != second[name]}
+    assert changed == {"timestamp", "sign"}
+
+
+def test_a_token_lost_in_mid_sweep_is_renewed_once(
+    fleet_known: Loader, sandbox: Sandbox, database: Database
+) -> None:
+    before = sum("oauth" in r.method for r in sandbox.requests)
+    sandbox.misbehave("jimi.track.device.detail", Fault.TOKEN_EXPIRED, times=1, after=3)
+    (summary,) = fleet_known.poll(["device_detail"])
+    assert summary.errors == []
+    assert len(records(database, "device_detail")) == 40
+    assert sum("oauth" in r.method for r in sandbox.requests) == before + 1
+
+
+@pytest.mark.parametrize("fault", sorted(POISON))
+def test_the_bytes_that_were_sent_are_the_bytes_in_raw(
+    fleet_known: Loader, sandbox: Sandbox, database: Database, fault: Fault
+) -> None:
+    sent: list[Sent] = []
+    sandbox.sent = sent.append
+    sandbox.misbehave(SWEEP, fault, times=1)
+    with structlog.testing.capture_logs() as logs:
+        (summary,) = fleet_known.poll(["location_list"])
+    assert summary.errors == []
+    assert {one.fault for one in sent} == {fault, None}
+    with database.connect() as connection:
+        landed = [
+            (json.loads(request)["target"], body.encode())
+            for request, body in connection.execute("select request, body from raw.location_list")
+        ]
+        rejected = [
+            (json.loads(request)["target"], base64.b64decode(body))
+            for request, body in connection.execute("select request, body_base64 from raw.rejected")
+        ]
+    assert len(rejected) == (fault in (Fault.RAW_NUL, Fault.BAD_UTF8))
+    assert len([line for line in logs if line["event"] == "rejected"]) == len(rejected)
+    for one in sent:
+        target = one.request.params["target"]
+        bodies = [body for account, body in landed + rejected if account == target]
+        assert bodies
+        whole = one.body[one.body.index(b"[") + 1 : one.body.rindex(b"]")]
+        # All of the list but its commas is in exactly one row, and nothing else is.
+        assert sum(map(len, bodies)) == len(whole) - (len(bodies) - 1)
+        for body in bodies:
+            assert body in whole
+
+
+def test_what_is_no_reply_at_all_is_kept_whole(
+    fleet_known: Loader, sandbox: Sandbox, database: Database
+) -> None:
+    sandbox.misbehave(SWEEP, Fault.HTML_PAGE, rate=1.0)
+    (summary,) = fleet_known.poll(["location_list"])
+    assert summary.errors
+    with database.connect() as connection:
+        rows = connection.execute("select source, body_base64 from raw.rejected").fetchall()
+    assert {source for source, _ in rows} == {"location_list"}
+    assert b"Bad Gateway" in base64.b64decode(rows[0][1])
+
+
+def test_a_silent_socket_is_given_up_on_and_tried_again(
+    sandbox: Sandbox,
+    database: Database,
+    work_dir: Path,
+    all_trips: set,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = loader.poll.endpoints
+    monkeypatch.setattr(
+        loader.poll,
+        "endpoints",
+        lambda given: tuple(dataclasses.replace(e, timeout_s=0.5) for e in real(given)),
+    )
+    sandbox.misbehave(TRIPS, Fault.STALL, times=1, seconds=2)
+    impatient = Loader(settings_for(sandbox, database, work_dir), database)
+    assert backfill_trips(impatient).errors == []
+    assert records(database, "track_mileage") == all_trips
+    assert [c["message"] for c in calls(database, "code is null")] == ["no answer (ReadTimeout)"]
+
+
+def test_fix_m13_parking_is_asked_with_acc_type_and_account(
+    fleet_known: Loader, sandbox: Sandbox, database: Database
+) -> None:
+    fleet_known.backfill(TO - timedelta(days=1), TO, ["parking_report"])
+    asked = [r.params for r in sandbox.requests if r.method.endswith("report.parking")]
+    assert {params["acc_type"] for params in asked} == {"0", "on"}
+    assert all(params["account"] for params in asked)
+    assert records(database, "parking_report")
+
+
+def test_fix_m15_locate_asks_fifty_at_a_time(fleet_known: Loader, sandbox: Sandbox) -> None:
+    summary = fleet_known.locate([f"86000000000{n:04d}" for n in range(120)])
+    requests = [r for r in sandbox.requests if r.method == "jimi.device.location.get"]
+    asked = [len(r.params["imeis"].split(",")) for r in requests]
+    # The three calls go out side by side, so only their sizes are certain, not their order.
+    assert sorted(asked)[-2:] == [50, 50]
+    assert 20 in asked
+    assert len(summary.errors) == 120  # none of them is ours: each is named, none hides another
+
+
+def test_one_foreign_device_does_not_cost_the_others(
+    fleet_known: Loader, sandbox: Sandbox, database: Database
+) -> None:
+    ours = sorted(imei for imei, device in sandbox.world.devices.items() if device.account)
+    reporting = [imei for imei in ours if sandbox.world.last_fix(imei)]
+    account = sandbox.world.devices[reporting[0]].account
+    ours = [imei for imei in reporting if sandbox.world.devices[imei].account == account]
+    summary = fleet_known.locate([*ours, "999999999999999"])
+    located = {imei for imei, _ in records(database, "location_get")}
+    assert located == set(ours)
+    assert len(summary.errors) == 1
+    assert "999999999999999" in summary.errors[0]
+
+
+def test_devices_that_did_not_answer_are_named(
+    fleet_known: Loader, sandbox: Sandbox, database: Database
+) -> None:
+    (summary,) = fleet_known.poll(["location_list"])
+    world = sandbox.world
+    silent = {i for i, d in world.devices.items() if not (world.last_fix(i) or d.is_expired)}
+    assert summary.missing == silent
+    noted = {i for c in calls(database, "missing is not null") for i in c["missing"].split(",")}
+    assert noted == silent
+
+
+def test_obd_is_polled_when_it_is_switched_on(
+    sandbox: Sandbox, database: Database, work_dir: Path
+) -> None:
+    off = Loader(settings_for(sandbox, database, work_dir), database)
+    assert "obd_list" not in {endpoint.name for endpoint in off.choose(())}
+    on = Loader(settings_for(sandbox, database, work_dir, poll_obd=True), database)
+    (summary,) = on.backfill(FROM, TO, ["obd_list"])
+    assert summary.errors == []
+    assert any(r.method == "jimi.device.obd.list" for r in sandbox.requests)
+
+
+def test_all_threads_share_one_budget_of_calls(
+    sandbox: Sandbox, database: Database, work_dir: Path
+) -> None:
+    """However fast the answers: never more calls in half a second than the budget has room for."""
+    thrifty = settings_for(sandbox, database, work_dir, tracksolid_calls_per_second=20)
+    Loader(thrifty, database).poll(["child_list", "device_list", "device_detail"])
+    times = sorted(r.at for r in sandbox.requests)
+    assert len(times) > 40
+    assert max(sum(t <= at < t + 0.5 for at in times) for t in times) <= 13
+
+
+def test_the_rest_of_the_envelope_stays(fleet_known: Loader, database: Database) -> None:
+    backfill_trips(fleet_known)
+    envelopes = [json.loads(c["envelope"]) for c in calls(database, "endpoint='track_mileage'")]
+    assert all(envelope["result"] == [] for envelope in envelopes)
+    assert any(envelope["data"] and "totalMileage" in envelope["data"][0] for envelope in envelopes)
+
+
+def test_no_secret_reaches_a_row_a_log_or_an_error(
+    sandbox: Sandbox, database: Database, work_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader.token, "LOGIN_GAP", timedelta())
+    wrong = settings_for(sandbox, database, work_dir, tracksolid_password_md5="0" * 31 + "f")
+    with structlog.testing.capture_logs() as logs:
+        with pytest.raises(
+            LoginRefused, match=r"check TRACKSOLID_ACCOUNT, _PASSWORD_MD5"
+        ) as refused:
+            Loader(wrong, database).poll(["child_list"])
+        told = [[str(refused.value)]]
+        sandbox.misbehave("*", Fault.TOKEN_EXPIRED, rate=0.2)
+        sandbox.misbehave("*", Fault.RESET, rate=0.2)
+        right = Loader(settings_for(sandbox, database, work_dir), database)
+        told += [summary.errors for summary in right.poll()]
+    with database.connect() as connection:
+        tables = connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'raw'"
+        ).fetchall()
+        rows = "".join(
+            str(connection.execute(f"select * from raw.{table}".encode()).fetchall())
+            for (table,) in tables
+        )
+    secrets = {"0" * 31 + "f", sandbox.app_secret, sandbox.password_md5}
+    secrets |= {
+        r.params[n] for r in sandbox.requests for n in ("sign", "access_token") if n in r.params
+    }
+    assert len(secrets) > 10
+    for secret in secrets:
+        assert secret not in str(logs) + str(told) + rows
+
+
+def test_poll_asks_only_for_what_is_new(
+    world, new_database: Callable[[], Database], work_dir: Path
+) -> None:
+    """Over the live clock: a second poll takes up where the first ended, reaching back."""
+    from sandbox import fleet
+
+    database = new_database()
+    with Sandbox(fleet(seed=3, days=2, devices=10)) as live:
+        loader = Loader(settings_for(live, database, work_dir), database)
+        loader.poll()
+        loader.poll(["track_mileage"])
+        windows = {
+            (r.params["begin_time"], r.params["end_time"])
+            for r in live.requests
+            if r.method == TRIPS
+        }
+    first, second = sorted(windows)[0], sorted(windows)[-1]
+    assert first[1] <= second[1]
+    assert datetime.fromisoformat(second[0]) == datetime.fromisoformat(first[1]) - timedelta(
+        hours=6
+    )

@@ -1,0 +1,135 @@
+"""Numbered SQL files: each once, in order, by one process at a time, and never changed again."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from operations.database import DBT_ROLE, LOADER_ROLE, Database
+from operations.embedded import embedded_url, start_embedded
+from operations.migrate import MIGRATIONS, MigrationError, migrate
+
+NAMES = sorted(path.stem for path in MIGRATIONS.glob("*.sql"))
+
+
+@pytest.fixture
+def unprepared(server: Database) -> Database:
+    return server.sibling(f"test_{uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Migrations that a test may change."""
+    return Path(shutil.copytree(MIGRATIONS, tmp_path / "migrations"))
+
+
+def apply(database: Database, folder: Path) -> list[str]:
+    with database.connect() as connection:
+        return migrate(database.url, connection, folder)
+
+
+def tables(database: Database, like: str) -> int:
+    with database.connect() as connection:
+        row = connection.execute("select count(*) from pg_class where relname like %s", [like])
+        return row.fetchone()[0]
+
+
+def test_every_file_is_applied_once_in_the_order_of_its_number(unprepared: Database) -> None:
+    assert unprepared.prepare() == NAMES
+    assert unprepared.prepare() == []
+    with unprepared.connect() as connection:
+        rows = connection.execute(
+            "select migration_id, length(migration_hash) from tracksolid.schema_migrations"
+            " order by applied_at_utc"
+        ).fetchall()
+    assert rows == [(name, 64) for name in NAMES]
+
+
+def test_processes_that_start_together_apply_each_file_once(
+    unprepared: Database, server: Database
+) -> None:
+    """Also on two databases of one server, whose roles are the same."""
+    other = server.sibling(f"test_{uuid4().hex[:12]}")
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(Database.prepare, [unprepared, other] * 4))
+    assert sorted(name for names in done for name in names) == sorted(NAMES * 2)
+
+
+def test_databases_of_a_new_server_make_its_roles_at_the_same_moment() -> None:
+    """Who comes second waits for the first. The login is no superuser: it may make roles."""
+    with tempfile.TemporaryDirectory(prefix="fireside-test-") as folder:
+        running = start_embedded(Path(folder) / "postgres")
+        try:
+            server = embedded_url(running)
+            with server.connect() as connection:
+                connection.execute("create role maker login createrole createdb")
+            maker = Database(server.url.replace("//postgres:", "//maker:"))
+            databases = [maker.sibling(f"d{number}") for number in range(4)]
+            with ThreadPoolExecutor(4) as pool:
+                done = list(pool.map(Database.prepare, databases))
+            assert done == [NAMES] * 4
+            for database in databases:
+                for role in (LOADER_ROLE, DBT_ROLE):
+                    with database.acting_as(role).connect() as connection:
+                        assert connection.execute("select current_role").fetchone() == (role,)
+        finally:
+            running.cleanup()
+
+
+def test_a_file_that_changed_after_it_was_applied_is_refused(
+    unprepared: Database, folder: Path
+) -> None:
+    apply(unprepared, folder)
+    changed = folder / f"{NAMES[0]}.sql"
+    changed.write_text(changed.read_text() + "\n-- a thought that came later\n")
+    (folder / "9999_next.sql").write_text("create table tracksolid.next_thing ()")
+    with pytest.raises(MigrationError, match=rf"{NAMES[0]}\.sql has changed .* next number"):
+        apply(unprepared, folder)
+    assert tables(unprepared, "next_thing") == 0
+
+
+def test_a_new_file_is_applied_to_a_database_in_use(unprepared: Database, folder: Path) -> None:
+    apply(unprepared, folder)
+    (folder / "9999_next.sql").write_text("create table if not exists tracksolid.next_thing ()")
+    assert apply(unprepared, folder) == ["9999_next"]
+    assert tables(unprepared, "next_thing") == 1
+    # An older release on the same database: it leaves alone what it does not know.
+    assert apply(unprepared, MIGRATIONS) == []
+
+
+def test_a_file_that_fails_leaves_nothing_and_is_tried_again(
+    unprepared: Database, folder: Path
+) -> None:
+    file = folder / "9999_next.sql"
+    file.write_text("create table tracksolid.next_thing (); select 1 / 0;")
+    with pytest.raises(MigrationError, match=r"9999_next\.sql does not apply: division by zero"):
+        apply(unprepared, folder)
+    assert tables(unprepared, "next_thing") == 0
+    file.write_text("create table tracksolid.next_thing ()")
+    assert apply(unprepared, folder) == ["9999_next"]
+
+
+def test_a_process_killed_between_a_file_and_its_note_leaves_no_lock(
+    unprepared: Database, folder: Path
+) -> None:
+    """The file runs again: each must bear that."""
+    apply(unprepared, folder)
+    with unprepared.connect() as connection:
+        connection.execute("delete from tracksolid.schema_migrations")
+    assert apply(unprepared, folder) == NAMES
+
+
+def test_the_spool_has_one_state(new_database: Callable[[], Database]) -> None:
+    state = (
+        "insert into dwh_gold.spool_status (measured_at, pushes_waiting, bytes)"
+        " values (now(), 1, 1)"
+    )
+    with new_database().connect() as connection:
+        connection.execute(state)
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute(state)

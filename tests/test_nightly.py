@@ -1,0 +1,169 @@
+"""A night: each step has its turn, what failed is on record, nothing needed is forgotten."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from conftest import settings_for
+
+from analyst import report, site
+from loader.poll import Loader
+from operations import dbt, housekeeping, nightly
+from operations.database import DBT_ROLE, Database
+from operations.runs import Runs
+from sandbox import Fleet, Sandbox
+from settings import ROOT, Settings
+
+HISTORY = """
+    select command, resource_type, name, status, failures, message, age_s
+    from dwh_gold.dbt_run_history where name = %s order by started_at desc limit 1
+"""
+# What dbt builds here: enough to see a step succeed, fail and be recorded.
+SELECTED = {
+    "build": ["--select", "kpi_register kpi_rules_exist", "--indirect-selection", "cautious"],
+    "source": ["--select", "source:raw.api_calls"],
+}
+
+
+@pytest.fixture(scope="module")
+def night(
+    fleet_world: Fleet, new_database: Callable[[], Database], tmp_path_factory
+) -> tuple[Settings, Database]:
+    """A database that was polled once, and all seeds and models of one build."""
+    database, work_dir = new_database(), tmp_path_factory.mktemp("night")
+    with Sandbox(fleet_world, login_interval_seconds=0) as api:
+        settings = settings_for(api, database, work_dir)
+        Loader(settings, database).poll(["child_list", "device_list", "location_list"])
+    return settings, database
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """A night of few nodes, whose documents go elsewhere; returns what was written."""
+    whole, written = dbt.run, []
+
+    def some(settings, database, arguments, progress=None) -> None:
+        whole(settings, database, [*arguments, *SELECTED[arguments[0]]], progress)
+
+    monkeypatch.setattr(dbt, "run", some)
+    monkeypatch.setattr(site, "write", lambda *_: written.append("docs"))
+    monkeypatch.setattr(report, "usual_place", lambda month: tmp_path / f"{month:%Y-%m}.html")
+    monkeypatch.setattr(
+        report, "write", lambda _, month, city, to: (written.append(str(month)), to.touch())
+    )
+    return written
+
+
+def rows(database: Database, query: str, *values: object) -> list[tuple]:
+    with database.connect() as connection:
+        return connection.execute(query.encode(), values).fetchall()
+
+
+def test_what_fails_is_on_record_and_stops_no_other_step(
+    night: tuple[Settings, Database], short: list[str]
+) -> None:
+    settings, database = night
+    with database.acting_as(DBT_ROLE).connect() as connection:
+        connection.execute("create table tracksolid.operating_rules (rule text, agreed boolean)")
+    with database.connect() as connection:
+        connection.execute("update raw.api_calls set started_at = started_at - interval '1 day'")
+    with pytest.raises(nightly.NightlyFailed) as failed:
+        nightly.run(settings, database, date(2026, 12, 1))
+    assert str(failed.value).split("; ") == [
+        "build: test kpi_rules_exist",
+        "freshness: source raw.api_calls",
+    ]
+    assert short == ["docs", "2026-11-01"]
+    (built,) = rows(database, HISTORY, "kpi_register")
+    assert built[1:5] == ("model", "kpi_register", "success", None)
+    (broken,) = rows(database, HISTORY, "kpi_rules_exist")
+    assert broken[3] == "fail"
+    assert broken[4] > 0
+    assert "Got" in broken[5]
+    (stale,) = rows(database, HISTORY, "raw.api_calls")
+    assert stale[0].startswith("source freshness")
+    assert stale[3] == "error"
+    assert stale[6] > 86_000
+
+
+def test_a_report_that_stands_is_written_anew_on_the_first_only(
+    night: tuple[Settings, Database], short: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dbt, "run", lambda *_: None)
+    for day in (2, 3, 1):
+        nightly.run(*night, date(2026, 12, day))
+    nightly.run(*night, date(2027, 1, 15))  # the first was missed
+    assert [written for written in short if written != "docs"] == [
+        *("2026-11-01", "2026-11-01", "2026-12-01"),
+    ]
+
+
+def test_the_command_notes_the_job_and_exits_with_1(
+    night: tuple[Settings, Database], tmp_path: Path
+) -> None:
+    _, database = night
+    dead = {"DBT_PROFILES_DIR": "/nowhere", "PATH": os.environ["PATH"]}
+    environment = dead | {
+        "DATABASE_URL": database.url,
+        "WORK_DIR": str(tmp_path),
+        "DBT_THREADS": "x",
+    }
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "orchestrate.py"), "nightly", "--day", "2026-12-02"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "build: invocation dbt" in done.stderr
+    (row,) = rows(database, HISTORY, "dbt")
+    assert row[:4] == ("source freshness", "invocation", "dbt", "error")
+    (run,) = [run for run in Runs(database).all() if run["job"] == "nightly"]
+    assert (run["status"], run["failures_in_a_row"]) == ("failed", 1)
+
+
+CLAIMS = "select model, load_id from tracksolid.claimed_loads order by 1, 2"
+LEDGER = """
+    create table tracksolid.claimed_loads (
+        model text, load_id text, invocation_id text default 'x', primary key (model, load_id)
+    );
+    create table tracksolid.changed_days (
+        model text, invocation_id text, first_day date default '-infinity',
+        primary key (model, invocation_id)
+    );
+    insert into tracksolid.changed_days (model, invocation_id)
+    values ('fact', 'taken'), ('fact', 'half'), ('mart', 'unread');
+    insert into tracksolid.claimed_loads (model, load_id)
+    values
+        ('fact', '1764040000.1'), ('mart', 'fact/taken'), ('other_mart', 'fact/taken'),
+        ('mart', 'fact/half'), ('mart', 'content/1'), ('gone', '1764040000.1');
+"""
+
+
+def test_housekeeping_forgets_what_all_have_taken_and_nothing_else(
+    database: Database, tmp_path: Path
+) -> None:
+    def model(name: str, *taken: str) -> dict:
+        config = {"takes_changes_of": list(taken)}
+        return {"resource_type": "model", "name": name, "config": config}
+
+    settings = Settings(work_dir=tmp_path)
+    target = dbt.target(settings, database)
+    target.mkdir(parents=True)
+    models = [model("fact"), model("mart", "fact"), model("other_mart", "fact")]
+    (target / "manifest.json").write_text(json.dumps({"nodes": dict(enumerate(models))}))
+    with database.connect() as connection:
+        connection.execute(LEDGER.encode())
+
+    housekeeping.prune(settings, database)
+    assert rows(database, "select model, invocation_id from tracksolid.changed_days") == [
+        ("fact", "half")
+    ]
+    assert rows(database, CLAIMS) == [
+        ("fact", "1764040000.1"),
+        ("mart", "content/1"),
+        ("mart", "fact/half"),
+    ]

@@ -1,0 +1,191 @@
+"""Any order, split and repetition of the same deliveries gives the same tables.
+
+Each example lets many devices live through the same deliveries, each with its own order of
+arrival: which load brings what, late or twice. dbt runs after every load. In the end all devices
+must look alike, and a full refresh must change nothing.
+"""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from loader.landing import Landing
+from operations import dbt
+from operations.database import Database
+from settings import Settings
+
+DEVICES = 30
+NOON = datetime(2026, 4, 12, 9, tzinfo=UTC)
+
+
+def minutes(count: float) -> datetime:
+    return NOON + timedelta(minutes=count)
+
+
+def trip(at: int, distance: int, seconds: int, fetched: int) -> tuple[str, int, dict]:
+    """A running trip comes again and again; of equal age the copies differ only in their id."""
+    start = minutes(at).strftime("%Y-%m-%d %H:%M:%S")
+    body = {"startTime": start, "runTimeSecond": seconds, "distance": distance, "maxSpeed": 60}
+    return "track_mileage", fetched, body
+
+
+def fix(table: str, at: int, speed: float, fetched: int, **more: object) -> tuple[str, int, dict]:
+    speed_name = "gpsSpeed" if table == "track_list" else "speed"
+    gps_time = minutes(at).strftime("%Y-%m-%d %H:%M:%S")
+    body = {"gpsTime": gps_time, "lat": -1.2 - at / 1e4, "lng": 36.8, speed_name: speed}
+    return table, fetched, body | more
+
+
+def stop(at: int, seconds: int, acc: str, fetched: int) -> tuple[str, int, dict]:
+    start = minutes(at).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    end = minutes(at + seconds / 60).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    body = {"startTime": start, "endTime": end, "durSecond": str(seconds), "acc": acc}
+    return "parking_report", fetched, body
+
+
+def alarm(at: int, kind: str, fetched: int, **more: object) -> tuple[str, int, dict]:
+    time = minutes(at).strftime("%Y-%m-%d %H:%M:%S")
+    return "alarm_list", fetched, {"alertTypeId": kind, "alertTime": time} | more
+
+
+# (table, minute in which it was fetched, body): what happened, in whatever order it arrives.
+# fmt: off
+DELIVERIES = [
+    ("device_list", 0, {"deviceName": "van {imei}", "driverName": None, "sim": "1"}),
+    ("device_list", 10, {"deviceName": "van {imei}", "driverName": "Otieno", "vehicleNumber": ""}),
+    ("device_list", 20, {"deviceName": "bus {imei}", "vehicleNumber": "{imei}"}),
+    ("device_list", 30, {"deviceName": "bus {imei}", "driverName": "Achieng", "sim": ""}),
+    ("device_detail", 15, {"deviceName": "van {imei}", "fuel_100km": "9", "iccid": "89{imei}"}),
+    ("device_detail", 25, {"deviceName": "bus {imei}", "fuel_100km": "11.5", "iccid": None}),
+    trip(0, 1000, 60, 1),
+    trip(0, 5000, 600, 15),
+    trip(0, 12345, 1500, 30),
+    trip(0, 12345, 1500, 45),
+    trip(60, 800, 120, 75),
+    trip(1430, 9000, 900, 1450),  # over midnight in Nairobi
+    trip(1430, 15000, 1500, 1470),
+    fix("location_list", 1, 30, 1, currentMileage="100.5", accStatus="1"),
+    fix("location_list", 1, 30, 2, currentMileage="100.5", accStatus="1"),
+    fix("track_list", 1, 31, 30, accStatus="ON"),
+    fix("track_list", 2, 33, 30, accStatus="ON"),
+    fix("track_list", 2, 34, 65, accStatus="ON"),
+    fix("location_get", 2, 35, 3, currentMileage="101", accStatus="1"),
+    fix("track_list", 1440, 50, 1470, accStatus="ON"),
+    fix("track_list", 3, "fast", 30),  # a bad field costs itself only
+    ("track_list", 30, {"gpsTime": "2026-13-45 99:99:99", "lat": 1, "lng": 1}),
+    stop(30, 300, "off", 45),
+    stop(30, 1800, "off", 75),
+    stop(70, 240, "on", 80),
+    stop(1380, 7200, "off", 1600),
+    alarm(5, "48", 6, alarmTypeName="Sudden Deceleration Alert", speed="46"),
+    alarm(5, "48", 11, alertTypeName="Sudden Deceleration Alert", speed="46"),
+    alarm(7, "overSpeed", 11, alarmTypeName="Overspeed", speed="97"),
+]
+# fmt: on
+
+
+def deliver(connection: psycopg.Connection, load: int, arrivals: list[tuple[str, int]]) -> None:
+    """One complete load: for each device the deliveries that arrive with it."""
+    load_id = f"{1_800_000_000 + load}.5"
+    for imei, number in arrivals:
+        table, fetched, body = DELIVERIES[number]
+        text = json.dumps({"imei": imei} | body).replace("{imei}", imei)
+        connection.execute(
+            f"insert into raw.{table} (body, imei, request, fetched_at, record_id, _dlt_load_id)"
+            " values (%s, %s, '{}', %s, %s, %s)".encode(),
+            [text, imei, minutes(fetched), f"{number:04}-{imei}", load_id],
+        )
+    connection.execute("insert into raw._dlt_loads values (%s, 'x', 0, now(), 'h')", [load_id])
+
+
+def asked(connection: psycopg.Connection) -> None:
+    """The windows that make days: two of them."""
+    connection.execute(
+        "insert into raw.api_calls (call_id, endpoint, method, account, request, imeis,"
+        " window_start, window_end, started_at, duration_ms, code, records, attempt, _dlt_load_id)"
+        " values ('c', 'track_mileage', 'jimi.device.track.mileage', 'a', '{}', 'x',"
+        " %s, %s, %s, 1, '0', 0, 1, 'asked')",
+        [minutes(0), minutes(1500), minutes(1500)],
+    )
+    connection.execute("insert into raw._dlt_loads values ('asked', 'x', 0, now(), 'h')")
+
+
+def contents(connection: psycopg.Connection) -> dict[str, list[str]]:
+    """Every table that dbt built, each row as JSON text."""
+    tables = connection.execute(
+        "select schemaname || '.' || tablename from pg_tables"
+        " where schemaname in ('tracksolid', 'dwh_gold')"
+        " and tablename not in ('claimed_loads', 'changed_days', 'api_token_cache')"
+        " and tablename not in ('dbt_run_history', 'job_runs', 'spool_status')"
+        " and tablename not like 'schema_migrations%' order by 1"
+    ).fetchall()
+    return {
+        table: sorted(
+            row
+            for (row,) in connection.execute(f"select to_jsonb(t)::text from {table} t".encode())
+        )
+        for (table,) in tables
+    }
+
+
+def of_device(rows: list[str], imei: str) -> list[str]:
+    """The rows of one device without what names it and the load that happened to bring it."""
+    own = [json.loads(row) for row in rows if f'"{imei}"' in row]
+    for row in own:
+        for name in ("load_id", "vehicle_version"):  # the second is a hash over the IMEI
+            row.pop(name, None)
+    return sorted(json.dumps(row, sort_keys=True).replace(imei, "imei") for row in own)
+
+
+@settings(
+    max_examples=3,
+    deadline=None,
+    phases=[Phase.generate],  # to shrink an example is to build it again and again
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seed=st.integers(0, 2**32), loads=st.integers(2, 3))
+def test_any_arrival_gives_the_same_tables(
+    new_database, tmp_path: Path, seed: int, loads: int
+) -> None:
+    chance = random.Random(seed)
+    database: Database = new_database()
+    project = Settings(work_dir=tmp_path / "work")
+    Landing(database, project.work_dir).prepare()
+    imeis = [f"8600000000{n:05}" for n in range(DEVICES)]
+    arrivals: list[list[tuple[str, int]]] = [[] for _ in range(loads)]
+    for imei in imeis:
+        for number in range(len(DELIVERIES)):
+            times = 1 + (chance.random() < 0.2)
+            for load in chance.sample(range(loads), min(times, loads)):
+                arrivals[load].append((imei, number))
+
+    dbt.run(project, database, ["seed"], lambda *_: None)
+    with database.connect() as connection:
+        asked(connection)
+        # Settled in another order than their ids: a killed package comes late.
+        for load in chance.sample(range(loads), loads):
+            chance.shuffle(arrivals[load])
+            deliver(connection, load, arrivals[load])
+            dbt.run(project, database, ["run"], lambda *_: None)
+        incremental = contents(connection)
+
+        for table, rows in incremental.items():
+            alike = {json.dumps(of_device(rows, imei)) for imei in imeis}
+            assert len(alike) == 1, (table, seed, loads)
+        assert len(of_device(incremental["tracksolid.trips"], imeis[0])) == 3
+        assert len(of_device(incremental["tracksolid.position_history"], imeis[0])) == 4
+        assert len(of_device(incremental["tracksolid.alarms"], imeis[0])) == 2
+        (device,) = of_device(incremental["tracksolid.devices"], imeis[0])
+        assert json.loads(device)["driver_name"] == "Achieng"
+        assert json.loads(device)["sim"] == "1"
+
+        dbt.run(project, database, ["run", "--full-refresh"], lambda *_: None)
+        full = contents(connection)
+        assert full.keys() == incremental.keys()
+        for table, rows in full.items():
+            assert rows == incremental[table], (table, seed, loads)

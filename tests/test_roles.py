@@ -1,0 +1,281 @@
+"""Three roles: the loader writes raw, dbt builds on it, Grafana reads gold. Nothing more."""
+
+import hashlib
+import hmac
+import shutil
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from conftest import settings_for
+from psycopg import sql
+from structlog.testing import capture_logs
+
+from loader.poll import Loader
+from operations import dbt
+from operations.database import DBT_ROLE, LOADER_ROLE, Database
+from operations.migrate import MIGRATIONS, migrate, set_grafana_password
+from sandbox import Fleet, Sandbox
+
+OWNERS = """
+    select namespace.nspname, class.relname, pg_get_userbyid(class.relowner)
+    from pg_class as class
+    inner join pg_namespace as namespace on class.relnamespace = namespace.oid
+    where namespace.nspname in ('raw', 'tracksolid', 'dwh_gold') and class.relkind in ('r', 'v')
+"""
+MIGRATED = {"api_token_cache", "job_runs", "dbt_run_history", "spool_status"}
+NOBODY_MAY = [
+    "create table public.mine ()",
+    "create role mine",
+    "create extension dblink",
+    "alter system set jit = on",
+    "copy (select 1) to program 'cat'",
+    "copy (select 1) to '/tmp/mine'",
+    "select pg_read_file('PG_VERSION')",
+    "select pg_ls_dir('.')",
+    "select lo_import('/etc/passwd')",
+    "select lo_create(0)",
+    "select lo_from_bytea(0, 'mine')",
+    "set session authorization postgres",
+    "set role postgres",
+    "select * from tracksolid.schema_migrations",
+]
+LOADER_MAY_NOT = [
+    "create schema mine",
+    "create temporary table mine ()",
+    "create table tracksolid.mine ()",
+    "create table dwh_gold.mine ()",
+    "select * from tracksolid.devices",
+    "select * from dwh_gold.dim_vehicles",
+    "delete from tracksolid.api_token_cache",
+    "set role fireside_dbt",
+]
+DBT_MAY_NOT = [
+    "create table raw.mine ()",
+    "insert into raw.device_list (body) values ('{}')",
+    "update raw.device_list set body = '{}'",
+    "delete from raw.device_list",
+    "truncate raw.device_list",
+    "drop table raw.device_list",
+    "select * from tracksolid.api_token_cache",
+    "set role fireside_loader",
+]
+GRAFANA_MAY_NOT = [
+    "create schema mine",
+    "create temporary table mine ()",
+    "create function pg_temp.mine() returns integer language sql as 'select 1'",
+    "create table dwh_gold.mine ()",
+    "create view dwh_gold.mine as select 1",
+    "insert into dwh_gold.job_runs (job, status) values ('mine', 'ok')",
+    "update dwh_gold.dim_vehicles set city = 'Mine'",
+    "delete from dwh_gold.dim_vehicles",
+    "truncate dwh_gold.dim_vehicles",
+    "drop view dwh_gold.vehicle_status_now",
+    "alter table dwh_gold.dim_vehicles add mine text",
+    "do $$ begin lock table dwh_gold.dim_vehicles in access exclusive mode; end $$",
+    "copy dwh_gold.dim_vehicles from stdin",
+    "select * from raw.device_list",
+    "select * from tracksolid.devices",
+    "select * from tracksolid.api_token_cache",
+    "set role fireside_dbt",
+    "set role fireside_loader",
+    "alter role grafana_ro connection limit -1",
+]
+
+
+@pytest.fixture(scope="module")
+def built(
+    world: Fleet,
+    new_database: Callable[[], Database],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Database:
+    """The live view and all under it, as the processes of the product make it."""
+    database, work_dir = new_database(), tmp_path_factory.mktemp("work")
+    with Sandbox(world, login_interval_seconds=0) as sandbox:
+        settings = settings_for(sandbox, database, work_dir)
+        loader = Loader(settings, database)
+        summaries = loader.poll(["child_list", "device_list", "location_list"])
+    assert not [error for summary in summaries for error in summary.errors]
+    models = ["--resource-type", "seed", "--resource-type", "model"]
+    for arguments in (
+        ["build", *models, "--select", "+vehicle_status_now"],
+        ["run", "--full-refresh", "--select", "dim_vehicles", "vehicle_status_now"],
+    ):
+        dbt.run(settings, database, arguments, lambda *_: None)
+    return database
+
+
+@pytest.fixture(scope="module")
+def grafana(built: Database) -> Iterator[psycopg.Connection]:
+    """Logged in as Grafana is; then it turns off what it may turn off itself."""
+    with psycopg.connect(built.url, user="grafana_ro", autocommit=True) as connection:
+        connection.execute("set default_transaction_read_only = off")
+        yield connection
+
+
+@pytest.mark.parametrize("statement", NOBODY_MAY + GRAFANA_MAY_NOT)
+def test_grafana_may_not(grafana: psycopg.Connection, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        grafana.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [(LOADER_ROLE, each) for each in NOBODY_MAY + LOADER_MAY_NOT]
+    + [(DBT_ROLE, each) for each in NOBODY_MAY + DBT_MAY_NOT],
+)
+def test_processes_may_not(built: Database, role: str, statement: str) -> None:
+    """Nothing that belongs to another role. (Who logged in may always become itself again.)"""
+    name = f"only_{role}"
+    with built.connect() as connection:
+        if connection.execute("select from pg_roles where rolname = %s", [name]).fetchone() is None:
+            make = "create role {} login in role {}"
+            connection.execute(
+                sql.SQL(make).format(sql.Identifier(name), sql.Identifier(role)),
+            )
+    with psycopg.connect(built.url, user=name, autocommit=True) as connection:
+        connection.execute(f"set role {role}".encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement.encode())
+
+
+def test_each_process_owns_what_it_makes(built: Database) -> None:
+    with built.connect() as connection:
+        owners = connection.execute(OWNERS.encode()).fetchall()
+    wanted = {"raw": LOADER_ROLE, "tracksolid": DBT_ROLE, "dwh_gold": DBT_ROLE}
+    assert {schema for schema, *_ in owners} == set(wanted)
+    for schema, table, owner in owners:
+        if table not in MIGRATED and not table.startswith("schema_migrations"):
+            assert owner == wanted[schema], table
+
+
+def test_grafana_reads_all_of_gold_also_after_a_full_refresh(
+    built: Database, grafana: psycopg.Connection
+) -> None:
+    names = grafana.execute(
+        "select relname from pg_class"
+        " where relnamespace = 'dwh_gold'::regnamespace and relkind in ('r', 'v')"
+    ).fetchall()
+    assert {"vehicle_status_now", "dim_vehicles", "job_runs"} <= {name for (name,) in names}
+    for (name,) in names:
+        # A view that reads raw does so with the rights of its owner.
+        grafana.execute(f"select * from dwh_gold.{name}".encode())
+    seen = grafana.execute("select count(*) from vehicle_status_now").fetchone()
+    assert seen is not None
+    assert seen[0] > 0
+
+
+def test_grafana_starts_read_only_with_its_limits(built: Database) -> None:
+    with psycopg.connect(built.url, user="grafana_ro", autocommit=True) as connection:
+        for setting, value in {
+            "default_transaction_read_only": "on",
+            "statement_timeout": "30s",
+            "idle_in_transaction_session_timeout": "30s",
+            "search_path": "dwh_gold",
+        }.items():
+            assert connection.execute(f"show {setting}".encode()).fetchone() == (value,)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            connection.execute("create table mine ()")
+        reachable = "select extname from pg_extension where extname in ('dblink', 'postgres_fdw')"
+        assert connection.execute(reachable.encode()).fetchall() == []
+
+
+def test_grafana_has_a_limited_number_of_connections(built: Database) -> None:
+    with built.connect() as connection, ExitStack() as opened:
+        (free,) = connection.execute(
+            "select rolconnlimit"
+            " - (select count(*) from pg_stat_activity where usename = 'grafana_ro')"
+            " from pg_roles where rolname = 'grafana_ro'"
+        ).fetchone()
+        for _ in range(free):
+            opened.enter_context(psycopg.connect(built.url, user="grafana_ro"))
+        with pytest.raises(psycopg.OperationalError, match="too many connections for role"):
+            psycopg.connect(built.url, user="grafana_ro")
+
+
+def test_the_server_never_sees_the_password_of_grafana(database: Database) -> None:
+    """It is set from a verifier, which the server's log and its catalog hold instead."""
+    password = "correct horse " + uuid4().hex
+    with database.connect() as connection:
+        connection.execute("set log_statement = 'all'")
+        set_grafana_password(connection, password)
+        connection.execute("set log_statement = 'none'")
+        kept, log = connection.execute(
+            "select rolpassword, pg_read_file('log') from pg_authid where rolname = 'grafana_ro'"
+        ).fetchone()
+    assert "alter role grafana_ro password" in log
+    assert password not in log
+    method, work, keys = kept.split("$")
+    iterations, salt = work.split(":")
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), b64decode(salt), int(iterations))
+    client = hmac.digest(salted, b"Client Key", "sha256")
+    assert method == "SCRAM-SHA-256"
+    assert keys.split(":")[0] == b64encode(hashlib.sha256(client).digest()).decode()
+
+
+def test_a_database_in_use_changes_hands(server: Database, tmp_path: Path) -> None:
+    """What one login has made so far belongs to the roles after the migration."""
+    database = server.sibling(f"test_{uuid4().hex[:12]}")
+    shutil.copy(MIGRATIONS / "0001_schemas.sql", tmp_path)
+    with database.connect() as connection:
+        migrate(database.url, connection, tmp_path)
+        connection.execute(
+            """
+            create table raw.old (body text);
+            create table tracksolid.old (imei text);
+            create table dwh_gold.old (imei text);
+            create view dwh_gold.older as select * from tracksolid.old;
+            create function dwh_gold.oldest() returns text return 'old';
+            """
+        )
+        database.prepare()
+        owners = {
+            f"{schema}.{name}": owner
+            for schema, name, owner in connection.execute(OWNERS.encode()).fetchall()
+        }
+        assert owners["raw.old"] == LOADER_ROLE
+        assert {owners[f"{x}.old"] for x in ("tracksolid", "dwh_gold")} == {DBT_ROLE}
+        assert owners["tracksolid.api_token_cache"] == "postgres"
+    with database.acting_as(DBT_ROLE).connect() as connection:
+        connection.execute("select * from raw.old")
+        connection.execute("create or replace view dwh_gold.older as select * from tracksolid.old")
+        connection.execute("drop function dwh_gold.oldest()")
+    with psycopg.connect(database.url, user="grafana_ro") as connection:
+        connection.execute("select * from dwh_gold.older")
+
+
+@pytest.mark.parametrize("may_make_roles", [True, False])
+def test_a_login_that_is_no_superuser(
+    built: Database, server: Database, sandbox: Sandbox, work_dir: Path, may_make_roles: bool
+) -> None:
+    """With its roles it uses them; if it gets none that is told, and all works on as one role."""
+    login = f"login_{uuid4().hex[:12]}"
+    name = sql.Identifier(login)
+    with server.connect() as connection:
+        attributes = "login createrole" if may_make_roles else "login"
+        connection.execute(sql.SQL("create role {} " + attributes).format(name))
+        connection.execute(sql.SQL("create database {0} owner {0}").format(name))
+        if may_make_roles:  # as for who has made them
+            grant = "grant fireside_loader, fireside_dbt, grafana_ro to {} with admin option"
+            connection.execute(sql.SQL(grant).format(name))
+    database = Database(
+        f"{server.url.rpartition('/')[0]}/{login}".replace("postgres:", f"{login}:", 1)
+    )
+    with capture_logs() as logs:
+        database.prepare()
+    assert may_make_roles == (not [each for each in logs if "no separate roles" in each["said"]])
+    settings = settings_for(sandbox, database, work_dir)
+    (summary,) = Loader(settings, database).poll(["device_list"])[-1:]
+    assert summary.records > 0
+    assert not summary.errors
+    if not may_make_roles:  # with its roles all of this file runs dbt
+        dbt.run(settings, database, ["seed", "--select", "zones"], lambda *_: None)
+    with database.connect() as connection:
+        owners = {owner for *_, owner in connection.execute(OWNERS.encode())}
+        connection.execute("select * from raw.device_list")
+    # The ledger and the token cache stay with the login.
+    assert owners == ({login, LOADER_ROLE} if may_make_roles else {login})

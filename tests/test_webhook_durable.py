@@ -1,0 +1,321 @@
+"""What was acknowledged is in the spool, whatever happens; what was not was never called success.
+
+WEBHOOK_KILLS sets how often the receiver is killed (50 in the long form of `make bench`).
+"""
+
+import os
+import random
+import resource
+import signal
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import httpx
+import pytest
+from test_webhook import SUCCESS, TOKEN, Receiver, answer_of, form, until
+
+from webhook.reader import SpoolReader
+from webhook.store import create
+
+KILLS = int(os.environ.get("WEBHOOK_KILLS", "8"))
+CLIENTS = 16
+
+
+@pytest.fixture
+def receiver(tmp_path: Path) -> Iterator[Receiver]:
+    running = Receiver(tmp_path)
+    yield running
+    if running.process.poll() is None:
+        running.kill()
+
+
+def post(receiver: Receiver, body: bytes, seconds: float = 20) -> httpx.Response:
+    return httpx.post(
+        f"{receiver.url}/pushgps", content=body, headers={"X-Token": TOKEN}, timeout=seconds
+    )
+
+
+class Sender(threading.Thread):
+    """Sends unique records for as long as it may, over connections that break."""
+
+    def __init__(self, receiver: Receiver, number: int, stop: threading.Event) -> None:
+        super().__init__()
+        self._receiver, self._number, self._stop_ = receiver, number, stop
+        self.sent: set[bytes] = set()
+        self.acknowledged: set[bytes] = set()
+
+    def run(self) -> None:
+        connection = HTTPConnection("127.0.0.1", self._receiver.port, timeout=10)
+        count = 0
+        while not self._stop_.is_set():
+            count += 1
+            body = form(f'[{{"deviceImei":"{self._number}-{count}"}}]')
+            self.sent.add(body)
+            try:
+                connection.request("POST", "/pushgps", body)
+                answer = connection.getresponse()
+                answer.read()
+            except (OSError, HTTPException):
+                connection.close()
+                time.sleep(0.01)
+                continue
+            if answer.status == 200:
+                self.acknowledged.add(body)
+
+
+def test_what_was_acknowledged_outlives_every_kill(receiver: Receiver) -> None:
+    stop = threading.Event()
+    senders = [Sender(receiver, number, stop) for number in range(CLIENTS)]
+    kept: list[bytes] = []
+    for sender in senders:
+        sender.start()
+    try:
+        for _ in range(KILLS):
+            time.sleep(random.uniform(0.05, 0.6))
+            receiver.kill()
+            if random.random() < 0.5:  # the drain takes rows whether the receiver lives or not
+                kept += [push.body for push in receiver.take()]
+            receiver.start()
+        time.sleep(0.2)
+    finally:
+        stop.set()
+        for sender in senders:
+            sender.join()
+    assert receiver.stop() == 0
+    kept += [push.body for push in receiver.take()]
+    acknowledged = set[bytes]().union(*(sender.acknowledged for sender in senders))
+    sent = set[bytes]().union(*(sender.sent for sender in senders))
+    assert len(acknowledged) > 50 * KILLS
+    assert acknowledged <= set(kept) <= sent
+    assert len(kept) == len(set(kept))
+
+
+def test_the_drain_takes_rows_while_they_are_written(receiver: Receiver) -> None:
+    stop = threading.Event()
+    senders = [Sender(receiver, number, stop) for number in range(CLIENTS)]
+    reader, ids, kept = SpoolReader(receiver.spool), [], []
+    for sender in senders:
+        sender.start()
+    until_ = time.monotonic() + 1.5
+    while time.monotonic() < until_:
+        pushes = reader.batch(50, 10_000)
+        reader.forget(push.id for push in pushes)
+        ids += [push.id for push in pushes]
+        kept += [push.body for push in pushes]
+    stop.set()
+    for sender in senders:
+        sender.join()
+    kept += [push.body for push in receiver.take()]
+    assert ids == sorted(set(ids))
+    assert sorted(kept) == sorted(b for sender in senders for b in sender.acknowledged)
+
+
+def test_requests_in_flight_are_answered_before_the_end(receiver: Receiver) -> None:
+    body = form()
+    head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with receiver.connect() as slow, receiver.connect() as idle:
+        slow.sendall(head + body[:10])
+        idle.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"alive" in answer_of(idle)
+        receiver.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        with pytest.raises(ConnectionRefusedError):
+            receiver.connect()
+        slow.sendall(body[10:])
+        answer = answer_of(slow)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer
+    assert receiver.process.wait(10) == 0
+    assert [push.body for push in receiver.take()] == [body]
+    assert not receiver.spool.with_name("spool.sqlite-wal").exists()
+
+
+def test_a_sender_that_stalls_does_not_hold_up_the_end(receiver: Receiver) -> None:
+    with receiver.connect() as stalled:
+        stalled.sendall(b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nx")
+        time.sleep(0.2)
+        began = time.monotonic()
+        assert receiver.stop() == 0
+        assert time.monotonic() - began < 9
+        assert answer_of(stalled).startswith(b"HTTP/1.1 408")
+
+
+def test_overload_is_said_at_once_and_passes(receiver: Receiver) -> None:
+    large = b"x" * (15 * 1024**2)
+    with sqlite3.connect(receiver.spool, isolation_level=None) as lock:
+        lock.execute("begin immediate")  # a disk that takes nothing for a while
+        with ThreadPoolExecutor(6) as pool:
+            large_ones = [pool.submit(post, receiver, large) for _ in range(6)]
+            until(lambda: sum(one.done() for one in large_ones) >= 2, 4)
+            lock.execute("rollback")
+        answers = [one.result() for one in large_ones]
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200, 200, 200, 200, 503, 503]
+    refused = next(answer for answer in answers if answer.status_code == 503)
+    assert int(refused.headers["Retry-After"]) > 0
+    assert "too much is waiting" in refused.json()["msg"]
+    assert post(receiver, b"small").status_code == 200
+    assert [len(push.body) for push in receiver.take()] == [len(large)] * 4 + [5]
+
+
+def test_a_locked_spool_is_never_called_success(receiver: Receiver) -> None:
+    with sqlite3.connect(receiver.spool, isolation_level=None) as lock:
+        lock.execute("begin immediate")
+        answer = post(receiver, b"x")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert httpx.get(f"{receiver.url}/ready", timeout=20).status_code == 503
+        lock.execute("rollback")
+    assert post(receiver, b"y").status_code == 200
+    assert [push.body for push in receiver.take()] == [b"y"]
+
+
+def fill(receiver: Receiver) -> tuple[set[bytes], httpx.Response]:
+    """Push until one is refused: what was acknowledged, and the refusal."""
+    acknowledged = set()
+    with httpx.Client(timeout=20) as client:
+        for number in range(10_000):
+            body = b"%d:" % number + os.urandom(100_000)
+            answer = client.post(
+                f"{receiver.url}/pushgps", content=body, headers={"X-Token": TOKEN}
+            )
+            if answer.status_code != 200:
+                return acknowledged, answer
+            acknowledged.add(body)
+    raise AssertionError("the disk never was full")
+
+
+def assert_full_disk_heals(receiver: Receiver, acknowledged: set[bytes]) -> None:
+    until(lambda: post(receiver, b"after").status_code == 200)
+    assert httpx.get(f"{receiver.url}/ready").status_code == 200
+    assert acknowledged <= {push.body for push in receiver.take()}
+    assert "pushes are kept again" in receiver.log.read_text()
+
+
+def test_a_full_disk_is_503_and_heals(tmp_path: Path) -> None:
+    running = Receiver(tmp_path)
+    try:
+        size = 4 * 1024**2  # no file of the process may grow beyond it
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        acknowledged, refusal = fill(running)
+        assert (refusal.status_code, refusal.json()["code"]) == (503, 503)
+        assert acknowledged
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        assert_full_disk_heals(running, acknowledged)
+    finally:
+        assert running.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_leaves_the_drain_room_to_delete(tmp_path: Path) -> None:
+    disk = tmp_path / "made"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    running = Receiver(tmp_path, SPOOL_MIN_FREE_BYTES=16 * 1024**2)
+    try:
+        acknowledged, refusal = fill(running)
+        assert refusal.status_code == 503
+        assert httpx.get(f"{running.url}/ready", timeout=20).status_code == 503
+        # The room that is kept free lets the drain delete, and that alone heals it.
+        assert acknowledged == {push.body for push in running.take()}
+        assert_full_disk_heals(running, set())
+    finally:
+        running.kill()
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_readiness_tells_of_old_pushes(tmp_path: Path) -> None:
+    running = Receiver(tmp_path, SPOOL_MAX_AGE_SECONDS=0.1)
+    try:
+        assert post(running, b"x").status_code == 200
+        time.sleep(0.3)
+        answer = httpx.get(f"{running.url}/ready")
+        assert answer.status_code == 503
+        (age,) = answer.json()["problems"]
+        assert "has waited" in age
+    finally:
+        running.stop()
+
+
+def test_little_room_is_told_and_nothing_is_called_success(tmp_path: Path) -> None:
+    running = Receiver(tmp_path, SPOOL_MIN_FREE_BYTES=10**18)
+    try:
+        assert post(running, b"x").status_code == 503
+        answer = httpx.get(f"{running.url}/ready")
+        assert answer.status_code == 503
+        assert "bytes are free" in str(answer.json()["problems"])
+    finally:
+        running.stop()
+
+
+def test_it_starts_without_its_spool_and_waits_for_it(tmp_path: Path) -> None:
+    (tmp_path / "made").write_text("a file where the folder should be")
+    running = Receiver(tmp_path)
+    try:
+        assert post(running, b"x").status_code == 503
+        assert httpx.get(f"{running.url}/ready").status_code == 503
+        assert httpx.get(f"{running.url}/metrics").status_code == 503
+        (tmp_path / "made").unlink()
+        assert post(running, b"y").status_code == 200
+        assert [push.body for push in running.take()] == [b"y"]
+    finally:
+        assert running.stop() == 0
+
+
+def test_one_delivery_a_hundred_times_at_once(receiver: Receiver) -> None:
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda _: post(receiver, b"same").json(), range(100)))
+    assert answers == [SUCCESS] * 100
+    pushes = receiver.take()
+    assert [push.body for push in pushes] == [b"same"] * 100
+    assert len({push.receipt for push in pushes}) == 100
+
+
+def test_a_sender_that_went_away_harms_nobody(receiver: Receiver) -> None:
+    body = form()
+    head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    for sent in (head, head + body[:5], head + body):
+        with receiver.connect() as connection:
+            connection.sendall(sent)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7))
+    assert post(receiver, b"next").status_code == 200
+    until(lambda: {push.body for push in SpoolReader(receiver.spool).batch(9, 999)} >= {b"next"})
+    assert {push.body for push in receiver.take()} <= {b"next", body}
+    assert "Traceback" not in receiver.log.read_text()
+
+
+def test_the_reader_keeps_to_its_limits_and_shrinks_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    reader = SpoolReader(path)
+    assert reader.batch(10, 10) == []
+    assert not path.exists()
+    instant = datetime(2026, 3, 2, 9, 30, 5, 42, tzinfo=UTC)
+    connection = create(path)
+    connection.executemany(
+        "insert into pushes (receipt, path, content_type, received_at, body) values (?,?,?,?,?)",
+        [
+            (f"r{n}", "/pushgps", "", (instant + timedelta(seconds=n)).isoformat(), bytes(100_000))
+            for n in range(1_500)
+        ],
+    )
+    connection.close()
+    full = path.stat().st_size
+    assert [push.id for push in reader.batch(3, 10**9)] == [1, 2, 3]
+    assert [push.id for push in reader.batch(10, 250_000)] == [1, 2]
+    (first,) = reader.batch(10, 1)
+    assert (first.receipt, first.received_at, first.body) == ("r0", instant, bytes(100_000))
+    reader.forget([2])
+    assert [push.id for push in reader.batch(2, 10**9)] == [1, 3]
+    reader.forget(range(1, 1_500))
+    assert [push.id for push in reader.batch(10, 10**9)] == [1_500]
+    assert path.stat().st_size < full / 2

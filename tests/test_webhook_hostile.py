@@ -1,0 +1,263 @@
+"""Senders that err or mean harm: never a 5xx but 503, never a hang, no memory without bound."""
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import httpx
+import psutil
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from test_webhook import FORM, TOKEN, Receiver, answer_of, form
+
+from settings import ROOT
+
+JSON_CASES = ROOT.parent / "shared" / "data" / "json_test_suite" / "test_parsing"
+TIMEOUT_S = 2
+
+
+@pytest.fixture(scope="module")
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    running = Receiver(tmp_path_factory.mktemp("webhook"), WEBHOOK_TIMEOUT_SECONDS=TIMEOUT_S)
+    yield running
+    assert running.stop() == 0
+    assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture(autouse=True)
+def _still_well(receiver: Receiver) -> Iterator[None]:
+    """After every test an honest sender is served at once."""
+    receiver.take()
+    yield
+    assert httpx.post(f"{receiver.url}/pushgps", content=form(), timeout=5).status_code == 200
+
+
+def memory_mb(receiver: Receiver) -> float:
+    return psutil.Process(receiver.process.pid).memory_info().rss / 1024**2
+
+
+@pytest.mark.skipif(not JSON_CASES.is_dir(), reason="the JSON test suite is not on this machine")
+def test_every_case_of_the_json_test_suite_is_kept(receiver: Receiver) -> None:
+    cases = [case.read_bytes() for case in sorted(JSON_CASES.glob("*.json"))]
+    assert len(cases) == 318
+    with httpx.Client(base_url=receiver.url, headers={"X-Token": TOKEN}, timeout=20) as client:
+        for body in cases:
+            answer = client.post(
+                "/pushobd", content=body, headers={"Content-Type": "application/json"}
+            )
+            assert answer.status_code == 200
+    # An empty body is a probe.
+    assert [push.body for push in receiver.take()] == [body for body in cases if body]
+
+
+BODIES = {
+    "NUL escape": rb'[{"a\u0000":"\u0000"}]',
+    "raw NUL": b'[{"a":"\x00"}]',
+    "invalid UTF-8": b'[{"a":"\xff\xfe"}]',
+    "lone surrogate": rb'[{"a":"\ud800"}]',
+    "UTF-16": '[{"a":1}]'.encode("utf-16"),
+    "BOM": b'\xef\xbb\xbf[{"a":1}]',
+    "NaN": b"[NaN, Infinity, -Infinity, 1e400]",
+    "long integers": b"[18446744073709551616, 1234567890123456789012345678901234567890]",
+    "leading zero": b'[{"imei":012345678901234}]',
+    "duplicate keys": b'[{"a":1,"a":2}]',
+    "nesting 1,200": b"[" * 1_200 + b"]" * 1_200,
+    "nesting 50,000": b'{"a":' * 50_000,
+    "1 MB key": b'{"' + b"k" * 1_000_000 + b'":1}',
+    "100,000 keys": json.dumps({str(n): n for n in range(100_000)}).encode(),
+    "null": b"null",
+    "empty list": b"[]",
+    "empty text": b'""',
+    "number": b"7",
+    "space": b" ",
+    "JSON in JSON": json.dumps({"data_list": json.dumps([json.dumps({"a": 1})])}).encode(),
+    "plus and %00": b"data_list=+%00%2B+&x=%zz%",
+    "truncated": b'[{"a":1},{"a"',
+    "garbage behind": b'[{"a":1}] and more',
+    "50,000 records": json.dumps([{"deviceImei": str(n)} for n in range(50_000)]).encode(),
+    "SQL": b'[{"\'; drop table pushes; --":"\\""}]',
+    "token without end": b'{"token":"' * 100_000,
+    "multipart without end": b'name="token"\r\n' * 100_000,
+    "gzip without saying so": gzip.compress(b"0" * 10_000_000),
+}
+
+
+@pytest.mark.parametrize("content_type", [FORM, "application/json", "multipart/form-data", "\x7f"])
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_bad_bodies_are_kept_or_refused_by_their_token_alone(
+    receiver: Receiver, body: bytes, content_type: str
+) -> None:
+    with httpx.Client(base_url=receiver.url, timeout=5) as client:
+        headers = {"Content-Type": content_type} if content_type != "\x7f" else {}
+        assert client.post("/pushgps", content=body, headers=headers).status_code == 401
+        kept = client.post("/pushgps", content=body, headers=headers | {"X-Token": TOKEN})
+    assert kept.status_code == 200
+    assert [push.body for push in receiver.take()] == [body]
+
+
+def test_a_body_without_length_is_cut_off_at_the_limit(receiver: Receiver) -> None:
+    before_mb = memory_mb(receiver)
+    pieces = (bytes(1024**2) for _ in range(100))
+    answer = httpx.post(f"{receiver.url}/pushgps", content=pieces, headers={"X-Token": TOKEN})
+    assert answer.status_code == 413
+    assert "16777216" in answer.json()["msg"]
+    assert memory_mb(receiver) - before_mb < 60
+    assert receiver.take() == []
+
+
+def test_a_length_beyond_the_limit_is_refused_unread(receiver: Receiver) -> None:
+    head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    assert receiver.exchange(head % (100 * 1024**2)).startswith(b"HTTP/1.1 413")
+    just = httpx.post(
+        f"{receiver.url}/pushgps", content=bytes(16 * 1024**2), headers={"X-Token": TOKEN}
+    )
+    assert just.status_code == 200
+
+
+def test_a_compression_bomb_is_refused_unread(receiver: Receiver) -> None:
+    bomb = gzip.compress(bytes(10 * 1024**2))
+    answer = httpx.post(
+        f"{receiver.url}/pushgps?token={TOKEN}", content=bomb, headers={"Content-Encoding": "gzip"}
+    )
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /pushgps HTTP/1.1\r\nHost: x\r\n" + b"X-A: " + b"a" * 2**20, b"431"),
+        (b"GET /pushgps HTTP/1.1\r\nHost: x\r\n" + b"X-A: a\r\n" * 2**17, b"431"),
+        (b"GET /" + b"a" * 2**20, b"431"),
+        (b"GET /pushgps?" + b"a" * 2**20, b"431"),
+        (
+            b"POST /pushgps HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"1\r\na\r\n0\r\n" + b"X-A: a\r\n" * 2**17,
+            b"431",
+        ),
+        (b"NONSENSE\r\n\r\n", b"400"),
+        (b"POST /pushgps HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"400"),
+        (b"POST /pushgps HTTP/1.1\r\nContent-Length: 1e3\r\n\r\n", b"400"),
+        (b"POST /pushgps HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", b"400"),
+        (b"POST /pushgps HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
+        (
+            b"POST /pushgps HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"400",
+        ),
+        (b"POST /pushgps HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", b"400"),
+        (b"POST /pushgps HTTP/1.1\r\nX-A: \x00\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01", b"400"),
+    ],
+    ids=range(14),
+)
+def test_bad_heads_are_refused(receiver: Receiver, head: bytes, status: bytes) -> None:
+    with receiver.connect() as connection:
+        try:
+            connection.sendall(head)
+            answer = answer_of(connection)
+        except (BrokenPipeError, ConnectionResetError):
+            answer = b""  # hung up on while still sending
+    assert answer == b"" or answer.split()[1] == status
+    assert receiver.take() == []
+
+
+def test_a_length_shorter_than_the_body_keeps_what_was_announced_at_most(
+    receiver: Receiver,
+) -> None:
+    """What follows is no request: the refusal of it may come before the answer to the push."""
+    head = f"POST /pushgps?token={TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
+    answer = receiver.exchange(head.encode() + b"abcdef")
+    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
+    kept = [push.body for push in receiver.take()]
+    assert kept == [b"abc"] or (kept == [] and answer.startswith(b"HTTP/1.1 400"))
+
+
+@pytest.mark.parametrize(
+    "drips",
+    [
+        b"",
+        b"GET /pushgps HTTP/1.1\r\nHost: x\r\nX-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        b"\r\n" * 40,
+        b"POST /pushgps HTTP/1.1\r\nContent-Length: 999\r\n\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" + b"\r\n" * 40,
+    ],
+    ids=["nothing", "header", "blank lines", "body", "second request"],
+)
+def test_a_slow_sender_is_cut_off(receiver: Receiver, drips: bytes) -> None:
+    step = max(1, len(drips) // 30)
+    with receiver.connect() as connection:
+        connection.settimeout(0.15)
+        answer, began = b"", time.monotonic()
+        while time.monotonic() - began < 3 * TIMEOUT_S:
+            try:
+                if drips:
+                    connection.sendall(drips[:step])
+                    drips = drips[step:] or drips[-1:]
+                piece = connection.recv(65536)
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+            if not piece:
+                break
+            answer += piece
+        took_s = time.monotonic() - began
+    assert TIMEOUT_S - 0.5 < took_s < 2 * TIMEOUT_S
+    assert b"408" in answer
+    assert receiver.take() == []
+
+
+def test_many_idle_connections_do_not_keep_others_out(receiver: Receiver) -> None:
+    before_mb = memory_mb(receiver)
+    with ExitStack() as stack:
+        for _ in range(1_500):
+            connection = stack.enter_context(receiver.connect())
+            connection.sendall(b"POST /pushgps HTTP/1.1\r\nContent-Length: 9\r\n\r\n")
+        answer = httpx.post(f"{receiver.url}/pushgps", content=form(), timeout=5)
+        assert answer.status_code == 200
+        assert memory_mb(receiver) - before_mb < 60
+
+
+def test_many_long_bodies_at_once_do_not_fill_memory(receiver: Receiver) -> None:
+    head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (16 * 1024**2)
+
+    def half(_: int) -> bytes:
+        with receiver.connect() as connection:
+            connection.sendall(head + bytes(8 * 1024**2))
+            return answer_of(connection)
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(half, range(16)))
+    assert {answer.split()[1] for answer in answers} == {b"503", b"408"}
+    assert all(b"retry-after" in answer for answer in answers if b" 503 " in answer)
+
+
+def test_pipelined_requests_are_answered_in_order(receiver: Receiver) -> None:
+    head = f"POST /pushgps?token={TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n".encode()
+    with receiver.connect() as connection:
+        connection.sendall(b"".join(head + b"%d" % n for n in range(10)))
+        answers = b""
+        while answers.count(b"success") < 10:
+            answers += connection.recv(65536)
+    assert answers.count(b"HTTP/1.1 200") == 10
+    assert [push.body for push in receiver.take()] == [b"%d" % n for n in range(10)]
+
+
+@pytest.mark.parametrize("headers", [{"X-Token": TOKEN}, {}], ids=["token", "no token"])
+def test_nothing_the_documents_allow_is_an_error_of_the_server(
+    receiver: Receiver, headers: dict[str, str]
+) -> None:
+    url = f"{receiver.url}/openapi.json"
+    schema = schemathesis.openapi.from_url(url, headers={"X-Token": TOKEN})
+    for found in schema.get_all_operations():
+
+        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(case=found.ok().as_strategy())
+        def answers(case: schemathesis.Case) -> None:
+            answer = case.call(headers=headers, timeout=10)
+            assert answer.status_code < 500 or answer.status_code == 503
+
+        answers()

@@ -1,0 +1,121 @@
+"""The receiver: answers success once a push is on disk, whatever the push holds.
+
+No route knows a payload's fields: taking records apart is the drain's work, naming them staging's.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from webhook import refusals, store
+from webhook.catalogue import PUSHES, ROUTE, SUCCESS, TAG, TAG_SUCCESS, Push
+from webhook.intake import Intake
+from webhook.metrics import Metrics
+from webhook.openapi import DESCRIBED, described
+from webhook.settings import Settings
+from webhook.spool import Spool
+from webhook.tokens import Tokens
+
+log = structlog.get_logger()
+
+
+def make_app(settings: Settings, spool_class: type[Spool] = Spool) -> FastAPI:
+    metrics = Metrics()
+    spool = spool_class(settings.spool_path, settings.spool_min_free_bytes, metrics.committed)
+    intake = Intake(Tokens(settings.tokens), settings.networks, settings.webhook_max_body_bytes)
+    success = dict.fromkeys(PUSHES, SUCCESS) | {TAG: TAG_SUCCESS}
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await spool.open()
+        log.info("receiving", spool=str(spool.path), networks=settings.webhook_allowed_networks)
+        yield
+        await spool.close()
+        log.info("stopped, the spool is closed")
+
+    app = FastAPI(
+        title="Fireside webhook",
+        description=__doc__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+
+    def answer(push: str) -> Response:
+        metrics.answered(push, 200)
+        return Response(success[push], media_type="application/json")
+
+    @app.post(ROUTE, **DESCRIBED)
+    async def receive(push: Push, request: Request) -> Response:
+        """Keep a push: a form, JSON, or whatever bytes it is. An empty one only tries the URL."""
+        intake.check_network(request)
+        body = await intake.body(request)
+        if body:
+            intake.check_token(request, body)
+            await spool.append(f"/{push}", request.headers.get("content-type", ""), body)
+            metrics.kept(len(body))
+        return answer(push)
+
+    @app.get(ROUTE)
+    @app.head(ROUTE, include_in_schema=False)
+    async def probe(push: Push, request: Request) -> Response:
+        """Say that pushes are taken here; keeps nothing."""
+        intake.check_network(request)
+        return answer(push)
+
+    @app.get("/health")
+    async def health() -> Response:
+        """The process is alive."""
+        return JSONResponse({"status": "alive"})
+
+    @app.get("/ready", responses={503: {"description": "Not ready; `problems` says why."}})
+    async def ready() -> Response:
+        """The spool can be written, has room, and is being drained."""
+        problems = await asyncio.to_thread(_problems, settings)
+        return JSONResponse({"problems": problems}, 503 if problems else 200)
+
+    @app.get("/metrics", responses={401: {"description": "Not from here without a token."}})
+    async def figures(request: Request) -> Response:
+        """Figures for Prometheus."""
+        intake.check_scraper(request)
+        measured = await asyncio.to_thread(store.measure, spool.path)
+        return Response(metrics.text(measured), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi(request: Request) -> Response:
+        intake.check_network(request)
+        intake.check_token(request)
+        return JSONResponse(described(app))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> HTMLResponse:
+        intake.check_network(request)
+        intake.check_token(request)
+        token = quote(request.query_params.get("token", ""), safe="")
+        return get_swagger_ui_html(openapi_url=f"openapi.json?token={token}", title=app.title)
+
+    refusals.install(app, metrics)
+    return app
+
+
+def _problems(settings: Settings) -> list[str]:
+    try:
+        store.try_to_write(settings.spool_path)
+        figures = store.measure(settings.spool_path)
+    except (OSError, sqlite3.Error) as error:
+        return [f"the spool cannot be written: {error}"]
+    problems = []
+    if figures.free_bytes < settings.spool_min_free_bytes:
+        problems.append(f"only {figures.free_bytes} bytes are free on the disk of the spool")
+    if figures.oldest_age_s > settings.spool_max_age_seconds:
+        problems.append(f"the oldest push has waited {figures.oldest_age_s:.0f} s for the drain")
+    return problems

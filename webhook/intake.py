@@ -1,0 +1,84 @@
+"""Takes a request in: from an allowed network, plain bytes, not too many, with a valid token."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+import structlog
+from fastapi import HTTPException, Request
+
+from webhook.spool import MOST_WAITING_BYTES, Overloaded
+from webhook.tokens import Tokens
+
+log = structlog.get_logger()
+
+WHERE_IT_GOES = (
+    "no valid token: send it as form field, JSON key or query parameter 'token', "
+    "or as header 'X-Token' or 'Authorization: Bearer'"
+)
+
+
+class Intake:
+    """The checks before a push is kept. Each raises the HTTP error that answers the sender."""
+
+    def __init__(
+        self, tokens: Tokens, networks: Sequence[IPv4Network | IPv6Network], most_bytes: int
+    ) -> None:
+        self._tokens = tokens
+        self._networks = networks
+        self._most_bytes = most_bytes
+        self._held_bytes = 0
+
+    def check_network(self, request: Request) -> None:
+        if self._networks and not self._is_allowed(request):
+            raise HTTPException(403, "your network is not on the allow-list")
+
+    def check_token(self, request: Request, body: bytes = b"") -> None:
+        scope = request.scope
+        if not self._tokens.allow(scope["headers"], scope["query_string"], body):
+            raise HTTPException(401, WHERE_IT_GOES, {"WWW-Authenticate": "Bearer"})
+
+    def check_scraper(self, request: Request) -> None:
+        """Figures are for this machine, for allowed networks, and for who has a token."""
+        address = _address(request)
+        is_near = address is not None and address.is_loopback
+        if not is_near and not self._is_allowed(request):
+            self.check_token(request)
+
+    async def body(self, request: Request) -> bytes:
+        """The body as it came, read no further than it may be long."""
+        encoding = request.headers.get("content-encoding", "")
+        if encoding.lower() not in ("", "identity"):
+            raise HTTPException(415, "Content-Encoding is not taken: send the body as it is")
+        if int(request.headers.get("content-length", 0)) > self._most_bytes:
+            raise self._too_long()
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            async for piece in request.stream():
+                pieces.append(piece)
+                size += len(piece)
+                self._held_bytes += len(piece)
+                if size > self._most_bytes:
+                    raise self._too_long()
+                # Long bodies share a bound; a push in one piece never waits behind slow senders.
+                if len(pieces) > 2 and self._held_bytes > MOST_WAITING_BYTES + self._most_bytes:
+                    raise Overloaded
+        finally:
+            self._held_bytes -= size
+        return b"".join(pieces)
+
+    def _too_long(self) -> HTTPException:
+        return HTTPException(413, f"the body is longer than {self._most_bytes} bytes")
+
+    def _is_allowed(self, request: Request) -> bool:
+        address = _address(request)
+        return address is not None and any(address in network for network in self._networks)
+
+
+def _address(request: Request) -> IPv4Address | IPv6Address | None:
+    """The sender's; None if a proxy in between did not say an address."""
+    try:
+        address = ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return None
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address

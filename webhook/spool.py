@@ -1,0 +1,160 @@
+"""From requests to the spool file: all that wait share one commit; success is said after it.
+
+One thread writes. A failed commit is told to everybody who waits; the next one opens the file anew,
+so that a full disk or a locked file heals by itself.
+"""
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from webhook import store
+
+log = structlog.get_logger()
+
+MOST_WAITING_ROWS = 10_000
+MOST_WAITING_BYTES = 64 * 1024**2
+MOST_ROWS_PER_COMMIT = 256
+MOST_BYTES_PER_COMMIT = 16 * 1024**2
+INSERT = "insert into pushes (receipt, path, content_type, received_at, body) values "
+ROW = "(?, ?, ?, ?, ?)"
+
+
+class Overloaded(Exception):
+    """More is waiting for the disk than memory should hold."""
+
+
+class NotStored(Exception):
+    """The commit failed: the push is not on disk."""
+
+
+class Waiting(NamedTuple):
+    row: tuple[str, str, str, str, bytes]
+    stored: asyncio.Future[None]
+
+
+class Spool:
+    """Appends pushes durably. Lives in one event loop, between `open` and `close`."""
+
+    def __init__(
+        self, path: Path, min_free_bytes: int, on_commit: Callable[[int, float], None]
+    ) -> None:
+        self.path = path
+        self._min_free_bytes = min_free_bytes
+        self._on_commit = on_commit
+        self._waiting: deque[Waiting] = deque()
+        self._held_rows = 0
+        self._held_bytes = 0
+        self._wake = asyncio.Event()
+        self._is_closing = False
+        self._failure: str | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, "spool")
+
+    async def open(self) -> None:
+        """Make the file. If that fails it is logged, and every push tries again."""
+        self._loop = asyncio.get_running_loop()
+        self._tell(await self._loop.run_in_executor(self._thread, self._commit, []))
+        self._writing = asyncio.create_task(self._write())
+
+    async def close(self) -> None:
+        """Commit what waits and close the file."""
+        self._is_closing = True
+        self._wake.set()
+        await self._writing
+        await self._loop.run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown()
+
+    async def append(self, path: str, content_type: str, body: bytes) -> str:
+        """Keep a push; returns its receipt once it is on disk.
+
+        Raises Overloaded at once if too much is waiting, NotStored if its commit failed.
+        """
+        # One body alone is always taken: the limit of a body may be set above that of the queue.
+        is_over = self._held_rows and self._held_bytes + len(body) > MOST_WAITING_BYTES
+        if is_over or self._held_rows >= MOST_WAITING_ROWS:
+            raise Overloaded
+        receipt = os.urandom(16).hex()
+        received_at = datetime.now(UTC).isoformat(timespec="microseconds")
+        stored = self._loop.create_future()
+        self._held_rows += 1
+        self._held_bytes += len(body)
+        self._waiting.append(Waiting((receipt, path, content_type, received_at, body), stored))
+        self._wake.set()
+        await stored
+        return receipt
+
+    async def _write(self) -> None:
+        """Commit batch after batch: what arrives during one makes the next."""
+        while self._waiting or not self._is_closing:
+            await self._wake.wait()
+            self._wake.clear()
+            while batch := self._next_batch():
+                began = time.perf_counter()
+                failure = await self._loop.run_in_executor(self._thread, self._commit, batch)
+                if failure:  # the others would wait for the same fault, one by one
+                    batch += self._waiting
+                    self._waiting.clear()
+                else:
+                    self._on_commit(len(batch), time.perf_counter() - began)
+                self._settle(batch, failure)
+                self._tell(failure)
+
+    def _next_batch(self) -> list[Waiting]:
+        batch: list[Waiting] = []
+        size = 0
+        while self._waiting and len(batch) < MOST_ROWS_PER_COMMIT and size < MOST_BYTES_PER_COMMIT:
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1].row[-1])
+        return batch
+
+    def _settle(self, batch: list[Waiting], failure: str | None) -> None:
+        for waiting in batch:
+            self._held_rows -= 1
+            self._held_bytes -= len(waiting.row[-1])
+            if waiting.stored.done():
+                continue  # its request was cancelled
+            if failure:
+                waiting.stored.set_exception(NotStored(failure))
+            else:
+                waiting.stored.set_result(None)
+
+    def _tell(self, failure: str | None) -> None:
+        if failure and failure != self._failure:
+            log.error("pushes cannot be kept", spool=str(self.path), reason=failure)
+        elif self._failure and not failure:
+            log.info("pushes are kept again")
+        self._failure = failure
+
+    def _commit(self, batch: list[Waiting]) -> str | None:
+        """In the thread: returns what failed, None if all of the batch is on disk."""
+        try:
+            if self._connection is None:
+                self._connection = store.create(self.path)
+            if store.free_bytes(self.path) < self._min_free_bytes:
+                return f"less than {self._min_free_bytes} bytes are free on the disk"
+            if batch:
+                # One statement is one transaction, and one turn without the interpreter's lock;
+                # with a statement per row each would queue behind the event loop.
+                self._connection.execute(
+                    INSERT + ",".join([ROW] * len(batch)),
+                    [value for waiting in batch for value in waiting.row],
+                )
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            self._disconnect()
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def _disconnect(self) -> None:
+        if self._connection:
+            self._connection.close()
+            self._connection = None
