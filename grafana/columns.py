@@ -37,16 +37,17 @@ WORDS = {
     **{word: (word, RED) for word in ("critical", "high", "failed", "error", "fail")},
     **{word: (word, GREY) for word in ("gated", "no band", "no target", "low")},
 }
-COLOURED = {"state": STATES, "state_code": CODES} | dict.fromkeys(
+# vehicle_trail judges a fix by the speed limit in operating_rules.
+SPEEDS = {"1": ("standing", BLUE), "2": ("moving", GREEN), "3": ("too fast", RED)}
+COLOURED = {"state": STATES, "state_code": CODES, "speed_code": SPEEDS} | dict.fromkeys(
     ("standing", "severity", "status"), WORDS
 )
 YES_NO = {"true": ("yes", ORANGE), "false": ("no", GREY)}
 
-# A count of vehicles in a state has its colour and word.
-COUNTS = {f"{state}_count": look for state, look in STATES.items()} | {
-    "too_fast_count": ("too fast", RED),
-    "outside_city_count": ("outside city", ORANGE),
-}
+# A count of vehicles in a state has its colour and word, whatever its height.
+COUNTS = {f"{state}_count": look for state, look in STATES.items()}
+# Gold applies the operating rules; one vehicle that breaks them is news.
+OFFENDERS = {"too_fast_count": ("too fast", RED), "outside_city_count": ("outside city", ORANGE)}
 
 # End of the name: unit, decimals. The first that fits counts.
 UNITS: Mapping[str, tuple[str, int | None]] = {
@@ -115,8 +116,8 @@ def title_of(column: str) -> str:
     """distance_km -> Distance"""
     if column in TITLES:
         return TITLES[column]
-    if column in COUNTS:
-        return COUNTS[column][0].capitalize()
+    if look := (COUNTS | OFFENDERS).get(column):
+        return look[0].capitalize()
     stem = column.removeprefix("is_").removeprefix("has_")
     for end in ("_time", "_at", *UNITS):
         if stem.endswith(end) and end.startswith("_") and end != "_rank":
@@ -150,6 +151,8 @@ def _properties(
             yield DynamicConfigValue("decimals", unit[1])
     if column in COUNTS:
         yield DynamicConfigValue("color", FieldColor(FieldColorModeId.FIXED, COUNTS[column][1]))
+    if column in OFFENDERS:
+        yield DynamicConfigValue("thresholds", steps((None, GREY), (1, OFFENDERS[column][1])))
     looks = COLOURED.get(column, YES_NO if column.startswith(("is_", "has_")) else None)
     if looks:
         yield DynamicConfigValue("mappings", [mapping(looks)])

@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models.geomap import MapViewConfig
 from grafana.board import Shelf, board
 from grafana.charts import markers, world
 from grafana.links import TO_VEHICLE
-from grafana.panels import about, rows, tiles
+from grafana.panels import BANDS, about, kpi_tiles, rows, tiles
 from grafana.query import BY_VEHICLE, SCOPES, VEHICLES, Query, select, within
 
 READINESS, UTILISATION = "Readiness and data quality", "Fleet utilisation"
@@ -54,13 +54,16 @@ def idle_now() -> Panel:
 
 
 def noc() -> Dashboard:
-    freshness = tiles(
+    freshness = kpi_tiles(
         "How fresh it is",
-        about("Age of the newest fix and of the last good sweep.", READINESS),
-        "scope_value newest_fix_age_min last_sweep_age_min fresh_count stale_count",
-        "kpi_readiness_now",
-        SCOPES,
-        empty="No device is known yet: run the first poll.",
+        about("Age of the newest fix and of the last good sweep, in the bands agreed.", READINESS),
+        select(
+            ("place_label as label", "value", "unit", "decimals", *BANDS),
+            "kpi_live",
+            SCOPES,
+            order="place_label",
+        ),
+        "No device is known yet: run the first poll.",
     )
     spool = tiles(
         "Pushes waiting",
@@ -71,7 +74,11 @@ def noc() -> Dashboard:
     )
     counts = tiles(
         "Vehicles",
-        about("What vehicles do at this moment; each is in one state.", READINESS),
+        about(
+            "What vehicles do at this moment; each is in one state and has its colour on the"
+            " map. Too fast and outside the city light up from the first.",
+            READINESS,
+        ),
         "scope_value driving_count idling_count parked_count no_signal_count"
         " never_reported_count too_fast_count outside_city_count",
         "fleet_now",

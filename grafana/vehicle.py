@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from grafana.board import Shelf, board
 from grafana.charts import markers, timeline, trend, world
-from grafana.columns import BLUE, GREEN, ORANGE, RED, steps
+from grafana.columns import BLUE
 from grafana.links import TO_TRIP
 from grafana.live import ALARM, HEALTH, READINESS, UTILISATION
 from grafana.panels import about, rows
@@ -19,7 +19,8 @@ from grafana.query import BY_VEHICLE, Query, chosen, select, within
 
 THESE = chosen("vehicle_id", "vehicle")
 CHOOSE = "Choose a vehicle above."
-TRAIL = ("gps_time", "latitude", "longitude", "speed_kmh", "heading_deg", "vehicle_id")
+FIX = ("gps_time", "latitude", "longitude", "speed_kmh", "heading_deg", "vehicle_id")
+TRAIL = (*FIX, "speed_limit_kmh", "speed_code")
 STOPS = ("start_time", "latitude", "longitude", "duration_s", "kind", "address", "vehicle_id")
 
 
@@ -75,7 +76,11 @@ def vehicle() -> Dashboard:
     )
     trail = world(
         "Where it went",
-        about("Fixes coloured by speed, the first 2,000, and stops in blue.", UTILISATION),
+        about(
+            "Standing, moving, above the speed limit of its class and city: the first 2,000"
+            " fixes; and stops, the larger the longer.",
+            UTILISATION,
+        ),
         [
             Query(
                 select(
@@ -103,15 +108,12 @@ def vehicle() -> Dashboard:
         ],
         [
             _route(),
-            markers("Fixes", "speed_kmh"),
+            markers("Fixes", "speed_code"),
             markers("Stops", "duration_s", ref_id="B", size="duration_s"),
         ],
         list(dict.fromkeys(TRAIL + STOPS)),
         CHOOSE,
-        field=FieldConfig(
-            color=FieldColor(FieldColorModeId.THRESHOLDS),
-            thresholds=steps((None, BLUE), (1, GREEN), (50, ORANGE), (80, RED)),
-        ),
+        field=FieldConfig(color=FieldColor(FieldColorModeId.THRESHOLDS)),
     )
     service = rows(
         "Odometer and service",
@@ -160,7 +162,7 @@ def vehicle() -> Dashboard:
 
 def _route() -> MapLayerOptions:
     style = {"color": {"fixed": BLUE}, "size": {"fixed": 2}, "opacity": 0.6}
-    layer = markers("Route", "speed_kmh")
+    layer = markers("Route", "speed_code")
     return MapLayerOptions(
         type_val="route",
         name="Route",

@@ -137,15 +137,15 @@ def test_an_edit_in_grafana_is_told_place_by_place(
     assert main(["diff", str(file)]) == 0
     assert capsys.readouterr().out == "no change\n"
 
-    export["panels"][0]["fieldConfig"]["overrides"][1]["properties"][0]["value"] = "Newest"
+    export["panels"][1]["fieldConfig"]["overrides"][1]["properties"][0]["value"] = "Newest"
     del export["panels"][-1]
     file.write_text(json.dumps(export))
     assert main(["diff", str(file)]) == 1
     told = capsys.readouterr().out
     assert told.splitlines()[:3] == [
-        "panels[How fresh it is].fieldConfig.overrides[newest_fix_age_min]"
+        "panels[Pushes waiting].fieldConfig.overrides[oldest_waiting_at]"
         ".properties[displayName].value",
-        "  source: Newest fix age",
+        "  source: Oldest waiting",
         "  export: Newest",
     ]
     assert "panels[Without a fix for long]" in told

@@ -26,3 +26,25 @@ Every KPI as its column defines it (config.meta with a kpi_id): the meta, and `m
     {%- else -%} '{{ value | join(", ") }}'
     {%- endif -%}
 {%- endmacro %}
+
+
+{#- Where a value stands in the bands of its row of kpi_register; null without either. -#}
+{% macro band(value, register) -%}
+    case
+        when
+            {{ value }} is null
+            or coalesce({{ register }}.warn_at, {{ register }}.critical_at) is null
+            then null
+        when
+            {{ register }}.direction = 'higher'
+            and {{ value }} <= {{ register }}.critical_at
+            or {{ register }}.direction = 'lower'
+            and {{ value }} >= {{ register }}.critical_at
+            then 'critical'
+        when
+            {{ register }}.direction = 'higher' and {{ value }} <= {{ register }}.warn_at
+            or {{ register }}.direction = 'lower' and {{ value }} >= {{ register }}.warn_at
+            then 'warn'
+        else 'ok'
+    end
+{%- endmacro %}

@@ -39,26 +39,15 @@ live as (
 
     -- What is about this moment has no day.
     select
-        figure.kpi_id,
-        readiness.scope,
-        readiness.scope_value,
+        kpi_id,
+        scope,
+        scope_value,
         null::date as day,
         now() as day_start,
-        figure.value::numeric(18, 3) as value,
-        null::text as band,
-        case
-            when figure.value is null then 'No device of it has ever reported.'
-        end as gate_reason
-    from {{ ref('kpi_readiness_now') }} as readiness
-    cross join lateral (
-        values
-        {% for kpi in kpis() if kpi.model == 'kpi_readiness_now' -%}
-        ('{{ kpi.kpi_id }}', readiness.{{ kpi.column }}::numeric)
-        {{- ',' if not loop.last }}
-        {% else -%}
-        (null::text, null::numeric)
-        {%- endfor %}
-    ) as figure (kpi_id, value)
+        value,
+        band,
+        gate_reason
+    from {{ ref('kpi_live') }}
 
 )
 

@@ -86,23 +86,7 @@ kpi_values as (
 
         ---------- measures
         measured.value::numeric(18, 3) as value,
-        case
-            when
-                measured.value is null
-                or coalesce(register.warn_at, register.critical_at) is null
-                then null
-            when
-                register.direction = 'higher'
-                and measured.value <= register.critical_at
-                or register.direction = 'lower'
-                and measured.value >= register.critical_at
-                then 'critical'
-            when
-                register.direction = 'higher' and measured.value <= register.warn_at
-                or register.direction = 'lower' and measured.value >= register.warn_at
-                then 'warn'
-            else 'ok'
-        end as band,
+        {{ band('measured.value', 'register') }} as band,
         case
             when measured.value is null
                 then coalesce(register.gate, 'Nothing is known of it on this day.')
