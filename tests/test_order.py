@@ -100,7 +100,9 @@ def deliver(connection: psycopg.Connection, load: int, arrivals: list[tuple[str,
             " values (%s, %s, '{}', %s, %s, %s)".encode(),
             [text, imei, minutes(fetched), f"{number:04}-{imei}", load_id],
         )
-    connection.execute("insert into raw._dlt_loads values (%s, 'x', 0, now(), 'h')", [load_id])
+    # Noted twice: so does a loader that was killed just after it noted the load.
+    for _ in range(2):
+        connection.execute("insert into raw._dlt_loads values (%s, 'x', 0, now(), 'h')", [load_id])
 
 
 def asked(connection: psycopg.Connection) -> None:

@@ -79,7 +79,8 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
         from {{ changed_days() }}
         where model in ('{{ config.get("takes_changes_of") | join("', '") }}')
         {%- else %}
-        select load_id
+        -- A loader that was killed just after it noted a load notes it again.
+        select distinct load_id
         from {{ source('raw', '_dlt_loads') }}
         where
             status = 0
