@@ -34,13 +34,34 @@ LARGE = 100_000
 FILL = Path(__file__).with_suffix(".sql")
 NAIROBI = ZoneInfo("Africa/Nairobi")
 
-# What a sweep and an intraday build write, over and over.
+PACE_S = 5  # between two rounds of LOAD: twelve times as often as sweeps come
+
+# What an intraday build writes, and then the sweep that it has not taken yet: what readers of the
+# present always have to look through.
 LOAD = """
+    insert into tracksolid.claimed_loads (model, load_id, invocation_id)
+    select 'newest_fixes', load_id, 'bench' from raw._dlt_loads
+    on conflict do nothing;
     update tracksolid.newest_fixes set gps_time = now(), speed_kmh = random() * 90;
     update dwh_gold.fact_daily_fleet_metrics set distance_km = distance_km + 1
     where day = (select max(day) from dwh_gold.dim_dates);
     update dwh_gold.kpi_values set value = value + 1
     where day = (select max(day) from dwh_gold.dim_dates);
+
+    insert into raw.location_list (body, imei, request, fetched_at, record_id, _dlt_load_id)
+    select
+        json_build_object(
+            'imei', imei, 'deviceName', 'AT4', 'mcType', 'AT4', 'status', '1', 'posType', 'GPS',
+            'lat', latitude, 'lng', longitude, 'hbTime', gps_time, 'accStatus', '1',
+            'gpsSignal', '4', 'powerValue', null, 'batteryPowerVal', '4.02', 'speed', '46',
+            'gpsNum', '13', 'direction', '8', 'expireFlag', '1', 'electQuantity', '',
+            'locDesc', null, 'distance', '-1', 'currentMileage', '192015.387740', 'iccid', imei,
+            'gpsTime', to_char(now() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+        ),
+        imei, '{}', now(), imei, extract(epoch from now())::text
+    from tracksolid.newest_fixes;
+    insert into raw._dlt_loads (load_id, status, inserted_at)
+    values (extract(epoch from now())::text, 0, now());
 """
 
 
@@ -144,7 +165,7 @@ def with_sessions(database: Database, queries: list[Asked]) -> dict[str, list[fl
 
     def load() -> None:
         with database.connect() as connection:
-            while not done.wait(1):
+            while not done.wait(PACE_S):
                 connection.execute(LOAD.encode())
 
     def look(number: int) -> None:

@@ -2,6 +2,8 @@
 -- build would give it. The last day is today.
 
 set timezone = 'Africa/Nairobi';
+-- Rows lie day after day, as builds write them.
+set work_mem = '256MB';
 
 insert into dwh_gold.dbt_run_history (
     run_id, command, started_at, finished_at, node, resource_type, name, status, duration_s
@@ -63,7 +65,8 @@ insert into dwh_gold.fact_daily_fleet_metrics (
 select
     imei, day, day_start, vehicle_id, true, city, cost_centre, true, true, false, 6,
     random() * 100, 9000, 1800, random() * 100, 1, 500, day_end, 'v'
-from days, vehicles;
+from days, vehicles
+order by day;
 
 insert into dwh_gold.fact_trips (
     imei, start_time, end_time, day, day_start, vehicle_id, is_primary_device, city, cost_centre,
@@ -73,7 +76,8 @@ select
     imei, day_start + hour * interval '7 hours', day_start + hour * interval '7 hours 20 minutes',
     day, day_start, vehicle_id, true, city, cost_centre, false, false, hour = 3, 9, 1200, 'poll',
     day_end
-from days, vehicles, generate_series(1, 3) as hour;
+from days, vehicles, generate_series(1, 3) as hour
+order by day;
 
 insert into dwh_gold.fact_stops (
     imei, start_time, end_time, day, day_start, vehicle_id, is_primary_device, city, cost_centre,
@@ -83,7 +87,8 @@ select
     imei, day_start + hour * interval '6 hours', day_start + hour * interval '6 hours 20 minutes',
     day, day_start, vehicle_id, true, city, cost_centre, 'parked', 1200, false, true, -1.2, 36.8,
     day_end
-from days, vehicles, generate_series(1, 2) as hour;
+from days, vehicles, generate_series(1, 2) as hour
+order by day;
 
 insert into dwh_gold.vehicle_states (
     imei, start_time, end_time, vehicle_id, is_primary_device, state, duration_s, known_until
@@ -105,7 +110,8 @@ select
     (array['power', 'tamper', 'speeding', 'harsh_driving', 'device'])[n %% 5 + 1],
     (array['low', 'medium', 'high'])[n %% 3 + 1], 'poll', day_end
 from days, vehicles
-where n %% 3 = extract(doy from day)::integer %% 3;
+where n %% 3 = extract(doy from day)::integer %% 3
+order by day;
 
 insert into dwh_gold.fact_zone_visits (
     imei, zone_id, entry_time, exit_time, day, day_start, dwell_s, is_continued, has_left
@@ -113,7 +119,8 @@ insert into dwh_gold.fact_zone_visits (
 select
     imei, 'depot-nairobi', day_start + hour * interval '8 hours',
     day_start + hour * interval '8 hours 30 minutes', day, day_start, 1800, false, true
-from days, vehicles, generate_series(1, 2) as hour;
+from days, vehicles, generate_series(1, 2) as hour
+order by day;
 
 insert into dwh_gold.kpi_zone_activity_daily (
     day, day_start, scope, scope_value, zone_visits_count, dwell_h, outside_h,
@@ -131,7 +138,8 @@ insert into dwh_gold.kpi_vehicle_health_daily (
 select
     day, day_start, 'vehicle', vehicle_id, 10000 + n, n %% 5000, n %% 100, 80, (n %% 50 = 0)::int,
     (n %% 90 = 0)::int, 1, 0
-from days, vehicles;
+from days, vehicles
+order by day;
 
 insert into dwh_gold.kpi_values (kpi_id, day, day_start, scope, scope_value, value, band)
 select kpi_id, day, day_start, scope, scope_value, random() * 100, null

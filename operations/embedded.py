@@ -37,6 +37,8 @@ class EmbeddedServer(PostgresServer):
                 "unix_socket_directories": "",
                 "shared_buffers": "256MB",
                 "max_wal_size": "4GB",
+                # What TimescaleDB's image tunes itself to: the disk is no spinning one.
+                "random_page_cost": "1.1",
             }
             flags = " ".join(f"-c {name}='{value}'" for name, value in options.items())
             start = ["-w", "-t", "60", "-o", flags, "-l", str(self.log), "start"]

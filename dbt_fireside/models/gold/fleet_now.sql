@@ -2,9 +2,17 @@
 
 with
 
-vehicles as (
+vehicles as materialized (
 
-    select * from {{ ref('vehicle_status_now') }}
+    -- Judged once: each count would work out the state of every vehicle anew.
+    select
+        city,
+        cost_centre,
+        state,
+        is_too_fast,
+        is_outside_city,
+        fix_age_s
+    from {{ ref('vehicle_status_now') }}
     where is_primary_device
 
 ),
