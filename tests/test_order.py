@@ -145,7 +145,7 @@ def of_device(rows: list[str], imei: str) -> list[str]:
 
 
 @settings(
-    max_examples=3,
+    max_examples=2,
     deadline=None,
     phases=[Phase.generate],  # to shrink an example is to build it again and again
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
