@@ -21,6 +21,9 @@ log = structlog.get_logger()
 
 LIFE_S = 7200  # the longest the vendor grants
 LOGIN_GAP = timedelta(seconds=60)  # token.get at most once a minute (tracksolid-api.md 1.4)
+# After a refused login: a changed password does not heal by itself, and an account that is asked
+# without end may be locked. Doubled each time.
+REFUSED_PAUSE_S = (60.0, 900.0)
 LEASE = timedelta(seconds=45)
 TIMEOUT_S = 30
 # Other processes may hold the lease for a minute of waiting to log in.
@@ -65,16 +68,18 @@ class Tokens:
         self._key = {"account": self._account, "app_key": settings.tracksolid_app_key}
         self._token: Token | None = None
         self._login_refused: LoginRefused | None = None
+        self._next_login_at = 0.0  # of time.monotonic, after a refused one
+        self._refused_pause_s = REFUSED_PAUSE_S[0]
         self._lock = threading.Lock()
 
     def current(self, rejected: str | None = None) -> str:
         """A token with life left that is not `rejected` (one the API answered 1004 to).
 
-        Raises LoginRefused if the account cannot log in (and from then on at once: trying again
-        would cost a minute each time), Unsettled if no token came in time.
+        Raises LoginRefused if the account cannot log in (and again at once until a pause is over:
+        REFUSED_PAUSE_S), Unsettled if no token came in time.
         """
         with self._lock:
-            if self._login_refused:
+            if self._login_refused and time.monotonic() < self._next_login_at:
                 raise self._login_refused
             if not self._usable(self._token, rejected):
                 self._token = self._fetch(rejected)
@@ -110,6 +115,9 @@ class Tokens:
                 )
             except LoginRefused as error:
                 self._login_refused = error
+                self._next_login_at = time.monotonic() + self._refused_pause_s
+                log.error("login refused", again_in_s=self._refused_pause_s, reason=str(error))
+                self._refused_pause_s = min(2 * self._refused_pause_s, REFUSED_PAUSE_S[1])
                 raise
         finally:
             self._execute("update {table} set renewing_until = null where {key}")
@@ -141,6 +149,7 @@ class Tokens:
             refresh=reply.result.refresh_token,
             life_s=life_s,
         )
+        self._login_refused, self._refused_pause_s = None, REFUSED_PAUSE_S[0]
         log.info("token renewed", by=method, life_s=life_s)
         return self._read() or self._lost()
 

@@ -13,9 +13,9 @@ from sandbox.instants import plain
 from sandbox.reply import ApiError, Reply, object_in_result
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Credentials:
-    """What a client needs; plainly not anybody's."""
+    """What a client needs; plainly not anybody's. A password may change while it serves."""
 
     app_key: str = "SANDBOXAPPKEY0000000000000000000"
     app_secret: str = "sandbox-app-secret"  # noqa: S105 - nobody's

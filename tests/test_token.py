@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import settings_for
@@ -19,6 +20,15 @@ from sandbox import Fault, Fleet, Sandbox
 
 GET, REFRESH = "jimi.oauth.token.get", "jimi.oauth.token.refresh"
 Make = Callable[[Sandbox], Tokens]
+
+
+class Clock:
+    """A time that passes when a test says so."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture
@@ -114,12 +124,25 @@ def test_no_connection_is_open_while_the_api_is_slow(
     waiting.join()
 
 
-def test_a_wrong_password_is_told_and_not_tried_again(sandbox: Sandbox, tokens: Make) -> None:
+def test_a_refused_login_is_told_and_tried_again_ever_more_rarely(
+    sandbox: Sandbox, tokens: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader.token, "LOGIN_GAP", timedelta())
+    clock = Clock()
+    monkeypatch.setattr(loader.token, "time", SimpleNamespace(monotonic=clock, sleep=time.sleep))
     holder = tokens(sandbox, tracksolid_password_md5="f" * 32)
-    for _ in range(3):
+    logins = []
+    for _ in range(100):  # half a minute apart, for 50 minutes
         with pytest.raises(LoginRefused, match="check TRACKSOLID_ACCOUNT"):
             holder.current()
-    assert asked(sandbox, GET) == 1
+        logins.append(asked(sandbox, GET))
+        clock.now += 30
+    tried_at = [30 * logins.index(number) for number in range(1, logins[-1] + 1)]
+    assert tried_at == [0, 60, 180, 420, 900, 1800, 2700]
+
+    clock.now += 900
+    sandbox.credentials.password_md5 = "f" * 32  # the account has what we know again
+    assert holder.current()
 
 
 def test_signature_vectors_of_the_reference() -> None:
