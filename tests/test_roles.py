@@ -6,6 +6,7 @@ import shutil
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from structlog.testing import capture_logs
 
 from loader.poll import Loader
 from operations import dbt
+from operations.archive import archive, restore
 from operations.database import DBT_ROLE, LOADER_ROLE, Database
 from operations.migrate import MIGRATIONS, migrate, set_grafana_password
 from sandbox import Fleet, Sandbox
@@ -96,7 +98,7 @@ def built(
     """The live view and all under it, as the processes of the product make it."""
     database, work_dir = new_database(), tmp_path_factory.mktemp("work")
     with Sandbox(world, login_interval_seconds=0) as sandbox:
-        settings = settings_for(sandbox, database, work_dir)
+        settings = settings_for(sandbox, database, work_dir, archive_dir=work_dir / "archive")
         loader = Loader(settings, database)
         summaries = loader.poll(["child_list", "device_list", "location_list"])
     assert not [error for summary in summaries for error in summary.errors]
@@ -268,14 +270,26 @@ def test_a_login_that_is_no_superuser(
     with capture_logs() as logs:
         database.prepare()
     assert may_make_roles == (not [each for each in logs if "no separate roles" in each["said"]])
-    settings = settings_for(sandbox, database, work_dir)
-    (summary,) = Loader(settings, database).poll(["device_list"])[-1:]
-    assert summary.records > 0
-    assert not summary.errors
+    settings = settings_for(sandbox, database, work_dir, archive_dir=work_dir / "archive")
+    for summary in Loader(settings, database).poll(["device_list", "location_list"]):
+        assert summary.records > 0
+        assert not summary.errors
     if not may_make_roles:  # with its roles all of this file runs dbt
         dbt.run(settings, database, ["seed", "--select", "zones"], lambda *_: None)
     with database.connect() as connection:
         owners = {owner for *_, owner in connection.execute(OWNERS.encode())}
         connection.execute("select * from raw.device_list")
+        fixes = connection.execute("select count(*) from raw.location_list").fetchone()
+        # Its nights archive and forget.
+        connection.execute(
+            "create table if not exists tracksolid.claimed_loads"
+            " (model text, load_id text, invocation_id text)"
+        )
+        connection.execute(
+            "insert into tracksolid.claimed_loads (model, load_id, invocation_id)"
+            " select 'trips', load_id, 'x' from raw._dlt_loads"
+        )
+    assert (archive(settings, database, timedelta()),) == fixes
+    assert (restore(settings, database),) == fixes
     # The ledger and the token cache stay with the login.
     assert owners == ({login, LOADER_ROLE} if may_make_roles else {login})
