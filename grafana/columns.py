@@ -33,7 +33,9 @@ STATES = {
 CODES = {str(code): look for code, look in enumerate(STATES.values(), start=1)}
 WORDS = {
     **{word: (word, GREEN) for word in ("ok", "success", "pass", "arrived", "within target")},
-    **{word: (word, ORANGE) for word in ("warn", "medium", "late", "running", "skipped")},
+    **{
+        word: (word, ORANGE) for word in ("warn", "medium", "late", "running", "skipped", "stopped")
+    },
     **{word: (word, RED) for word in ("critical", "high", "failed", "error", "fail")},
     **{word: (word, GREY) for word in ("gated", "no band", "no target", "low")},
 }

@@ -7,6 +7,7 @@ from datetime import datetime
 from psycopg.rows import dict_row
 
 from operations.database import Database
+from operations.dbt import DbtInterrupted
 
 BEGIN = """
     insert into dwh_gold.job_runs as known (job, status, started_at, next_run_at)
@@ -20,13 +21,15 @@ BEGIN = """
 """
 END = """
     update dwh_gold.job_runs set
-        status = case when %(failed)s then 'failed' else 'ok' end,
+        status = %(status)s,
         finished_at = now(),
-        succeeded_at = case when %(failed)s then succeeded_at else now() end,
+        succeeded_at = case when %(status)s = 'ok' then now() else succeeded_at end,
         duration_s = extract(epoch from now() - started_at),
         rows = %(rows)s,
         message = %(message)s,
-        failures_in_a_row = case when %(failed)s then failures_in_a_row + %(counts)s else 0 end
+        failures_in_a_row = case %(status)s
+            when 'ok' then 0 when 'failed' then failures_in_a_row + 1 else failures_in_a_row
+        end
     where job = %(job)s
     returning failures_in_a_row
 """
@@ -47,15 +50,15 @@ class Runs:
 
     def succeed(self, job: str, rows: int, note: str | None) -> None:
         """Note that a job ended well, if perhaps with something that did not work."""
-        note = note and note[:MESSAGE_CHARACTERS]
-        self._write(END, job=job, failed=False, rows=rows, message=note, counts=0)
+        self._end(job, "ok", rows, note)
 
-    def fail(self, job: str, message: str, *, counts: bool = True) -> int:
-        """Note that a job failed; returns how often in a row. One that was stopped counts not."""
-        message = message[:MESSAGE_CHARACTERS]
-        return self._write(
-            END, job=job, failed=True, rows=None, message=message, counts=int(counts)
-        )
+    def fail(self, job: str, message: str) -> int:
+        """Note that a job failed; returns how often in a row."""
+        return self._end(job, "failed", None, message)
+
+    def stop(self, job: str, message: str) -> None:
+        """Note that a job was stopped: neither a success nor a failure, to be done again."""
+        self._end(job, "stopped", None, message)
 
     @contextmanager
     def recorded(self, job: str) -> Iterator[None]:
@@ -63,6 +66,9 @@ class Runs:
         self.begin(job, None)
         try:
             yield
+        except (KeyboardInterrupt, DbtInterrupted) as error:
+            self.stop(job, str(error) or "stopped by hand")
+            raise
         except BaseException as error:
             self.fail(job, str(error) or type(error).__name__)
             raise
@@ -80,6 +86,10 @@ class Runs:
             connection.cursor(row_factory=dict_row) as rows,
         ):
             return rows.execute(ALL).fetchall()
+
+    def _end(self, job: str, status: str, rows: int | None, message: str | None) -> int:
+        message = message and message[:MESSAGE_CHARACTERS]
+        return self._write(END, job=job, status=status, rows=rows, message=message)
 
     def _write(self, statement: str, **values: object) -> int:
         with self._database.connect() as connection:

@@ -121,7 +121,7 @@ class Service:
                 try:
                     done = job.run()
                 except (Stopped, dbt.DbtInterrupted) as error:
-                    self._runs.fail(job.name, str(error), counts=False)
+                    self._runs.stop(job.name, str(error))
                     log.warning("job stopped", reason=str(error))
                     return
                 except Exception as error:

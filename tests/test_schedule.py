@@ -98,7 +98,7 @@ def test_a_slow_job_delays_neither_sweep_nor_drain(
 
     def slow() -> Done:
         begun.append(1)
-        is_over.wait(5)
+        is_over.wait(PATIENCE_S)
         return Done()
 
     def plan(_: Settings, work: Work) -> Sequence[Job]:
@@ -273,7 +273,9 @@ def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(
     second.process.send_signal(signal.SIGTERM)
     assert second.process.wait(PATIENCE_S) == 0, second.log.read_text()
     assert not builds()
-    assert runs(database)["build"]["message"].endswith("was stopped")
+    build = runs(database)["build"]
+    assert (build["status"], build["failures_in_a_row"]) == ("stopped", 0)
+    assert build["message"].endswith("was stopped")
     lines = [json.loads(line) for line in second.log.read_text().splitlines()]
     assert any(line.get("load_id") and line["run_id"] and line["job"] for line in lines)
     assert one(

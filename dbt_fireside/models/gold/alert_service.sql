@@ -44,7 +44,7 @@ jobs as (
             where
             job = 'nightly'
             and (
-                status = 'failed'
+                failures_in_a_row > 0
                 or coalesce(succeeded_at, started_at)
                 < now() - {{ rule('alert_nightly_age') }} * interval '1 hour'
             )
