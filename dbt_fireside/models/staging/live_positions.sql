@@ -45,6 +45,7 @@ inner join lateral ( -- noqa: ST05
                         where
                             complete.load_id = landed._dlt_load_id
                             and complete.status = 0
+                        offset 0 -- asked of one answer after the other, newest first
                     )
                 order by landed.fetched_at desc
                 limit 1
