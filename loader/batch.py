@@ -133,6 +133,13 @@ class Batch:
         for table, columns in self._columns.items():
             yield table, pa.table(columns, schema=SCHEMAS[table])
 
+    def first_fetched_at(self) -> datetime | None:
+        """When the first of its records arrived; None without any."""
+        times = (columns.get("fetched_at", ()) for columns in self._columns.values())
+        return min(
+            (time for each in times for time in each if isinstance(time, datetime)), default=None
+        )
+
     def counts(self) -> dict[str, int]:
         return {table: len(next(iter(c.values()))) for table, c in self._columns.items()}
 

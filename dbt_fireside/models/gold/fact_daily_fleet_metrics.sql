@@ -284,11 +284,9 @@ located as materialized (
                     'lag(fix.latitude::double precision) over trail',
                     'lag(fix.longitude::double precision) over trail',
                 ) }} as distance_km
-            from {{ ref('position_history') }} as fix
-            where
-                fix.imei = device_days.imei
-                and fix.gps_time >= device_days.day_start
-                and fix.gps_time < device_days.day_end
+            from {{ fixes_between(
+                'device_days.imei', 'device_days.day_start', 'device_days.day_end'
+            ) }} as fix
             window trail as (order by fix.gps_time)
         )
 

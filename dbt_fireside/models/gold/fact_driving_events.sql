@@ -1,6 +1,7 @@
 {{ config(
     incremental_strategy='device_days_anew',
     unique_key=['imei', 'event_time', 'kind'],
+    distributed_by='imei',
     takes_from=['position_history'],
     starts_over_with=['operating_rules'],
     indexes=[{'columns': ['day']}, {'columns': ['imei', 'day']}],
@@ -36,7 +37,7 @@ fixes as (
         touched.imei,
         trail.*
     from touched
-    inner join lateral (
+    inner join lateral ( -- noqa: ST05
         select
             fix.gps_time,
             fix.latitude,
@@ -45,11 +46,11 @@ fixes as (
             extract(epoch from fix.gps_time - lag(fix.gps_time) over steps) as step_s,
             lag(fix.speed_kmh) over steps as speed_before_kmh,
             abs(fix.heading_deg - lag(fix.heading_deg) over steps) as turn_deg
-        from {{ ref('position_history') }} as fix
-        where
-            fix.imei = touched.imei
-            and fix.gps_time >= {{ start_of('touched.first_day - 1') }}
-            and fix.gps_time < {{ start_of('touched.last_day + 1') }}
+        from {{ fixes_between(
+            'touched.imei',
+            start_of('touched.first_day - 1'),
+            start_of('touched.last_day + 1'),
+        ) }} as fix
         window steps as (order by fix.gps_time)
     ) as trail on true
 

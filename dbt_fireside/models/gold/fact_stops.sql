@@ -1,6 +1,7 @@
 {{ config(
     incremental_strategy='newest_wins',
     unique_key=['imei', 'start_time'],
+    geom_of=['longitude', 'latitude'],
     takes_from=['parking_events'],
     starts_over_with=['dim_zones', 'operating_rules'],
     indexes=[{'columns': ['day']}, {'columns': ['vehicle_id', 'start_time']}],

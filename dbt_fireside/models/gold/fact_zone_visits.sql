@@ -1,6 +1,7 @@
 {{ config(
     incremental_strategy='device_days_anew',
     unique_key=['imei', 'zone_id', 'entry_time'],
+    distributed_by='imei',
     takes_from=['position_history'],
     starts_over_with=['dim_zones', 'operating_rules'],
     indexes=[
@@ -37,17 +38,17 @@ fixes as (
         trail.next_place,
         trail.start_time + {{ rule('fresh_fix_age') }} * interval '1 hour' as stale_time
     from touched
-    inner join lateral (
+    inner join lateral ( -- noqa: ST05
         select
             fix.gps_time as start_time,
             point(fix.longitude, fix.latitude) as place,
             lead(fix.gps_time) over steps as next_time,
             lead(point(fix.longitude, fix.latitude)) over steps as next_place
-        from {{ ref('position_history') }} as fix
-        where
-            fix.imei = touched.imei
-            and fix.gps_time >= {{ start_of('touched.first_day - 1') }}
-            and fix.gps_time < {{ start_of('touched.last_day + 2') }}
+        from {{ fixes_between(
+            'touched.imei',
+            start_of('touched.first_day - 1'),
+            start_of('touched.last_day + 2'),
+        ) }} as fix
         window steps as (order by fix.gps_time)
     ) as trail on true
 

@@ -1,5 +1,6 @@
 {{ config(
     unique_key=['imei', 'event_time', 'event_type', 'detail_id'],
+    time_column='event_time',
     indexes=[{'columns': ['load_id']}],
 ) }}
 

@@ -1,5 +1,6 @@
 {{ config(
     unique_key=['imei', 'fault_time', 'fault_id'],
+    time_column='fault_time',
     indexes=[{'columns': ['load_id']}],
 ) }}
 

@@ -1,5 +1,6 @@
 {{ config(
     unique_key=['imei', 'heartbeat_time'],
+    time_column='heartbeat_time',
     indexes=[{'columns': ['load_id']}],
 ) }}
 

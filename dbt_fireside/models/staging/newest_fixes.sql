@@ -12,7 +12,9 @@ newest as (
         imei,
         max(gps_time) as gps_time
     from {{ ref('position_history') }}
-    where {{ is_claimed('load_id') }}
+    where
+        {{ is_claimed('load_id') }}
+        and {{ is_taken_since('gps_time', 'position_history') }}
     group by imei
 
 ),
@@ -44,10 +46,15 @@ fixes as (
         fix.record_id,
         fix.load_id
     from newest
-    inner join {{ ref('position_history') }} as fix
-        on
-            newest.imei = fix.imei
-            and newest.gps_time = fix.gps_time
+    inner join lateral (
+        select kept.*
+        from {{ ref('position_history') }} as kept
+        where
+            kept.imei = newest.imei
+            and kept.gps_time = newest.gps_time
+        order by kept.gps_time
+        limit 1
+    ) as fix on true
 
 )
 

@@ -1,5 +1,6 @@
 {{ config(
     unique_key=['imei', 'reading_time'],
+    time_column='reading_time',
     indexes=[{'columns': ['load_id']}],
 ) }}
 

@@ -1,5 +1,7 @@
 {{ config(
     unique_key=['imei', 'gps_time'],
+    time_column='gps_time',
+    geom_of=['longitude', 'latitude'],
     precedence=['source_rank', '-fetched_at', '-record_id', '-load_id'],
     indexes=[{'columns': ['load_id']}],
 ) }}

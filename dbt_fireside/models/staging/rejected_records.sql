@@ -44,6 +44,7 @@ unread as (
     from {{ source('raw', table) }}
     where
         {{ is_claimed('_dlt_load_id') }}
+        and {{ is_landed_since('fetched_at') }}
         and {{ json_object('body') }} is null
     {{ 'union all' if not loop.last }}
     {% endfor %}

@@ -1,0 +1,205 @@
+"""The whole project on a server with TimescaleDB, PostGIS or Citus, beside plain PostgreSQL.
+
+`make test-engines DATABASE_URL=…` names the server; a database of its own is made there and dropped
+afterwards. Without one these tests are skipped: no package carries these extensions.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from fleets import build, load
+from psycopg import sql
+from test_order import contents
+
+from loader.batch import SCHEMAS
+from loader.landing import Landing
+from operations import dbt, engines
+from operations.database import Database
+from sandbox import fleet
+from settings import Settings
+
+GIVEN = os.environ.get("ENGINES_DATABASE_URL")
+pytestmark = pytest.mark.skipif(
+    not GIVEN, reason="no server with engines: make test-engines DATABASE_URL=postgresql://…"
+)
+AGE = timedelta(days=12)
+OFFERED = """
+    select name from pg_available_extensions
+    where
+        name = 'postgis'
+        or name in ('timescaledb', 'citus')
+        and current_setting('shared_preload_libraries') like '%' || name || '%'
+"""
+# Reads and writes of compressed rows: the tables that hold them, by their statistics.
+TOUCHED = """
+    select
+        format('%I.%I', of.hypertable_schema, of.hypertable_name),
+        stat.relname,
+        stat.seq_scan + coalesce(stat.idx_scan, 0) + stat.n_tup_ins + stat.n_tup_del
+    from _timescaledb_catalog.chunk as chunk
+    inner join _timescaledb_catalog.chunk as compressed
+        on chunk.compressed_chunk_id = compressed.id
+    inner join timescaledb_information.chunks as of
+        on chunk.schema_name = of.chunk_schema and chunk.table_name = of.chunk_name
+    inner join pg_stat_all_tables as stat
+        on compressed.schema_name = stat.schemaname and compressed.table_name = stat.relname
+    order by 1, 2
+"""
+
+
+@pytest.fixture(scope="module")
+def given() -> Iterator[Database]:
+    """A database with all engines that the given server offers."""
+    server = Database(str(GIVEN))
+    name = f"fireside_engines_{uuid4().hex[:12]}"
+    database = server.sibling(name)
+    try:
+        with database.connect() as connection:
+            for (extension,) in connection.execute(OFFERED.encode()).fetchall():
+                connection.execute(f"create extension if not exists {extension} cascade".encode())
+        database.prepare()
+        if "citus" in extensions(database):
+            # Its sessions from node to node are of the role that asks.
+            with database.connect() as connection:
+                connection.execute("alter role fireside_dbt login")
+        yield database
+    finally:
+        with server.connect() as connection:
+            connection.execute(f"drop database {name} with (force)".encode())
+
+
+def extensions(database: Database) -> set[str]:
+    with database.connect() as connection:
+        return {name for (name,) in connection.execute("select extname from pg_extension")}
+
+
+def copy(source: Database, target: Database, loads: list[str]) -> None:
+    """The rows of these loads as they stand in raw; the loads become complete last."""
+    with source.connect() as old, target.connect() as new:
+        tables = [(table, "_dlt_load_id") for table in SCHEMAS]
+        for table, key in [*tables, ("load_times", "load_id"), ("_dlt_loads", "load_id")]:
+            names = old.execute(f"select * from raw.{table} limit 0".encode()).description
+            columns = sql.SQL(", ").join(sql.Identifier(name.name) for name in names or ())
+            some = sql.SQL("copy (select {} from raw.{} where {} = any({})) to stdout").format(
+                columns, sql.Identifier(table), sql.Identifier(key), loads
+            )
+            into = sql.SQL("copy raw.{} ({}) from stdin").format(sql.Identifier(table), columns)
+            with old.cursor().copy(some) as reader, new.cursor().copy(into) as writer:
+                for block in reader:
+                    writer.write(block)
+
+
+def make_older(source: Database) -> None:
+    """Let it have arrived when it happened, not at the moment of the test."""
+    with source.connect() as connection:
+        for table, schema in SCHEMAS.items():
+            for name in set(schema.names) & {"fetched_at", "started_at"}:
+                connection.execute(f"update raw.{table} set {name} = {name} - %s".encode(), [AGE])
+        connection.execute(
+            "update raw.load_times set first_fetched_at = first_fetched_at - %s", [AGE]
+        )
+
+
+def sweep(database: Database, load_id: str, now: datetime) -> None:
+    """What a minute brings: a fix of every device, and that trips were asked for up to now."""
+    with database.connect() as connection:
+        connection.execute(
+            "insert into raw.location_list"
+            " (body, imei, request, fetched_at, record_id, _dlt_load_id)"
+            " select json_build_object("
+            "  'imei', imei, 'gpsTime', %(gps)s::text, 'lat', -1.2, 'lng', 36.8, 'speed', 30),"
+            " imei, '{}', %(now)s, %(load)s || imei, %(load)s from tracksolid.devices",
+            {"gps": f"{now:%Y-%m-%d %H:%M:%S}", "now": now, "load": load_id},
+        )
+        connection.execute(
+            "insert into raw.api_calls (call_id, endpoint, method, account, request, imeis,"
+            " window_start, window_end, started_at, duration_ms, code, records, attempt,"
+            " _dlt_load_id) values (%(load)s, 'track_mileage', 'jimi.device.track.mileage', 'a',"
+            " '{}', 'x', %(now)s::timestamptz - interval '1 day', %(now)s, %(now)s, 1, '0', 0, 1,"
+            " %(load)s)",
+            {"now": now, "load": load_id},
+        )
+        connection.execute("insert into raw.load_times values (%s, %s)", [load_id, now])
+        connection.execute("insert into raw._dlt_loads values (%s, 'x', 0, now(), 'h')", [load_id])
+
+
+def rows(database: Database) -> dict[str, list[str]]:
+    """Every table that dbt built, without what belongs to an engine."""
+    with database.connect() as connection:
+        found = contents(connection)
+    return {
+        table: sorted(
+            json.dumps({k: v for k, v in json.loads(line).items() if k != "geom"}, sort_keys=True)
+            for line in lines
+        )
+        for table, lines in found.items()
+        # A snapshot tells when it was taken.
+        if table not in {"tracksolid.spatial_ref_sys", "tracksolid.devices_history"}
+    }
+
+
+def settings_of(work_dir: Path) -> Settings:
+    """All that the source holds is old enough to be compressed."""
+    return Settings(
+        work_dir=work_dir, chunk_days=1, compress_raw_after_days=4, compress_series_after_days=4
+    )
+
+
+def compressed_rows(database: Database) -> dict[tuple[str, str], int]:
+    """How often the compressed rows of each chunk of the fixes were read or written so far."""
+    if "timescaledb" not in extensions(database):
+        return {}
+    with database.connect() as connection:
+        found = connection.execute(TOUCHED.encode()).fetchall()
+    return {(table, chunk): count for table, chunk, count in found}
+
+
+@pytest.mark.timeout(3000)
+def test_every_table_is_as_on_plain_postgresql(
+    given: Database, new_database, tmp_path: Path
+) -> None:
+    source: Database = new_database()
+    now = datetime.now(UTC).replace(microsecond=0)
+    world = fleet(seed=5, days=5, devices=20, now=int((now - AGE).timestamp()))
+    load(world, source, tmp_path / "source", pushed=True)
+    make_older(source)
+    with source.connect() as connection:
+        loads = [
+            load_id
+            for (load_id,) in connection.execute(
+                "select load_id from raw._dlt_loads where status = 0 order by load_id"
+            )
+        ]
+    databases = {"plain": new_database(), "given": given}
+    for name, database in databases.items():
+        project = settings_of(tmp_path / name)
+        Landing(database, project.work_dir).prepare()
+        copy(source, database, loads[::2])
+        build(database, project.work_dir)
+        engines.compress(project, database)
+        copy(source, database, loads[1::2])  # late: into chunks that are compressed by now
+        dbt.run(project, database, ["run"], lambda *_: None)
+        engines.compress(project, database)
+        sweep(database, "catching up", now - timedelta(minutes=2))
+        dbt.run(project, database, ["run"], lambda *_: None)
+        before = compressed_rows(database)
+        sweep(database, "normal", now - timedelta(minutes=1))
+        dbt.run(project, database, ["run"], lambda *_: None)
+        # A normal minute leaves them alone.
+        assert compressed_rows(database) == before
+        assert before or "timescaledb" not in extensions(database)
+    plain, on_engine = rows(databases["plain"]), rows(given)
+    assert sum(map(len, plain.values())) > 10_000
+    assert on_engine.keys() == plain.keys()
+    assert [table for table in plain if on_engine[table] != plain[table]] == []
+
+    for name, database in databases.items():
+        dbt.run(settings_of(tmp_path / name), database, ["run", "--full-refresh"], lambda *_: None)
+    plain, on_engine = rows(databases["plain"]), rows(given)
+    assert [table for table in plain if on_engine[table] != plain[table]] == []
+    assert extensions(given) - {"plpgsql"}, "the server has none of the engines: nothing was tested"
