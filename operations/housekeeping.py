@@ -39,11 +39,16 @@ CHANGES = """
 """
 # Else a model that is no longer in the project would for ever look like one with news.
 CLAIMS_OF_NOBODY = "delete from tracksolid.claimed_loads where model <> all(%(models)s)"
+# By then all models have taken the load. One that has not looks in all chunks, and misses nothing.
+LOAD_TIMES = """
+    delete from raw.load_times
+    where load_id < extract(epoch from now() - interval '31 days')::text
+"""
 HISTORY = "delete from dwh_gold.dbt_run_history where started_at < now() - %(kept)s"
 
 
 def prune(settings: Settings, database: Database) -> None:
-    """Forget changes that all marts have taken, claims of models that are gone, old history."""
+    """Forget what all models have taken, claims of models that are gone, old history."""
     manifest = json.loads((dbt.target(settings, database) / "manifest.json").read_text())
     models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     pairs = [
@@ -57,5 +62,6 @@ def prune(settings: Settings, database: Database) -> None:
             {"changed": [pair[0] for pair in pairs], "marts": [pair[1] for pair in pairs]},
         )
         connection.execute(CLAIMS_OF_NOBODY, {"models": [model["name"] for model in models]})
+        connection.execute(LOAD_TIMES)
         kept = timedelta(days=settings.history_retention_days)
         connection.execute(HISTORY, {"kept": kept})

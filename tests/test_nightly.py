@@ -157,6 +157,9 @@ def test_housekeeping_forgets_what_all_have_taken_and_nothing_else(
     (target / "manifest.json").write_text(json.dumps({"nodes": dict(enumerate(models))}))
     with database.connect() as connection:
         connection.execute(LEDGER.encode())
+        connection.execute(
+            "insert into raw.load_times values ('1000000000.5', now()), ('9000000000.5', now())"
+        )
 
     housekeeping.prune(settings, database)
     assert rows(database, "select model, invocation_id from tracksolid.changed_days") == [
@@ -167,3 +170,4 @@ def test_housekeeping_forgets_what_all_have_taken_and_nothing_else(
         ("mart", "content/1"),
         ("mart", "fact/half"),
     ]
+    assert rows(database, "select load_id from raw.load_times") == [("9000000000.5",)]
