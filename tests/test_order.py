@@ -76,6 +76,7 @@ DELIVERIES = [
     fix("track_list", 2, 34, 65, accStatus="ON"),
     fix("location_get", 2, 35, 3, currentMileage="101", accStatus="1"),
     fix("track_list", 1440, 50, 1470, accStatus="ON"),
+    fix("track_list", 17300, 20, 17310, accStatus="ON"),  # after a silence of eleven days
     fix("track_list", 3, "fast", 30),  # a bad field costs itself only
     ("track_list", 30, {"gpsTime": "2026-13-45 99:99:99", "lat": 1, "lng": 1}),
     stop(30, 300, "off", 45),
@@ -180,7 +181,7 @@ def test_any_arrival_gives_the_same_tables(
             alike = {json.dumps(of_device(rows, imei)) for imei in imeis}
             assert len(alike) == 1, (table, seed, loads)
         assert len(of_device(incremental["tracksolid.trips"], imeis[0])) == 3
-        assert len(of_device(incremental["tracksolid.position_history"], imeis[0])) == 4
+        assert len(of_device(incremental["tracksolid.position_history"], imeis[0])) == 5
         assert len(of_device(incremental["tracksolid.alarms"], imeis[0])) == 2
         (device,) = of_device(incremental["tracksolid.devices"], imeis[0])
         assert json.loads(device)["driver_name"] == "Achieng"

@@ -69,14 +69,45 @@ that new fixes touch are computed anew and replaced in one transaction.
 {% endmacro %}
 
 
-{#- Devices with new fixes, and the days on which a step to or from one of these lies. -#}
+{#-
+Devices with new fixes, and the days on which a step to or from one of these lies. How long
+a fix speaks the next one tells, however late: the days begin with that of the fix before
+the new ones, and what is read of them ends just past the first fix after them.
+-#}
 {% macro touched_devices() -%}
     select
-        imei,
-        {{ day_of('min(first_time)') }} - 1 as first_day,
-        {{ day_of('max(last_time)') }} + 1 as last_day
-    from ({{ claimed_spans('position_history', 'gps_time') }}) as news
-    group by imei
+        days.*,
+        coalesce(
+            (
+                select min(known.gps_time) + interval '1 microsecond'
+                from {{ ref('position_history') }} as known
+                where
+                    known.imei = days.imei
+                    and known.gps_time >= {{ start_of('days.last_day + 2') }}
+            ),
+            {{ start_of('days.last_day + 2') }}
+        ) as read_until
+    from (
+        select
+            span.imei,
+            least(
+                {{ day_of('span.first_time') }} - 1,
+                {{ day_of('(
+                    select max(known.gps_time)
+                    from ' ~ ref('position_history') ~ ' as known
+                    where known.imei = span.imei and known.gps_time < span.first_time
+                )') }}
+            ) as first_day,
+            {{ day_of('span.last_time') }} + 1 as last_day
+        from (
+            select
+                imei,
+                min(first_time) as first_time,
+                max(last_time) as last_time
+            from ({{ claimed_spans('position_history', 'gps_time') }}) as news
+            group by imei
+        ) as span
+    ) as days
 {%- endmacro %}
 
 

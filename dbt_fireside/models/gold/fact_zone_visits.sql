@@ -47,7 +47,7 @@ fixes as (
         from {{ fixes_between(
             'touched.imei',
             start_of('touched.first_day - 1'),
-            start_of('touched.last_day + 2'),
+            'touched.read_until',
         ) }} as fix
         window steps as (order by fix.gps_time)
     ) as trail on true
