@@ -84,6 +84,8 @@ the new ones, and what is read of them ends just past the first fix after them.
                 where
                     known.imei = days.imei
                     and known.gps_time >= {{ start_of('days.last_day + 2') }}
+                    -- Of the newest ones there is none, see `believed`: no look at all.
+                    and {{ start_of('days.last_day + 2') }} <= now() + interval '1 day'
             ),
             {{ start_of('days.last_day + 2') }}
         ) as read_until
