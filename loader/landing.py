@@ -47,9 +47,10 @@ VARCHAR = """
 """
 
 
-# Killed before this, a load may be of any time: whoever reads it looks everywhere.
+# Killed before this, a load may be of any time: whoever reads it looks everywhere. One without
+# records is of no time.
 LOAD_TIME = """
-    insert into raw.load_times (load_id, first_fetched_at) values (%s, %s)
+    insert into raw.load_times (load_id, first_fetched_at) values (%s, coalesce(%s, now()))
     on conflict (load_id) do nothing
 """
 # The tables that grow with every minute or fix; the others are small beside these.
@@ -140,8 +141,7 @@ class Landing:
             self._forget_loaded()
         load_id: str = info.loads_ids[0]
         with self._database.connect() as connection:
-            first = batch.first_fetched_at() or "infinity"
-            connection.execute(LOAD_TIME.encode(), [load_id, first])
+            connection.execute(LOAD_TIME.encode(), [load_id, batch.first_fetched_at()])
         log.info("landed", load_id=load_id, **batch.counts())
         return load_id
 

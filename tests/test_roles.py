@@ -29,7 +29,7 @@ OWNERS = """
     inner join pg_namespace as namespace on class.relnamespace = namespace.oid
     where namespace.nspname in ('raw', 'tracksolid', 'dwh_gold') and class.relkind in ('r', 'v')
 """
-MIGRATED = {"api_token_cache", "job_runs", "dbt_run_history", "spool_status"}
+MIGRATED = {"api_token_cache", "job_runs", "dbt_run_history", "spool_status", "load_times"}
 NOBODY_MAY = [
     "create table public.mine ()",
     "create role mine",
