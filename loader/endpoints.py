@@ -209,7 +209,13 @@ TABLES = (
     "fence_list",
     "fence_detail",
     "obd_list",
+    "legacy_devices",
     "legacy_trips",
+    "legacy_position_history",
+    "legacy_parking_events",
+    "legacy_alarms",
+    "legacy_device_events",
+    "legacy_obd_readings",
     "jobs",
 )
 

@@ -99,12 +99,22 @@ def set_grafana_password(connection: psycopg.Connection, password: str) -> None:
 
 
 def applied(connection: psycopg.Connection) -> dict[str, str]:
-    """Name and checksum of each file that was applied."""
+    """Name and checksum of each file that was applied.
+
+    Raises MigrationError if the database is another system's, as the one before this one.
+    """
     exists = connection.execute("select to_regclass(%s)", [f"tracksolid.{TABLE}"]).fetchone()
     if exists == (None,):
         return {}
     names = f"select migration_id, migration_hash from tracksolid.{TABLE}"
-    return dict(connection.execute(names.encode()).fetchall())
+    try:
+        return dict(connection.execute(names.encode()).fetchall())
+    except psycopg.errors.UndefinedColumn:
+        raise MigrationError(
+            f"database {connection.info.dbname} holds another system's tracksolid.{TABLE}: give"
+            " this product a database of its own (create database fireside), name it in"
+            " DATABASE_URL, and see docs/MIGRATION.md"
+        ) from None
 
 
 def _checksum(path: Path) -> str:

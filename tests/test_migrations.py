@@ -124,6 +124,15 @@ def test_a_process_killed_between_a_file_and_its_note_leaves_no_lock(
     assert apply(unprepared, folder) == NAMES
 
 
+def test_the_database_of_the_old_system_is_left_alone(unprepared: Database, folder: Path) -> None:
+    with unprepared.connect() as connection:
+        connection.execute("create schema tracksolid")
+        connection.execute("create table tracksolid.schema_migrations (filename text)")
+    with pytest.raises(MigrationError, match="holds another system's"):
+        apply(unprepared, folder)
+    assert tables(unprepared, "api_token_cache") == 0
+
+
 def test_the_spool_has_one_state(new_database: Callable[[], Database]) -> None:
     state = (
         "insert into dwh_gold.spool_status (measured_at, pushes_waiting, bytes)"

@@ -327,3 +327,25 @@ levels pass with the default 2 MB), so long texts are measured by their brackets
         )::numeric(9, 6) as {{ prefix }}{{ column }}{{ ',\n        ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
+
+
+{#- The same where the old system had the place as a point (GeoJSON), with columns or without. -#}
+{% macro place_or_point(point, prefix='', latitude=none, longitude=none) -%}
+    {%- set axes = 'regexp_match("' ~ point ~ '", ' ~ "'\"coordinates\": *\\[ *(-?[0-9]{1,3}(?:\\.[0-9]+)?), *(-?[0-9]{1,2}(?:\\.[0-9]+)?)')" -%}
+    {%- set x = '(' ~ axes ~ ')[1]::numeric' -%}
+    {%- set y = '(' ~ axes ~ ')[2]::numeric' -%}
+    {%- if latitude -%}
+    {%- set x = 'coalesce("' ~ longitude ~ '", ' ~ x ~ ')' -%}
+    {%- set y = 'coalesce("' ~ latitude ~ '", ' ~ y ~ ')' -%}
+    {%- endif -%}
+    {%- for column, value in [('latitude', y), ('longitude', x)] -%}
+    (
+            case
+                when
+                    abs({{ y }}) <= 90 and abs({{ x }}) <= 180
+                    and not ({{ y }} = 0 and {{ x }} = 0)
+                    then {{ value }}
+            end
+        )::numeric(9, 6) as {{ prefix }}{{ column }}{{ ',\n        ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -17,6 +17,9 @@ _sources.yml: dbt's unit tests cannot see the meta of a source.)
 The payloads of push_obd, push_oil, push_tem, push_faultinfo and push_tripreport are not
 published: their names are those of samples and of the polled API. Whatever else a push
 sends is its `extra`. A table without fields is read by rejected_records alone.
+
+Of the tables of the old system (legacy_) only some columns are documented; the others are read
+under the spellings that its own code and the vendor use.
 -#}
 {% macro vendor_fields(table=none) %}
     {#- To read YAML takes longer than to build a table, so only what is asked for. -#}
@@ -153,15 +156,84 @@ fence_list: &fence
 
 fence_detail: *fence
 
+legacy_devices:                                           # of the old system, its own names
+  imei: {key: true}
+  deviceName: {also: [device_name]}
+  mcType: {also: [mc_type]}
+  mcTypeUseScope: {also: [mc_type_use_scope]}
+  sim: {}
+  expiration: {type: utc, is_future: true}
+  activationTime: {type: utc, also: [activation_time]}
+  reMark: {also: [remark, re_mark]}
+  vehicleName: {also: [vehicle_name]}
+  vehicleIcon: {also: [vehicle_icon]}
+  vehicleNumber: {also: [vehicle_number]}
+  vehicleModels: {also: [vehicle_models]}
+  carFrame: {also: [car_frame]}
+  driverName: {also: [driver_name]}
+  driverPhone: {also: [driver_phone]}
+  enabledFlag: {type: flag, also: [enabled_flag]}
+  engineNumber: {also: [engine_number]}
+  deviceGroupId: {also: [device_group_id]}
+  deviceGroup: {also: [device_group]}
+  account: {}
+  customerName: {also: [customer_name]}
+  iccid: {}
+  imsi: {}
+  fuel_100km: {type: number, range: [0, 200]}             # litres per 100 km
+  assigned_city: {}
+  cost_centre: {}
+
 legacy_trips:
   imei: {key: true}
   start_time: {type: utc, key: true}
   end_time: {type: utc}
   distance_m: {type: number, range: [0, 10000000000]}     # millimetres, in spite of its name
-  distance_km: {type: number, range: [0, 10000]}
+  distance_km: {type: number, range: [0, 10000000]}       # some hold metres
   driving_time_s: {type: number, range: [0, 2678400]}
   avg_speed_kmh: {type: number, range: [0, 400]}
   max_speed_kmh: {type: number, range: [0, 400]}
+  start_geom: {}                                          # GeoJSON, as PostGIS writes it
+  end_geom: {}
+
+legacy_position_history:
+  imei: {key: true}
+  gps_time: {type: utc, key: true}
+  lat: {type: number, range: [-90, 90], also: [latitude], key: "geom is null"}
+  lng: {type: number, range: [-180, 180], also: [lon, longitude], key: "geom is null"}
+  geom: {}
+  speed: {type: number, range: [0, 400], also: [speed_kmh, gps_speed]}        # km/h
+  direction: {type: number, range: [0, 360], also: [heading]}
+  acc_status: {type: flag, also: [acc, ignition]}
+  gps_num: {type: number, range: [0, 100], also: [satellites, satellite]}
+
+legacy_parking_events:
+  imei: {key: true}
+  start_time: {type: utc, key: true}
+  end_time: {type: utc}
+  duration_s: {type: number, range: [0, 1000000000], also: [duration, dur_second, duration_seconds]}
+  lat: {type: number, range: [-90, 90], also: [latitude]}
+  lng: {type: number, range: [-180, 180], also: [lon, longitude]}
+  geom: {}
+  address: {also: [addr]}
+
+legacy_alarms:
+  imei: {key: true}
+  alarm_type: {key: true}
+  alarm_time: {type: utc, key: true}
+  alarm_name: {}
+  lat: {type: number, range: [-90, 90], also: [latitude]}
+  lng: {type: number, range: [-180, 180], also: [lon, longitude]}
+  geom: {}
+  speed: {type: number, range: [0, 400], also: [speed_kmh]}                   # km/h
+
+legacy_device_events:
+  imei: {key: true}
+  event_type: {also: [type], key: true}
+  event_time: {type: utc, also: [gate_time, occurred_at], key: true}
+  detail: {also: [content, event_content, description]}
+
+legacy_obd_readings: {}
 
 jobs:                                                     # columns of a CSV file
   job_id: {key: true}

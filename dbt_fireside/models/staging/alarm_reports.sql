@@ -92,6 +92,31 @@ pushed_by_iot_hub as (
 
 ),
 
+imported as (
+
+    select
+        imei,
+        alarm_type,
+        alarm_time,
+        alarm_name,
+        'legacy_alarms' as told_by,
+        0::smallint as source_rank,
+        null::smallint as message_class,
+        null::timestamptz as positioning_time,
+        {{ place_or_point('geom', latitude='lat', longitude='lng') }},
+        speed::numeric(6, 2) as speed_kmh,
+        null as fence_id,
+        null::jsonb as extra,
+        fetched_at,
+        record_id,
+        load_id
+
+    from {{ records('legacy_alarms') }} as alarm
+
+    where is_usable
+
+),
+
 reports as (
 
     select * from polled
@@ -99,6 +124,8 @@ reports as (
     select * from pushed_by_open_api
     union all
     select * from pushed_by_iot_hub
+    union all
+    select * from imported
 
 ),
 

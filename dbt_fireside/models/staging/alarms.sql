@@ -87,7 +87,9 @@ named as (
             merged.alarm_name,
             case when merged.message_class is distinct from 1 then alarm_types.name end
         ) as alarm_name,
-        case when merged.source_rank = 3 then 'poll' else 'push' end as source,
+        case merged.source_rank
+            when 3 then 'poll' when 0 then 'legacy' else 'push'
+        end as source,
         merged.message_class,
 
         ---------- place and motion

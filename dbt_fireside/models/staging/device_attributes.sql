@@ -1,12 +1,16 @@
-{{ config(unique_key=['imei', 'attribute']) }}
+{{ config(
+    unique_key=['imei', 'attribute'],
+    precedence=['source_rank', 'fetched_at', 'record_id', 'load_id'],
+) }}
 
 with
 
 described as (
 
-    {% for table in ['device_list', 'device_detail'] -%}
+    {% for table in ['device_list', 'device_detail', 'legacy_devices'] -%}
     select
         imei,
+        {{ 0 if table == 'legacy_devices' else 1 }}::smallint as source_rank,
         to_jsonb(device) - array[
             'request',
             'fetched_at',
@@ -33,6 +37,7 @@ attributes as (
         described.imei,
         field.key as attribute,
         field.value,
+        described.source_rank,
         described.fetched_at,
         described.record_id,
         described.load_id
@@ -48,7 +53,8 @@ latest as (
     select distinct on (imei, attribute) *
     from attributes
     order by
-        imei asc, attribute asc, fetched_at desc, record_id desc, load_id desc
+        imei asc, attribute asc, source_rank desc, fetched_at desc, record_id desc,
+        load_id desc
 
 )
 

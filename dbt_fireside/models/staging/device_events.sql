@@ -1,6 +1,7 @@
 {{ config(
     unique_key=['imei', 'event_time', 'event_type', 'detail_id'],
     time_column='event_time',
+    precedence=['told_by', 'fetched_at', 'record_id', 'load_id'],
     indexes=[{'columns': ['load_id']}],
 ) }}
 
@@ -82,9 +83,27 @@ ended as (
 
 ),
 
+imported as (
+
+    select
+        imei,
+        event_time,
+        event_type,
+        detail,
+        null as timezone,
+        'legacy_device_events' as told_by,
+        null::jsonb as extra,
+        fetched_at,
+        record_id,
+        load_id
+    from {{ records('legacy_device_events') }} as told
+    where is_usable
+
+),
+
 events as (
 
-    {% for way in ['logged', 'uploaded', 'transmitted', 'ended'] -%}
+    {% for way in ['logged', 'uploaded', 'transmitted', 'ended', 'imported'] -%}
     select * from {{ way }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -116,10 +135,11 @@ renamed as (
 
 latest as (
 
+    -- told_by: in the alphabet, too, what is pushed goes before what is imported.
     select distinct on (imei, event_time, event_type, detail_id) *
     from renamed
     order by
-        imei asc, event_time asc, event_type asc, detail_id asc,
+        imei asc, event_time asc, event_type asc, detail_id asc, told_by desc,
         fetched_at desc, record_id desc, load_id desc
 
 )

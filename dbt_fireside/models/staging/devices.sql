@@ -87,17 +87,24 @@ renamed as (
 
 with_vehicle as (
 
-    -- What the vendor does not know stands in a seed, where no sync can overwrite it.
+    -- What the vendor does not know stands in a seed, where no sync can overwrite it,
+    -- or stood in the system before this one.
     select
         renamed.*,
         vehicles.vehicle_id,
         vehicles.vehicle_class,
-        vehicles.assigned_city,
-        vehicles.cost_centre,
+        coalesce(
+            vehicles.assigned_city, described.known ->> 'assigned_city'
+        ) as assigned_city,
+        coalesce(
+            vehicles.cost_centre, described.known ->> 'cost_centre'
+        ) as cost_centre,
         coalesce(
             vehicles.fuel_norm_l_per_100km, nullif(renamed.fuel_l_per_100km, 0)
         ) as fuel_norm_l_per_100km
     from renamed
+    inner join described
+        on renamed.imei = described.imei
     left join vehicles
         on renamed.imei = vehicles.imei
 

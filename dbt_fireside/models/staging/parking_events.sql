@@ -1,16 +1,19 @@
 {{ config(
     unique_key=['imei', 'start_time'],
+    precedence=['source_rank', 'fetched_at', 'record_id', 'load_id'],
     indexes=[{'columns': ['start_time']}, {'columns': ['load_id']}],
 ) }}
 
 with
 
-renamed as (
+polled as (
 
     select
         ---------- ids
         imei,
         "startTime" as start_time,
+        'poll' as source,
+        1::smallint as source_rank,
         coalesce(
             "endTime", "startTime" + "durSecond" * interval '1 second'
         ) as end_time,
@@ -36,12 +39,53 @@ renamed as (
 
 ),
 
+imported as (
+
+    select
+        ---------- ids
+        imei,
+        start_time,
+        'legacy' as source,
+        0::smallint as source_rank,
+        coalesce(end_time, start_time + duration_s * interval '1 second') as end_time,
+        -- FIX-M13: with acc_type=0 it asked for nothing else.
+        'parked' as kind,
+
+        ---------- numerics
+        coalesce(duration_s, extract(epoch from end_time - start_time))::integer
+            as duration_s,
+
+        ---------- place
+        {{ place_or_point('geom', latitude='lat', longitude='lng') }},
+        address,
+
+        ---------- lineage
+        fetched_at,
+        record_id,
+        load_id
+
+    from {{ records('legacy_parking_events') }} as parking
+
+    where is_usable
+
+),
+
+stops as (
+
+    select * from polled
+    union all
+    select * from imported
+
+),
+
 latest as (
 
     -- A stop that goes on is returned again, longer each time; keep its newest copy.
     select distinct on (imei, start_time) *
-    from renamed
-    order by imei asc, start_time asc, fetched_at desc, record_id desc, load_id desc
+    from stops
+    order by
+        imei asc, start_time asc, source_rank desc, fetched_at desc, record_id desc,
+        load_id desc
 
 )
 

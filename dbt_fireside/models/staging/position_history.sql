@@ -157,6 +157,48 @@ tagged as (
 
 ),
 
+imported as (
+
+    -- What the system before this one kept of the poll and of the trail.
+    select
+        ---------- ids
+        imei,
+        gps_time,
+        'legacy' as source,
+        0::smallint as source_rank,
+
+        ---------- place
+        {{ place_or_point('geom', latitude='lat', longitude='lng') }},
+        null as position_type,
+        null::boolean as is_late,
+        gps_num::smallint as satellites_count,
+        null::smallint as signal_level,
+        null::smallint as confidence_level,
+        null as place,
+
+        ---------- motion
+        speed::numeric(6, 2) as speed_kmh,
+        direction::numeric(5, 2) as heading_deg,
+        acc_status as is_ignition_on,
+        null::numeric(12, 3) as odometer_km,
+
+        ---------- condition
+        null::numeric(7, 3) as external_voltage_v,
+        null::numeric(5, 2) as battery_pct,
+        null::numeric(6, 2) as temperature_c,
+        null::timestamptz as heartbeat_time,
+
+        ---------- lineage
+        fetched_at,
+        record_id,
+        load_id
+
+    from {{ records('legacy_position_history') }} as located
+
+    where is_usable
+
+),
+
 fixes as (
 
     select * from swept
@@ -168,6 +210,9 @@ fixes as (
     select * from pushed
     union all
     select * from tagged
+    union all
+    select * from imported
+    where latitude is not null
 
 ),
 

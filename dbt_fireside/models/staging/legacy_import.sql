@@ -1,0 +1,104 @@
+{{ config(materialized='view') }}
+
+{%- set stands = {
+    'legacy_devices': "select distinct imei from " ~ ref('device_attributes')
+        ~ " where source_rank = 0",
+    'legacy_trips': "select from " ~ ref('trips') ~ " where source = 'legacy'",
+    'legacy_position_history': "select from " ~ ref('position_history')
+        ~ " where source = 'legacy'",
+    'legacy_parking_events': "select from " ~ ref('parking_events')
+        ~ " where source = 'legacy'",
+    'legacy_alarms': "select from " ~ ref('alarms') ~ " where source = 'legacy'",
+    'legacy_device_events': "select from " ~ ref('device_events')
+        ~ " where told_by = 'legacy_device_events'",
+} %}
+
+with
+
+taken as (
+
+    {% for table in stands -%}
+    select
+        '{{ table }}' as raw_table,
+        count(distinct answer.record_id) as records_count
+    from {{ source('raw', table) }} as answer
+    inner join {{ source('raw', '_dlt_loads') }} as complete
+        on
+            answer._dlt_load_id = complete.load_id
+            and complete.status = 0
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+standing as (
+
+    {% for table, rows in stands.items() -%}
+    select
+        '{{ table }}' as raw_table,
+        count(*) as standing_count
+    from ({{ rows }}) as kept
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+refused as (
+
+    select
+        source as raw_table,
+        count(*) filter (where not is_kept) as refused_count,
+        count(*) filter (where is_kept) as doubtful_count
+    from {{ ref('rejected_records') }}
+    where source like 'legacy\_%'
+    group by source
+
+),
+
+trips as (
+
+    {% set table = 'legacy_trips' -%}
+    select
+        record_id,
+        min(distance_unit) as distance_unit
+    from (
+        select
+            record_id,
+            coalesce(
+                {{ legacy_distance_unit() }},
+                case when num_nonnulls(distance_km, distance_m) > 0 then 'unknown' end
+            ) as distance_unit
+        from {{ records(table, landed=source('raw', table)) }} as trip
+        where is_usable
+    ) as told
+    group by record_id
+
+),
+
+distances as (
+
+    select
+        'legacy_trips' as raw_table,
+        count(*) filter (where distance_unit = 'mm') as from_millimetres_count,
+        count(*) filter (where distance_unit = 'm') as from_metres_count,
+        count(*) filter (where distance_unit = 'unknown') as unknown_distance_count
+    from trips
+
+)
+
+select
+    taken.raw_table,
+    taken.records_count,
+    standing.standing_count,
+    coalesce(refused.refused_count, 0) as refused_count,
+    coalesce(refused.doubtful_count, 0) as doubtful_count,
+    distances.from_millimetres_count,
+    distances.from_metres_count,
+    distances.unknown_distance_count
+from taken
+inner join standing
+    on taken.raw_table = standing.raw_table
+left join refused
+    on taken.raw_table = refused.raw_table
+left join distances
+    on taken.raw_table = distances.raw_table
