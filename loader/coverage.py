@@ -30,6 +30,10 @@ COVERED = """
         where
             endpoint = %(endpoint)s
             and started_at >= %(calls_since)s
+            and not exists (
+                select from raw.remade_tables
+                where table_name = %(table)s and made_at > api_calls.started_at
+            )
             and window_end > %(start)s
             and window_start < %(end)s
             and _dlt_load_id in (select load_id from raw._dlt_loads where status = 0)
@@ -189,6 +193,7 @@ def _gaps(
         GAPS.encode(),
         {
             "endpoint": endpoint.name,
+            "table": endpoint.table,
             "imeis": imeis,
             "start": start,
             "end": end,

@@ -16,36 +16,14 @@ os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")  # its errors reach us a
 
 import dlt
 import fasteners
-import psycopg
-import pyarrow as pa
 import structlog
-from dlt.common.data_types import TDataType
-from dlt.common.schema.typing import TPartialTableSchema
-from dlt.common.schema.utils import new_table
 from dlt.pipeline.exceptions import PipelineStepFailed
-from psycopg import sql
 
-from loader.batch import SCHEMAS, UTC, Batch
+from loader.batch import SCHEMAS, Batch
+from loader.raw_tables import DATASET, declared, finish
 from operations.database import LOADER_ROLE, Database
-from settings import settings
 
 log = structlog.get_logger()
-
-DATASET = "raw"
-# By load for dbt; by device for the live view; by time for what the loader asks of raw.
-INDEXES: dict[str, list[tuple[str, ...]]] = {table: [("_dlt_load_id",)] for table in SCHEMAS}
-INDEXES["location_list"].append(("imei", "fetched_at"))
-INDEXES["location_get"].append(("imei", "fetched_at"))
-INDEXES["api_calls"].append(("endpoint", "started_at"))
-INDEXES["_dlt_loads"] = [("load_id",)]
-
-
-VARCHAR = """
-    select table_name, column_name
-    from information_schema.columns
-    where table_schema = %s and data_type = 'character varying'
-"""
-
 
 # Killed before this, a load may be of any time: whoever reads it looks everywhere. One without
 # records is of no time.
@@ -53,31 +31,12 @@ LOAD_TIME = """
     insert into raw.load_times (load_id, first_fetched_at) values (%s, coalesce(%s, now()))
     on conflict (load_id) do nothing
 """
-# The tables that grow with every minute or fix; the others are small beside these.
-SERIES = ("location_list", "track_list", "push_gps", "push_hb", "push_obd")
-# Where TimescaleDB is installed: those that are no hypertables yet.
-PLAIN = """
-    select 'raw.' || plain.name
-    from unnest(%s::text[]) as plain (name)
-    where
-        exists (select from pg_extension where extname = 'timescaledb')
-        -- A hypertable, and no other table here, has this trigger.
-        and not exists (
-            select from pg_trigger
-            where tgrelid = ('raw.' || plain.name)::regclass and tgname = 'ts_insert_blocker'
-        )
+# What dlt does not look for: it believes its own note of the schema, raw._dlt_version.
+GONE = """
+    select name from unnest(%s::text[]) as declared (name)
+    where to_regclass('raw.' || name) is null
 """
-HYPERTABLE = """
-    select create_hypertable(
-        '{0}', 'fetched_at', chunk_time_interval => {1} * interval '1 day',
-        create_default_indexes => false, migrate_data => true
-    );
-    alter table {0} set (
-        timescaledb.compress,
-        timescaledb.compress_segmentby = 'imei',
-        timescaledb.compress_orderby = 'fetched_at'
-    );
-"""
+REMADE = "insert into raw.remade_tables (table_name) select unnest(%s::text[])"
 
 
 class LandingError(Exception):
@@ -101,7 +60,7 @@ class Landing:
         dlt.config["restore_from_destination"] = False
         self._schema = dlt.Schema("tracksolid")
         for table, arrow in SCHEMAS.items():
-            self._schema.update_table(_declared(table, arrow))
+            self._schema.update_table(declared(table, arrow))
         self._pipeline = dlt.pipeline(
             pipeline_name="loader",
             pipelines_dir=str(folder),
@@ -112,12 +71,12 @@ class Landing:
     def prepare(self) -> None:
         """Settle what a killed run left, and make every raw table and its indexes."""
         with self._turn():
-            self._settle()
             self._pipeline.schemas.save_schema(self._schema)
             self._pipeline.sync_schema(self._schema.name)
+            self._remake_what_is_gone()
+            self._settle()
             with self._database.connect() as connection:
-                connection.execute("select pg_advisory_lock(hashtext('fireside raw'))")
-                _finish_tables(connection)
+                finish(connection)
 
     def land(self, batch: Batch) -> str | None:
         """Append a batch; returns its load id, None if there was nothing.
@@ -131,13 +90,14 @@ class Landing:
         if not resources:
             return None
         with self._turn():
+            self._remake_what_is_gone()
             self._settle()  # with a package pending, dlt would load that and ignore the new data
             try:
                 info = self._pipeline.run(
                     resources, schema=self._schema, loader_file_format="parquet"
                 )
             except PipelineStepFailed as error:
-                raise LandingError(f"load failed at {error.step}: {error.exception}") from error
+                raise LandingError(f"load failed at {error.step}: {_why(error)}") from error
             self._forget_loaded()
         load_id: str = info.loads_ids[0]
         with self._database.connect() as connection:
@@ -149,6 +109,22 @@ class Landing:
     def _turn(self) -> Iterator[None]:
         with _thread_turn, self._process_turn:
             yield
+
+    def _remake_what_is_gone(self) -> None:
+        """One table that somebody dropped would keep every load from all the others."""
+        with self._database.connect() as connection:
+            gone = [name for (name,) in connection.execute(GONE.encode(), [list(SCHEMAS)])]
+            if not gone:
+                return
+            log.error(
+                "tables of raw are gone and are made anew, empty: polls fetch the last day again,"
+                " backfill fetches what the API still has",
+                tables=[f"{DATASET}.{name}" for name in gone],
+            )
+            connection.execute("delete from raw._dlt_version")
+            self._pipeline.sync_schema(self._schema.name)
+            finish(connection)
+            connection.execute(REMADE.encode(), [gone])
 
     def _settle(self) -> None:
         if not self._pipeline.has_pending_data:
@@ -163,7 +139,7 @@ class Landing:
             self._pipeline.normalize()
             self._pipeline.load()
         except PipelineStepFailed as error:
-            raise LandingError(f"pending load failed at {error.step}: {error.exception}") from error
+            raise LandingError(f"pending load failed at {error.step}: {_why(error)}") from error
 
     def _forget_loaded(self) -> None:
         """Delete what dlt keeps of packages that are in the database: a folder a minute."""
@@ -172,36 +148,8 @@ class Landing:
             loaded.delete_package(load_id)
 
 
-def _finish_tables(connection: psycopg.Connection) -> None:
-    """What dlt has no word for: text instead of varchar, as dbt's contracts say, and indexes."""
-    made = connection.execute(VARCHAR.encode(), [DATASET]).fetchall()
-    for table, column in made:
-        # Costs nothing: both are the same on disk.
-        change = sql.SQL("alter table {} alter {} type text")
-        connection.execute(change.format(sql.Identifier(DATASET, table), sql.Identifier(column)))
-    for table, indexes in INDEXES.items():
-        for columns in indexes:
-            name = f"{table}_{'_'.join(columns).lstrip('_')}"
-            connection.execute(
-                f"create index if not exists {name}"
-                f" on {DATASET}.{table} ({', '.join(columns)})".encode()
-            )
-    for (table,) in connection.execute(PLAIN.encode(), [list(SERIES)]).fetchall():
-        connection.execute(HYPERTABLE.format(table, settings().chunk_days).encode())
-
-
-def _declared(table: str, arrow: pa.Schema) -> TPartialTableSchema:
-    kinds: dict[pa.DataType, TDataType] = {
-        pa.string(): "text",
-        UTC: "timestamp",
-        pa.float64(): "double",
-        pa.int64(): "bigint",
-    }
-    types = {column.name: kinds[column.type] for column in arrow} | {"_dlt_load_id": "text"}
-    return new_table(
-        table,
-        write_disposition="append",
-        columns=[
-            {"name": name, "data_type": kind, "nullable": True} for name, kind in types.items()
-        ],
-    )
+def _why(error: PipelineStepFailed) -> str:
+    """What went wrong, without the calls that led there: what PostgreSQL said, or the last line."""
+    lines = [line for line in str(error.exception).splitlines() if line.strip()]
+    told = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
+    return (told or lines or [type(error.exception).__name__])[-1]

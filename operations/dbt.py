@@ -137,7 +137,8 @@ def execute(
         if was_interrupted:
             raise DbtInterrupted(f"dbt {' '.join(arguments)} was stopped")
         tail = "\n".join(line for line in said if line.strip())[-4000:]
-        raise DbtFailed(f"dbt {' '.join(arguments)} failed\n{tail}".rstrip())
+        how = f"was killed by signal {-process.returncode}" if process.returncode < 0 else "failed"
+        raise DbtFailed(f"dbt {' '.join(arguments)} {how}\n{tail}".rstrip())
 
 
 def interrupt() -> None:

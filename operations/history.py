@@ -33,7 +33,12 @@ WRITTEN = """
     select coalesce(sum(rows_affected), 0) from dwh_gold.dbt_run_history where started_at >= %s
 """
 FAILED = """
-    select resource_type, name from dwh_gold.dbt_run_history
+    select
+        case
+            when resource_type = 'invocation' then split_part(message, e'\n', 1)
+            else resource_type || ' ' || name
+        end
+    from dwh_gold.dbt_run_history
     where started_at >= %s and status = any(%s)
     order by finished_at, name
 """
@@ -74,9 +79,12 @@ def rows_written(database: Database, since: datetime) -> int:
 
 
 def failed_nodes(database: Database, since: datetime) -> list[str]:
-    """What failed in runs that began since then: kind and name, in the order of their failing."""
+    """What failed in runs that began since then, in the order of their failing.
+
+    Kind and name of a node; of a run that came to none, what it said.
+    """
     with database.connect() as connection:
-        return [f"{kind} {name}" for kind, name in connection.execute(FAILED, [since, list(BAD)])]
+        return [what for (what,) in connection.execute(FAILED, [since, list(BAD)])]
 
 
 def _rows(

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 BEAT_S = 1.0
 PATIENCE_S = 20.0
 SWEEP_LATE = timedelta(minutes=5)
+STEP_S = 60.0
 
 Plan = Callable[[Settings, Work], Sequence[Job]]
 
@@ -90,7 +91,16 @@ class Service:
         scheduler = schedule.scheduler(jobs, self._perform, self._succeeded_at, zone)
         scheduler.start()
         late = LateNight(self._settings, jobs)
+        clock = _clock()
         while not self._told.wait(BEAT_S) and self._leader.is_held():
+            if abs(stepped_s := _clock() - clock) > STEP_S:
+                # Set back, a schedule would wait until the old time comes again.
+                log.warning(
+                    "the clock was stepped, or this host slept: all jobs begin anew",
+                    seconds=round(stepped_s),
+                )
+                break
+            clock += stepped_s
             late.look(datetime.now(UTC), self._succeeded_at.get("nightly"))
         log.info("ending the jobs under way", jobs=sorted(self._busy))
         self._ending.set()
@@ -171,3 +181,8 @@ class Service:
         if quiet_since and now - quiet_since > SWEEP_LATE:
             told["problem"] = f"no sweep for {SWEEP_LATE.total_seconds() / 60:.0f} min"
         return told
+
+
+def _clock() -> float:
+    """Seconds by which the time of day is ahead of the clock that nobody sets and that sleeps."""
+    return time.time() - time.monotonic()

@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+import psycopg
+
 from loader.drain import drain
 from loader.landing import LandingError
 from loader.poll import Loader
@@ -57,6 +59,9 @@ class Work:
         """Fetch what is new of these endpoints. Raises JobFailed if most calls had no answer."""
         try:
             summaries = self._loader.poll(names, lambda *_: self._go_on())
+        except psycopg.errors.UndefinedTable as error:
+            self._loader.landing.prepare()  # makes it anew; the next poll finds it
+            raise JobFailed(str(error).splitlines()[0]) from error
         except (LoginRefused, LandingError) as error:
             raise JobFailed(str(error)) from error
         faults = [fault for summary in summaries for fault in summary.errors]
@@ -100,7 +105,8 @@ class Work:
             raise
         except dbt.DbtFailed as error:
             failed = ", ".join(history.failed_nodes(self._database, began))
-            raise JobFailed(f"dbt {arguments[0]}: {failed}") from error
+            said = f"dbt {arguments[0]}: {failed}" if failed else str(error).splitlines()[0]
+            raise JobFailed(said) from error
         self._has_built = True
         return Done(history.rows_written(self._database, began))
 

@@ -1,0 +1,59 @@
+"""An orchestrator in a hurry, for test_chaos: the real service, its jobs every few seconds.
+
+SIGUSR1 makes its clock jump to what the file CLOCK says: seconds ahead of the real one, or behind.
+"""
+
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import time_machine
+from apscheduler.triggers.interval import IntervalTrigger
+
+from operations import logs, schedule
+from operations.database import open_database
+from operations.schedule import Job
+from operations.service import Service
+from operations.work import Work
+from settings import Settings, settings
+
+EVERY_S = {
+    "location_list": 1,
+    "alarm_list": 2,
+    "track_mileage": 3,
+    "parking_report": 3,
+    "track_list": 3,
+    "drain": 1,
+    "build": 3,
+    "devices": 30,
+}
+
+
+def plan(given: Settings, work: Work) -> Sequence[Job]:
+    return [
+        replace(job, trigger=IntervalTrigger(seconds=EVERY_S[job.name]))
+        for job in schedule.plan(given, work)
+        if job.name in EVERY_S
+    ]
+
+
+def step_the_clock(*_: object) -> None:
+    global traveller  # noqa: PLW0603 - a signal handler has no other place
+    if traveller is not None:
+        traveller.stop()
+    ahead = timedelta(seconds=float(Path(os.environ["CLOCK"]).read_text()))
+    traveller = time_machine.travel(datetime.now().astimezone() + ahead, tick=True)
+    traveller.start()
+
+
+traveller: time_machine.travel | None = None
+logs.configure(verbose=True)
+signal.signal(signal.SIGUSR1, step_the_clock)
+with open_database(settings()) as database:
+    service = Service(settings(), database, plan)
+    signal.signal(signal.SIGTERM, lambda *_: service.stop())
+    service.run()
+os._exit(0)
