@@ -9,7 +9,7 @@ from rich.table import Table
 
 from operations import logs
 
-NAMES = ("landing", "live", "sweep", "build", "night", "dashboards", "webhook", "kills")
+NAMES = ("landing", "live", "sweep", "build", "night", "dashboards", "webhook", "kills", "service")
 
 
 def main() -> None:

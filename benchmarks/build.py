@@ -1,5 +1,6 @@
 """dbt build of one new day on a short and on a long history: the cost shall follow the new rows."""
 
+import os
 import statistics
 import time
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from operations import dbt
 from operations.database import Database
 from settings import Settings
 
-DEVICES = 2_000
+DEVICES = int(os.environ.get("VEHICLES", "2000"))
 HISTORIES = (3, 30)
 NEW_DAYS = 5
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)

@@ -29,7 +29,7 @@ SWEEPS = 500
 def run() -> list[Result]:
     results = []
     for devices in SIZES:
-        with scratch_database() as (database, folder), _stand_in(folder, devices) as given:
+        with scratch_database() as (database, folder), stand_in(folder, devices) as given:
             settings = Settings.model_validate(given | {"work_dir": folder / "work"})
             loader = Loader(settings, database)
             loader.poll(["child_list", "device_list"])
@@ -81,10 +81,10 @@ def _memory(loader: Loader) -> list[Result]:
 
 
 @contextmanager
-def _stand_in(folder: Path, devices: int) -> Iterator[dict[str, object]]:
+def stand_in(folder: Path, devices: int, *options: str) -> Iterator[dict[str, object]]:
     """The sandbox in a process of its own; yields the settings that reach it."""
     env_file = folder / "sandbox.env"
-    command = [sys.executable, "-m", "sandbox", "--devices", str(devices)]
+    command = [sys.executable, "-m", "sandbox", "--devices", str(devices), *options]
     process = subprocess.Popen(
         [*command, "--env-file", str(env_file)], cwd=ROOT, stdout=subprocess.DEVNULL
     )

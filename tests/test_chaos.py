@@ -25,7 +25,8 @@ from pathlib import Path
 
 import psutil
 import psycopg
-from conftest import settings_for
+import time_machine
+from conftest import NOW, settings_for
 
 from loader.poll import Loader
 from operations.database import LOADER_ROLE, Database
@@ -283,7 +284,7 @@ def sleep_of_two_hours(stack: Stack) -> None:
 
 
 def api_down(stack: Stack) -> None:
-    stack.api.misbehave("*", Fault.RESET)
+    stack.api.misbehave("*", Fault.RESET, rate=1.0)
     time.sleep(seconds(6, 300))
     stack.api.clear()
 
@@ -438,3 +439,27 @@ def test_no_fault_needs_a_hand_or_loses_a_record(tmp_path: Path) -> None:
     worst = max(figures, key=lambda figure: figure[1])
     print(f"{len(figures)} faults, {rows:,} rows, lost 0; slowest {worst[0]}: {worst[1]:.1f} s")  # noqa: T201
     assert len(figures) >= ROUNDS * (len(TROUBLES) - 2)
+
+
+def test_three_hours_without_the_api_lose_nothing(
+    new_database: Callable[[], Database], tmp_path: Path
+) -> None:
+    patient, clean = new_database(), new_database()
+    end = datetime.fromtimestamp(NOW, UTC)
+    with Sandbox(fleet(seed=4, days=2, devices=12, now=NOW), login_interval_seconds=0) as api:
+        loader = Loader(settings_for(api, patient, tmp_path / "patient"), patient)
+        for hours_left in (3, 2, 1, 0):
+            if hours_left in (2, 1):
+                api.misbehave("*", Fault.RESET, rate=1.0)
+            with time_machine.travel(end - timedelta(hours=hours_left)):
+                summaries = loader.poll()
+            api.clear()
+            faults = [fault for summary in summaries for fault in summary.errors]
+            assert bool(faults) == (hours_left in (2, 1)), faults
+        other = Loader(settings_for(api, clean, tmp_path / "clean"), clean)
+        with time_machine.travel(end):
+            other.backfill(end - timedelta(hours=27), end)
+    for table, _, name in KEYS.values():
+        expected = keys_of_the_api(clean, table, name, end)
+        assert len(expected) > 20
+        assert expected <= keys_of_the_api(patient, table, name, end), table
