@@ -139,7 +139,7 @@ class OldSystem:
         if missing := {"imei", *([time] if time else [])} - self.columns[table]:
             raise LegacyError(
                 f"{SCHEMA}.{table} of {self.name} has no column {', '.join(sorted(missing))}, only"
-                f" {', '.join(sorted(self.columns[table]))}: give it that name in a view or here"
+                f" {', '.join(sorted(self.columns[table]))}: put its name into operations/legacy.py"
             )
         if time is None:
             [(rows,)] = self.query(f"select count(*) from {SCHEMA}.{table}")

@@ -58,7 +58,7 @@ def compare(
 ) -> list[VehicleDay]:
     """Every vehicle and day (of `zone`, both ends included) of which either system knows anything.
 
-    Raises LegacyError if the old system cannot be asked.
+    Raises LegacyError if the old system cannot be asked, or nothing is built here.
     """
     km = [text for column, text in OLD_KM.items() if column in old.columns.get("trips", ())]
     if not km or "alarms" not in old.columns:
@@ -70,6 +70,8 @@ def compare(
     }
     found: dict[tuple[str, str], VehicleDay] = {}
     with database.connect() as connection:
+        if connection.execute("select to_regclass('tracksolid.trips')").fetchone() == (None,):
+            raise LegacyError("nothing is built here yet: run orchestrate.py build first")
         plates: dict[str, str | None] = dict(connection.execute(PLATES.encode()).fetchall())
 
         def ours(text: str) -> list[tuple[object, ...]]:

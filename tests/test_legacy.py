@@ -335,6 +335,14 @@ def test_both_systems_are_compared_per_day_and_vehicle(move: Move) -> None:
     assert f"{len(rows)} vehicle-days" in shown
 
 
+def test_before_the_first_build_there_is_nothing_to_compare(
+    move: Move, new_database: Callable[[], Database]
+) -> None:
+    done = run(move.environment | {"DATABASE_URL": new_database().url}, "compare-legacy")
+    assert done.returncode == 1
+    assert "run orchestrate.py build first" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [

@@ -45,8 +45,8 @@ REPORT = """
 def import_legacy(url: OldUrl, verbose: Verbose = False) -> None:
     """Take the history of the old system over: its tables to raw.legacy_*, then a build.
 
-    Only reads there. Stop it at any time and start it again: days that are here are not read
-    again. New data of the same trip, fix, stop or alarm stays. docs/MIGRATION.md has the whole way.
+    The old system is only read. Stop it at any time and start it again: what has landed is not read
+    again. New data of the same trip, fix, stop or alarm stays. The whole way: docs/MIGRATION.md.
 
     Example: orchestrate.py import-legacy --from postgresql://reader:secret@old-host:5432/tracksolid_db
     """
