@@ -150,6 +150,9 @@ class Landing:
 
 def _why(error: PipelineStepFailed) -> str:
     """What went wrong, without the calls that led there: what PostgreSQL said, or the last line."""
-    lines = [line for line in str(error.exception).splitlines() if line.strip()]
+    cause: BaseException = error.exception or error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    lines = [line for line in str(cause).splitlines() if line.strip()]
     told = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
-    return (told or lines or [type(error.exception).__name__])[-1]
+    return (told[-1:] or lines[:1] or [type(cause).__name__])[0]

@@ -118,7 +118,7 @@ def test_the_command_notes_the_job_and_exits_with_1(
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    assert "build: invocation dbt" in done.stderr
+    assert "build: dbt build --exclude-resource-type unit_test failed" in done.stderr
     (row,) = rows(database, HISTORY, "dbt")
     assert row[:4] == ("source freshness", "invocation", "dbt", "error")
     (run,) = [run for run in Runs(database).all() if run["job"] == "nightly"]

@@ -1,6 +1,7 @@
 """A stack that can be hurt, for test_chaos, and all the ways in which it is."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -29,6 +30,10 @@ LOADS = """
         (select count(*) from tracksolid.claimed_loads where model = 'position_history'),
         (select count(distinct load_id) from raw._dlt_loads where status = 0)
 """
+OUT_OF_REACH = "the database is out of reach|lock is lost"
+NO_RIGHT = "permission denied for table location_list"
+# PostgreSQL itself stops when it is its journal that finds no room.
+FULL = f"No space left|{OUT_OF_REACH}"
 COPYING = "select 1 from pg_stat_activity where query ilike 'copy%' and state = 'active'"
 
 
@@ -247,8 +252,11 @@ def drop_calls(stack: Stack) -> None:
 
 
 def revoke(stack: Stack) -> None:
+    begin = stack.log.stat().st_size
     stack.execute(f"revoke insert on raw.location_list from {LOADER_ROLE}")
-    time.sleep(seconds(9, 60))  # dlt alone tries again for five
+    # dlt alone tries five times, so that a short loss is over before anybody is told.
+    wait_for(lambda: NO_RIGHT in stack.said(begin), "for a refusal", stack)
+    time.sleep(seconds(0, 60))
     stack.execute(f"grant insert on raw.location_list to {LOADER_ROLE}")
 
 
@@ -277,13 +285,15 @@ def api_down(stack: Stack) -> None:
 
 def full_disk(stack: Stack, folder: Path) -> None:
     """To the last byte, for a while."""
+    begin = stack.log.stat().st_size
     filler = folder / "filler"
     with filler.open("wb") as file, suppress(OSError):
         while True:
             file.write(bytes(1 << 16))
     with suppress(OSError), filler.open("ab") as file:
         os.write(file.fileno(), bytes(1 << 12))
-    time.sleep(seconds(5, 60))
+    wait_for(lambda: re.search(FULL, stack.said(begin)), "for a full disk", stack)
+    time.sleep(seconds(0, 60))
     filler.unlink()
 
 
@@ -305,7 +315,6 @@ class Trouble:
     needs_disk: bool = False
 
 
-OUT_OF_REACH = "the database is out of reach|lock is lost"
 # Of what is over without a failure there is nothing to tell.
 TROUBLES = [
     Trouble(kill_leader, '"leading"'),
@@ -320,10 +329,10 @@ TROUBLES = [
     Trouble(lock_raw, ""),
     Trouble(drop_raw, "tables of raw are gone"),
     Trouble(drop_calls, "tables of raw are gone"),
-    Trouble(revoke, "permission denied for table location_list"),
+    Trouble(revoke, NO_RIGHT),
     Trouble(clock_forward_and_back, "the clock was stepped"),
     Trouble(sleep_of_two_hours, "the clock was stepped, or this host slept"),
     Trouble(api_down, "RemoteDisconnected|reset|Connection"),
-    Trouble(full_work_dir, "No space left", needs_disk=True),
-    Trouble(full_database, "No space left", needs_disk=True),
+    Trouble(full_work_dir, FULL, needs_disk=True),
+    Trouble(full_database, FULL, needs_disk=True),
 ]
