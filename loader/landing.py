@@ -34,8 +34,9 @@ LOAD_TIME = """
 # What dlt does not look for: it believes its own note of the schema, raw._dlt_version.
 GONE = """
     select name from unnest(%s::text[]) as declared (name)
-    where to_regclass('raw.' || name) is null
+    where to_regclass('raw.' || name || %s) is null
 """
+INDEX = "_dlt_load_id"  # what each has that dlt does not make
 REMADE = "insert into raw.remade_tables (table_name) select unnest(%s::text[])"
 
 
@@ -73,7 +74,7 @@ class Landing:
         with self._turn():
             self._pipeline.schemas.save_schema(self._schema)
             self._pipeline.sync_schema(self._schema.name)
-            self._remake_what_is_gone()
+            self._remake_what_is_gone("")
             self._settle()
             with self._database.connect() as connection:
                 finish(connection)
@@ -90,7 +91,7 @@ class Landing:
         if not resources:
             return None
         with self._turn():
-            self._remake_what_is_gone()
+            self._remake_what_is_gone(INDEX)
             self._settle()  # with a package pending, dlt would load that and ignore the new data
             try:
                 info = self._pipeline.run(
@@ -110,10 +111,13 @@ class Landing:
         with _thread_turn, self._process_turn:
             yield
 
-    def _remake_what_is_gone(self) -> None:
-        """One table that somebody dropped would keep every load from all the others."""
+    def _remake_what_is_gone(self, proof: str) -> None:
+        """One table that somebody dropped would keep every load from all the others.
+
+        A table without its index (`proof`) is gone, too: a load under way made it anew.
+        """
         with self._database.connect() as connection:
-            gone = [name for (name,) in connection.execute(GONE.encode(), [list(SCHEMAS)])]
+            gone = [name for (name,) in connection.execute(GONE.encode(), [list(SCHEMAS), proof])]
             if not gone:
                 return
             log.error(

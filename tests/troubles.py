@@ -23,7 +23,7 @@ from settings import ROOT
 
 IS_LONG = "CHAOS" in os.environ
 ROUNDS = int(os.environ.get("CHAOS", "1"))
-PATIENCE_S = 120
+PATIENCE_S = 240
 # Loads that a build has taken, and all there are: in a hurry most of them are sweeps.
 LOADS = """
     select
@@ -313,26 +313,27 @@ class Trouble:
     strike: Callable[[Stack], None]
     line: str
     needs_disk: bool = False
+    is_short: bool = False  # part of make test
 
 
 # Of what is over without a failure there is nothing to tell.
 TROUBLES = [
-    Trouble(kill_leader, '"leading"'),
-    Trouble(kill_dbt, "killed by signal 9"),
+    Trouble(kill_leader, '"leading"', is_short=True),
+    Trouble(kill_dbt, "killed by signal 9", is_short=True),
     Trouble(kill_backend, OUT_OF_REACH),
-    Trouble(kill_postgres, OUT_OF_REACH),
+    Trouble(kill_postgres, OUT_OF_REACH, is_short=True),
     Trouble(freeze_leader, ""),
     Trouble(stop_postgres, OUT_OF_REACH),
-    Trouble(stop_amid_copy, OUT_OF_REACH),
+    Trouble(stop_amid_copy, OUT_OF_REACH, is_short=True),
     Trouble(use_up_connections, "too many clients|connection slots"),
     Trouble(end_backends, "lock is lost"),
-    Trouble(lock_raw, ""),
-    Trouble(drop_raw, "tables of raw are gone"),
-    Trouble(drop_calls, "tables of raw are gone"),
+    Trouble(lock_raw, "", is_short=True),
+    Trouble(drop_raw, "tables of raw are gone", is_short=True),
+    Trouble(drop_calls, "tables of raw are gone", is_short=True),
     Trouble(revoke, NO_RIGHT),
-    Trouble(clock_forward_and_back, "the clock was stepped"),
+    Trouble(clock_forward_and_back, "the clock was stepped", is_short=True),
     Trouble(sleep_of_two_hours, "the clock was stepped, or this host slept"),
     Trouble(api_down, "RemoteDisconnected|reset|Connection"),
-    Trouble(full_work_dir, FULL, needs_disk=True),
+    Trouble(full_work_dir, FULL, needs_disk=True, is_short=True),
     Trouble(full_database, FULL, needs_disk=True),
 ]
