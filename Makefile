@@ -45,7 +45,7 @@ lint: $(STAMP)  ## ruff, mypy, sqlfluff.
 	$(BIN)/mypy
 	$(FLEET) exec $(BIN)/sqlfluff lint --processes 0 dbt_fireside
 
-chaos: $(STAMP) $(PROGRAMS)  ## Faults of minutes, ROUNDS=3 of them, 20 minutes each; make test has short ones.
+chaos: $(STAMP) $(PROGRAMS)  ## Faults of minutes, ROUNDS=3 of them, 20 minutes each; make test has nine short ones.
 	CHAOS=$(or $(ROUNDS),3) $(BIN)/python -m pytest tests/test_chaos.py --timeout 10800 -s $(ARGS)
 
 bench: $(STAMP)  ## Measure and print ratios.

@@ -1,9 +1,9 @@
 """Faults, one after the other, on two orchestrators, a real PostgreSQL and a live stand-in API.
 
-Each fault has to be over within a minute of its end, with no hand but the restart policy of the
-stack, and has to leave a line that says what happened; at the end nothing is lost that the API
-still has, nothing invented and nothing there twice. `make chaos` takes the long forms, in rounds
-(CHAOS, three of them) of a random order, and prints figures.
+Each fault has to be over soon after its end (it prints the seconds), with no hand but the restart
+policy of the stack, and has to leave a line that says what happened; at the end nothing is lost
+that the API still has, nothing invented and nothing there twice. `make test` takes nine of them,
+`make chaos` all, in long forms and rounds of a random order.
 """
 
 import json

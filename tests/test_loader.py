@@ -285,13 +285,15 @@ def test_obd_is_polled_when_it_is_switched_on(
 def test_all_threads_share_one_budget_of_calls(
     sandbox: Sandbox, database: Database, work_dir: Path
 ) -> None:
-    """However fast the answers: never more calls in half a second than the budget has room for."""
+    """However fast the answers and however many threads, so many calls take so long.
+
+    Over all of them: a busy machine may hold some up, and then they arrive at once.
+    """
     thrifty = settings_for(sandbox, database, work_dir, tracksolid_calls_per_second=20)
     Loader(thrifty, database).poll(["child_list", "device_list", "device_detail"])
-    times = sorted(r.at for r in sandbox.requests)
-    assert len(times) > 40
-    # Ten, and what a busy machine held up; without a budget all come at once.
-    assert max(sum(t <= at < t + 0.5 for at in times) for t in times) <= 25
+    times = [r.at for r in sandbox.requests if r.method == "jimi.track.device.detail"]
+    assert len(times) >= 40
+    assert max(times) - min(times) >= 0.8 * (len(times) - 1) / 20
 
 
 def test_the_rest_of_the_envelope_stays(fleet_known: Loader, database: Database) -> None:
