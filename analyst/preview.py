@@ -17,7 +17,7 @@ from operations.database import DBT_ROLE, Database
 from settings import Settings
 
 SCRATCH = "kpi_preview"
-LEDGER = ("claimed_loads", "changed_days")
+LEDGER = ("claims", "changed_days", "first_times")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _selected(models: Sequence[str], gold: Catalogue, project: Catalogue) -> lis
 
 @contextmanager
 def _scratch(connection: psycopg.Connection) -> Iterator[None]:
-    """The schema with a copy of the ledger of loads; what a killed preview left goes first."""
+    """The schema with its own claims of builds; what a killed preview left goes first."""
     schema = sql.Identifier(SCRATCH)
     drop = sql.SQL("drop schema if exists {} cascade").format(schema)
     connection.execute(drop)

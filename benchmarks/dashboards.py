@@ -39,8 +39,8 @@ PACE_S = 5  # between two rounds of LOAD: twelve times as often as sweeps come
 # What an intraday build writes, and then the sweep that it has not taken yet: what readers of the
 # present always have to look through.
 LOAD = """
-    insert into tracksolid.claimed_loads (model, load_id, invocation_id)
-    select 'newest_fixes', load_id, 'bench' from raw._dlt_loads
+    insert into tracksolid.offered_loads (load_id, build_id)
+    select load_id, 1 from raw._dlt_loads
     on conflict do nothing;
     update tracksolid.newest_fixes set gps_time = now(), speed_kmh = random() * 90;
     update dwh_gold.fact_daily_fleet_metrics set distance_km = distance_km + 1

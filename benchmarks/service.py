@@ -49,8 +49,9 @@ FRESHNESS = """
             extract(epoch from built.finished_at - fix.gps_time)::float8 as built_s
         from fix
         inner join raw._dlt_loads as landed using (load_id)
-        left join tracksolid.claimed_loads as claim
-            on claim.load_id = fix.load_id and claim.model = 'position_history'
+        left join tracksolid.offered_loads as offered
+            on fix.load_id = offered.load_id
+        left join tracksolid.builds as build using (build_id)
         left join built using (invocation_id)
     )
 

@@ -11,12 +11,13 @@ from loader.batch import SCHEMAS, UTC
 from settings import settings
 
 DATASET = "raw"
-# By load for dbt; by device for the live view; by time for what the loader asks of raw.
+# By load for dbt; by device for the live view; by time for what the loader asks of raw, and dbt of
+# its loads.
 INDEXES: dict[str, list[tuple[str, ...]]] = {table: [("_dlt_load_id",)] for table in SCHEMAS}
 INDEXES["location_list"].append(("imei", "fetched_at"))
 INDEXES["location_get"].append(("imei", "fetched_at"))
 INDEXES["api_calls"].append(("endpoint", "started_at"))
-INDEXES["_dlt_loads"] = [("load_id",)]
+INDEXES["_dlt_loads"] = [("load_id",), ("inserted_at",)]
 
 
 VARCHAR = """

@@ -17,7 +17,6 @@ from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
 from loader.batch import SCHEMAS
-from operations import news
 from operations.database import Database
 from settings import Settings
 
@@ -26,22 +25,14 @@ log = structlog.get_logger()
 # What the loader asks raw for (coverage.py), and what can be replayed.
 STAYS = {"api_calls", "rejected", "child_list", "device_list", "fence_list"}
 FILE_ROWS = 500_000  # bounds memory
-SETTLED = f"""
-    with recursive {news.TAKERS}
-
+SETTLED = """
     select load.load_id
     from raw._dlt_loads as load
+    inner join tracksolid.offered_loads as offered using (load_id)
     where
         load.status = 0
         and load.inserted_at < now() - %s
-        and exists (select from takes_loads)
-        and not exists (
-            select from takes_loads
-            where not exists (
-                select from tracksolid.claimed_loads as claim
-                where claim.model = takes_loads.model and claim.load_id = load.load_id
-            )
-        )
+        and offered.build_id <= (select min(build_id) from tracksolid.claims)
 """
 COUNTS = """
     select _dlt_load_id, count(*) from raw.{table}
@@ -71,7 +62,7 @@ def archive(settings: Settings, database: Database, age: timedelta) -> int:
     Raises ArchiveError if a file is not equal to the rows it was made from.
     """
     with database.connect() as connection:
-        settled = [load_id for (load_id,) in connection.execute(SETTLED.encode(), [age])]
+        settled = [load_id for (load_id,) in connection.execute(SETTLED, [age])]
     moved = 0
     for table in sorted(SCHEMAS.keys() - STAYS):
         for loads in _groups(database, table, settled):

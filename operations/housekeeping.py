@@ -7,42 +7,36 @@ from operations import dbt
 from operations.database import Database
 from settings import Settings
 
-# A change that every mart it concerns has taken: change and claims go together, so that it is
-# never offered again. A mart that starts over computes all days, whatever stands here.
+# Changes that every mart they concern has taken. A mart that starts over computes all days,
+# whatever stands here.
 CHANGES = """
     with concerned as (
         select * from unnest(%(changed)s::text[], %(marts)s::text[]) as pair (changed, mart)
-    ),
-
-    settled as (
-        delete from tracksolid.changed_days as change
-        where not exists (
-            select from concerned
-            where
-                concerned.changed = change.model
-                and not exists (
-                    select from tracksolid.claimed_loads as claim
-                    where
-                        claim.model = concerned.mart
-                        and claim.load_id = change.model || '/' || change.invocation_id
-                )
-        )
-        returning change.model, change.invocation_id
     )
 
-    delete from tracksolid.claimed_loads as claim
-    using settled, concerned
-    where
-        concerned.changed = settled.model
-        and claim.model = concerned.mart
-        and claim.load_id = settled.model || '/' || settled.invocation_id
+    delete from tracksolid.changed_days as change
+    where change.build_id <= all(
+        select coalesce(claim.build_id, 0)
+        from concerned
+        left join tracksolid.claims as claim on concerned.mart = claim.model
+        where concerned.changed = change.model
+    )
 """
-# Else a model that is no longer in the project would for ever look like one with news.
-CLAIMS_OF_NOBODY = "delete from tracksolid.claimed_loads where model <> all(%(models)s)"
-# By then all models have taken the load. One that has not looks in all chunks, and misses nothing.
-LOAD_TIMES = """
-    delete from raw.load_times
-    where load_id < extract(epoch from now() - interval '31 days')::text
+# Else a model that is no longer in the project would for ever look like one that is behind.
+CLAIMS_OF_NOBODY = "delete from tracksolid.claims where model <> all(%(models)s)"
+# Of when a load is asks only who has not taken it, and who finds nothing here looks everywhere.
+TIMES = """
+    delete from {} as known
+    using tracksolid.offered_loads as offered
+    where
+        known.load_id = offered.load_id
+        and offered.build_id <= (select min(build_id) from tracksolid.claims)
+"""
+BUILDS = """
+    delete from tracksolid.builds
+    where
+        began_at < now() - %(kept)s
+        and build_id < (select max(build_id) from tracksolid.builds)
 """
 HISTORY = "delete from dwh_gold.dbt_run_history where started_at < now() - %(kept)s"
 
@@ -62,6 +56,8 @@ def prune(settings: Settings, database: Database) -> None:
             {"changed": [pair[0] for pair in pairs], "marts": [pair[1] for pair in pairs]},
         )
         connection.execute(CLAIMS_OF_NOBODY, {"models": [model["name"] for model in models]})
-        connection.execute(LOAD_TIMES)
+        for table in ("raw.load_times", "tracksolid.first_times"):
+            connection.execute(TIMES.format(table).encode())
         kept = timedelta(days=settings.history_retention_days)
-        connection.execute(HISTORY, {"kept": kept})
+        for old in (BUILDS, HISTORY):
+            connection.execute(old, {"kept": kept})

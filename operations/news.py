@@ -4,42 +4,28 @@ import psycopg
 
 from operations.database import Database
 
-# takes_loads: the models that claim loads of raw; a mart claims changes of facts instead. They are
-# walked from one to the next, as a plain distinct would read all claims there ever were.
-TAKERS = """
-    models as (
-        select min(model) as model from tracksolid.claimed_loads
-        union all
-        select (select min(c.model) from tracksolid.claimed_loads as c where c.model > models.model)
-        from models
-        where models.model is not null
-    ),
-
-    takes_loads as (
-        select model from models
-        where exists (
-            select from tracksolid.claimed_loads as claim
-            inner join raw._dlt_loads as load using (load_id)
-            where claim.model = models.model
-        )
-    )
-"""
-# What is older was offered to a nightly build, which always runs.
-WAITING = f"""
-    with recursive {TAKERS}
+# A model is behind if the last build failed for it. What was complete long ago and never offered is
+# left to a nightly build, which always runs.
+WAITING = """
+    with taken as (select min(build_id) as build_id from tracksolid.claims)
 
     select
-        not exists (select from takes_loads)
+        taken.build_id is null
         or exists (
-            select from raw._dlt_loads as load, takes_loads
+            select from tracksolid.offered_loads as offered
+            where offered.build_id > taken.build_id
+        )
+        or exists (
+            select from raw._dlt_loads as load
             where
                 load.status = 0
                 and load.inserted_at > now() - interval '1 day'
                 and not exists (
-                    select from tracksolid.claimed_loads as claim
-                    where claim.model = takes_loads.model and claim.load_id = load.load_id
+                    select from tracksolid.offered_loads as offered
+                    where offered.load_id = load.load_id
                 )
         )
+    from taken
 """
 
 

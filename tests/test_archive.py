@@ -17,12 +17,8 @@ from settings import Settings
 AGE = timedelta(days=40)
 RAW = "select * from raw.alarm_list order by record_id"
 LEDGER = """
-    create table tracksolid.claimed_loads (
-        model text, load_id text, primary key (model, load_id)
-    );
-    insert into tracksolid.claimed_loads
-    select model, load_id
-    from raw._dlt_loads, unnest(array['alarms', 'trips']) as model;
+    insert into tracksolid.offered_loads select load_id, 1 from raw._dlt_loads;
+    insert into tracksolid.claims values ('alarms', 0, 2), ('trips', 0, 1);
 """
 
 
@@ -47,8 +43,7 @@ def loads(database: Database, settings: Settings) -> list[str]:
     with database.connect() as connection:
         connection.execute(LEDGER.encode())
         connection.execute(
-            "delete from tracksolid.claimed_loads where model = 'trips' and load_id = %s",
-            [landed[2]],
+            "update tracksolid.offered_loads set build_id = 2 where load_id = %s", [landed[2]]
         )
         connection.execute(
             "update raw._dlt_loads set inserted_at = now() - interval '41 days'"
@@ -102,10 +97,7 @@ def test_a_stop_between_file_and_database_loses_nothing_and_brings_nothing_twice
             archive.archive(settings, database, AGE)
     assert raw() == whole
     with database.connect() as connection:  # the next night finds more to move
-        connection.execute(
-            "insert into tracksolid.claimed_loads values ('trips', %s) on conflict do nothing",
-            [loads[2]],
-        )
+        connection.execute("update tracksolid.claims set build_id = 2")
     assert archive.archive(settings, database, AGE) == 9
     with monkeypatch.context() as stopping:
         stopping.setattr(Path, "unlink", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))

@@ -404,7 +404,7 @@ def test_preview_of_a_named_model_takes_no_more_than_gold_has_taken(
 ) -> None:
     (waiting,) = gold.execute(
         "select count(*) from raw.track_mileage where _dlt_load_id not in"
-        " (select load_id from tracksolid.claimed_loads where model = 'trips')"
+        " (select load_id from tracksolid.offered_loads)"
     ).fetchall()[0]
     assert waiting > 0
     found = run(built, "trips")

@@ -125,21 +125,20 @@ def test_the_command_notes_the_job_and_exits_with_1(
     assert (run["status"], run["failures_in_a_row"]) == ("failed", 1)
 
 
-CLAIMS = "select model, load_id from tracksolid.claimed_loads order by 1, 2"
 LEDGER = """
-    create table tracksolid.claimed_loads (
-        model text, load_id text, invocation_id text default 'x', primary key (model, load_id)
-    );
-    create table tracksolid.changed_days (
-        model text, invocation_id text, first_day date default '-infinity',
-        primary key (model, invocation_id)
-    );
-    insert into tracksolid.changed_days (model, invocation_id)
-    values ('fact', 'taken'), ('fact', 'half'), ('mart', 'unread');
-    insert into tracksolid.claimed_loads (model, load_id)
-    values
-        ('fact', '1764040000.1'), ('mart', 'fact/taken'), ('other_mart', 'fact/taken'),
-        ('mart', 'fact/half'), ('mart', 'content/1'), ('gone', '1764040000.1');
+    insert into tracksolid.builds (invocation_id, began_at)
+    select 'x', now() - interval '10 years' from generate_series(1, 3);
+    insert into tracksolid.offered_loads values ('all took it', 1), ('half took it', 2);
+    insert into tracksolid.claims
+    values ('fact', 0, 2), ('mart', 0, 2), ('other_mart', 0, 1), ('gone', 0, 0);
+    insert into tracksolid.changed_days
+    values ('fact', 1, '2026-03-02'), ('fact', 2, '2026-03-02'), ('mart', 3, '2026-03-02');
+    insert into tracksolid.first_times
+    select 'fact', load_id, now() from tracksolid.offered_loads;
+    insert into raw.load_times
+    select load_id, now() from tracksolid.offered_loads
+    union all
+    values ('nobody was offered it', now());
 """
 
 
@@ -157,17 +156,17 @@ def test_housekeeping_forgets_what_all_have_taken_and_nothing_else(
     (target / "manifest.json").write_text(json.dumps({"nodes": dict(enumerate(models))}))
     with database.connect() as connection:
         connection.execute(LEDGER.encode())
-        connection.execute(
-            "insert into raw.load_times values ('1000000000.5', now()), ('9000000000.5', now())"
-        )
 
     housekeeping.prune(settings, database)
-    assert rows(database, "select model, invocation_id from tracksolid.changed_days") == [
-        ("fact", "half")
+    assert rows(database, "select model, build_id from tracksolid.changed_days") == [("fact", 2)]
+    assert rows(database, "select model, build_id from tracksolid.claims order by 1") == [
+        ("fact", 2),
+        ("mart", 2),
+        ("other_mart", 1),
     ]
-    assert rows(database, CLAIMS) == [
-        ("fact", "1764040000.1"),
-        ("mart", "content/1"),
-        ("mart", "fact/half"),
+    assert rows(database, "select load_id from tracksolid.first_times") == [("half took it",)]
+    assert rows(database, "select load_id from raw.load_times order by 1") == [
+        ("half took it",),
+        ("nobody was offered it",),
     ]
-    assert rows(database, "select load_id from raw.load_times") == [("9000000000.5",)]
+    assert rows(database, "select build_id from tracksolid.builds") == [(3,)]

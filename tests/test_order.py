@@ -123,7 +123,8 @@ def contents(connection: psycopg.Connection) -> dict[str, list[str]]:
     tables = connection.execute(
         "select schemaname || '.' || tablename from pg_tables"
         " where schemaname in ('tracksolid', 'dwh_gold')"
-        " and tablename not in ('claimed_loads', 'changed_days', 'api_token_cache')"
+        " and tablename not in ('builds', 'offered_loads', 'claims', 'changed_days')"
+        " and tablename not in ('first_times', 'api_token_cache')"
         " and tablename not in ('dbt_run_history', 'job_runs', 'spool_status')"
         " and tablename not like 'schema_migrations%' order by 1"
     ).fetchall()

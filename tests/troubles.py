@@ -27,7 +27,11 @@ PATIENCE_S = 240
 # Loads that a build has taken, and all there are: in a hurry most of them are sweeps.
 LOADS = """
     select
-        (select count(*) from tracksolid.claimed_loads where model = 'position_history'),
+        (
+            select count(*)
+            from tracksolid.offered_loads as offered, tracksolid.claims as claim
+            where claim.model = 'position_history' and offered.build_id <= claim.build_id
+        ),
         (select count(distinct load_id) from raw._dlt_loads where status = 0)
 """
 OUT_OF_REACH = "the database is out of reach|lock is lost"
@@ -287,14 +291,14 @@ def full_disk(stack: Stack, folder: Path) -> None:
     """To the last byte, for a while."""
     begin = stack.log.stat().st_size
     filler = folder / "filler"
-    with filler.open("wb") as file, suppress(OSError):
+    with suppress(OSError), filler.open("wb", 0) as file:
         while True:
             file.write(bytes(1 << 16))
     with suppress(OSError), filler.open("ab") as file:
         os.write(file.fileno(), bytes(1 << 12))
     wait_for(lambda: re.search(FULL, stack.said(begin)), "for a full disk", stack)
     time.sleep(seconds(0, 60))
-    filler.unlink()
+    filler.unlink(missing_ok=True)
 
 
 def full_work_dir(stack: Stack) -> None:

@@ -1,129 +1,154 @@
 {#-
-Which loads a model has taken. A load is claimed in the model's own transaction, so that
-its rows and its claim are committed together or not at all. A set difference, never a
-maximum: a package that is settled late carries an old id. A preview has a ledger of its
-own, a copy of the real one to begin with.
+Which loads a model has taken. Each build offers the loads that have become complete since
+the one before, under its number, and a model claims builds: all that it was offered up to
+a number, in its own transaction, so that its rows and its claim are committed together or
+not at all. A number per model, whatever the number of loads. It counts offers and not load
+ids: a package that is settled late carries an old id, and is offered when it is there.
+The tables are made by operations/migrations/0007_builds.sql.
 -#}
 
-{% macro claimed_loads() -%}
-    {{ target.database }}.{{ generate_schema_name('tracksolid') }}.claimed_loads
+{% macro ledger(table) -%}
+    {{ target.database }}.{{ generate_schema_name('tracksolid') }}.{{ table }}
 {%- endmacro %}
 
 
-{% macro create_claimed_loads() %}
-    create schema if not exists {{ generate_schema_name('tracksolid') }};
-    create table if not exists {{ claimed_loads() }} (
-        model text not null,
-        load_id text not null,
-        invocation_id text not null,
-        claimed_at timestamptz not null default now(),
-        first_time timestamptz, -- of what the model took of it, in its time_column
-        primary key (model, load_id)
-    );
-    create index if not exists claimed_loads_by_invocation
-        on {{ claimed_loads() }} (invocation_id, model);
-    create table if not exists {{ changed_days() }} (
-        model text not null,
-        invocation_id text not null,
-        first_day date not null,
-        primary key (model, invocation_id)
-    );
-{% endmacro %}
+{#- These two a preview reads as they are: what has landed since is none of its work. -#}
+{% macro builds() -%}
+    {{ target.database }}.tracksolid.builds
+{%- endmacro %}
 
 
-{#- From which day on each build has changed a model: what the marts on it take. -#}
-{% macro changed_days() -%}
-    {{ target.database }}.{{ generate_schema_name('tracksolid') }}.changed_days
+{% macro offered_loads() -%}
+    {{ target.database }}.tracksolid.offered_loads
 {%- endmacro %}
 
 
 {#-
+On-run-start. Of the loads that were complete long before the last build only `dbt build`
+looks for one that was missed: in a year they are millions.
+-#}
+{% macro offer_loads() %}
+    {%- if flags.WHICH in ('build', 'run') and not var('preview_schema', none) %}
+    with
+
+    last_build as (
+
+        select max(began_at) as began_at from {{ builds() }}
+
+    ),
+
+    this_build as (
+
+        insert into {{ builds() }} (invocation_id) values ('{{ invocation_id }}')
+        returning build_id
+
+    )
+
+    insert into {{ offered_loads() }} (load_id, build_id)
+    -- A loader that was killed just after it noted a load notes it again.
+    select distinct
+        complete.load_id,
+        this_build.build_id
+    from {{ source('raw', '_dlt_loads') }} as complete
+    cross join this_build
+    where
+        complete.status = 0
+        {%- if flags.WHICH == 'run' %}
+        and complete.inserted_at >= coalesce(
+            (select began_at from last_build) - interval '1 day', '-infinity'
+        )
+        {%- endif %}
+        and not exists (
+            select from {{ offered_loads() }} as offered
+            where offered.load_id = complete.load_id
+        );
+    {%- endif %}
+{% endmacro %}
+
+
+{#-
 Pre-hook of the models that build on what they have (all strategies but all_anew).
-  takes_from        a model on other models takes the loads that all of these have taken;
-                    without it, the complete loads of raw
-  takes_changes_of  a mart takes the builds that have changed these models (days_anew)
+  takes_from        a model on other models takes the builds that all of these have taken;
+                    without it, this one
+  takes_changes_of  a mart takes what builds have changed in these models (days_anew)
   starts_over_with  small tables whose every row matters to every row here: when their
                     content changes, or in gold the model's own SQL, the model forgets all
                     it has and takes it again
 -#}
-{% macro claim_loads() %}
+{% macro claim_builds() %}
     {%- if config.get('incremental_strategy') not in (none, 'all_anew') %}
-        {%- set content = content_id(config.get('starts_over_with', [])) %}
-        {%- if not is_incremental() %}
-            {%- set starts_over = 'true' %}
-        {%- elif content %}
-            {%- set starts_over = 'not ' ~ is_taken(content) %}
-        {%- else %}
-            {%- set starts_over = 'false' %}
-        {%- endif %}
-        {%- if is_incremental() %}
-    {#- Two steps: on Citus the condition and the table are in different places. #}
-    do $claims$
+    {%- set content = content_id(config.get('starts_over_with', [])) or 'null' %}
+    {%- if not is_incremental() %}
+    delete from {{ ledger('claims') }} where model = '{{ this.name }}';
+    {%- elif content != 'null' %}
+    do $start_over$
     begin
-        if {{ starts_over }} then
+        if {{ content }} is distinct from (
+            select content_id from {{ ledger('claims') }} where model = '{{ this.name }}'
+        ) then
             delete from {{ this }};
+            delete from {{ ledger('claims') }} where model = '{{ this.name }}';
         end if;
     end
-    $claims$;
-        {%- endif %}
-        {%- if config.get('schema') == 'dwh_gold' %}
-    insert into {{ changed_days() }} (model, invocation_id, first_day)
-    select '{{ this.name }}', '{{ invocation_id }}', '-infinity'
-    where {{ starts_over }};
-        {%- endif %}
-    delete from {{ claimed_loads() }}
-    where model = '{{ this.name }}' and {{ starts_over }};
-    insert into {{ claimed_loads() }} (model, load_id, invocation_id)
-    select '{{ this.name }}', given.load_id, '{{ invocation_id }}'
-    from (
+    $start_over$;
+    {%- endif %}
+    insert into {{ ledger('claims') }} as known
+    (model, after_build_id, build_id, content_id)
+    select
+        '{{ this.name }}',
+        0,
         {%- if config.get('takes_from') %}
-        select load_id
-        from {{ claimed_loads() }}
-        where model in ('{{ config.get("takes_from") | join("', '") }}')
-        group by load_id
-        having count(*) = {{ config.get('takes_from') | length }}
-        {%- elif config.get('takes_changes_of') %}
-        select model || '/' || invocation_id as load_id
-        from {{ changed_days() }}
-        where model in ('{{ config.get("takes_changes_of") | join("', '") }}')
+        case when count(*) = {{ config.get('takes_from') | length }} then min(build_id) else 0 end,
         {%- else %}
-        -- A loader that was killed just after it noted a load notes it again.
-        select distinct load_id
-        from {{ source('raw', '_dlt_loads') }}
-        where
-            status = 0
-            {%- if var('preview_schema', none) %}
-            -- What has landed since the build would look like the work of a change.
-            and load_id in (select load_id from {{ claimed_loads() }})
-            {%- endif %}
+        coalesce(max(build_id), 0),
         {%- endif %}
-        {%- if content %}
-        union all
-        select {{ content }}
-        {%- endif %}
-    ) as given
-    where not {{ is_taken('given.load_id') }};
+        {{ content }}
+    {%- if config.get('takes_from') %}
+    from {{ ledger('claims') }}
+    where model in ('{{ config.get("takes_from") | join("', '") }}')
+    {%- else %}
+    from {{ builds() }}
+    {%- endif %}
+    on conflict (model) do update set
+        after_build_id = known.build_id,
+        build_id = greatest(known.build_id, excluded.build_id),
+        content_id = excluded.content_id;
+    {%- if config.get('schema') == 'dwh_gold' %}
+    {{ log_change("case when " ~ claimed('after_build_id') ~ " = 0 then '-infinity'::date end") }};
+    {%- endif %}
     {%- elif config.get('materialized') == 'incremental' and not is_incremental() %}
     {{ log_change("'-infinity'::date") }};
     {%- endif %}
 {% endmacro %}
 
 
-{% macro is_taken(load_id) -%}
+{#- From (after_build_id) or up to (build_id) which build a model has claimed. -#}
+{% macro claimed(column, model_name=none) -%}
+    (select {{ column }} from {{ ledger('claims') }} where model = '{{ model_name or this.name }}')
+{%- endmacro %}
+
+
+{#- Has a model taken this load, in any build? -#}
+{% macro has_taken(model_name, load_id) -%}
     exists (
-        select from {{ claimed_loads() }} as taken
-        where taken.model = '{{ this.name }}' and taken.load_id = {{ load_id }}
+        select from {{ offered_loads() }} as offered
+        where
+            offered.load_id = {{ load_id }}
+            and offered.build_id <= {{ claimed('build_id', model_name) }}
     )
 {%- endmacro %}
 
 
 {#- Note from which day on this build changes the model; null is no change. -#}
 {% macro log_change(first_day) -%}
-    insert into {{ changed_days() }} as known (model, invocation_id, first_day)
-    select '{{ this.name }}', '{{ invocation_id }}', change.first_day
+    insert into {{ ledger('changed_days') }} as known (model, build_id, first_day)
+    select
+        '{{ this.name }}',
+        (select max(build_id) from {{ builds() }}),
+        change.first_day
     from (select {{ first_day }} as first_day) as change
     where change.first_day is not null
-    on conflict (model, invocation_id) do update set
+    on conflict (model, build_id) do update set
         first_day = least(known.first_day, excluded.first_day)
 {%- endmacro %}
 
@@ -141,13 +166,20 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 {#- The first day that any change claimed in this run touches; null for no change. -#}
 {% macro first_changed_day() -%}
     (
-        select min(coalesce(changed.first_day, '-infinity'))
-        from {{ claimed_loads() }} as claim
-        left join {{ changed_days() }} as changed
-            on claim.load_id = changed.model || '/' || changed.invocation_id
-        where
-            claim.model = '{{ this.name }}'
-            and claim.invocation_id = '{{ invocation_id }}'
+        select
+            case
+                when claim.after_build_id = 0 then '-infinity'
+                else (
+                    select min(changed.first_day)
+                    from {{ ledger('changed_days') }} as changed
+                    where
+                        changed.model in ('{{ config.get("takes_changes_of", []) | join("', '") }}')
+                        and changed.build_id > claim.after_build_id
+                        and changed.build_id <= claim.build_id
+                )
+            end
+        from {{ ledger('claims') }} as claim
+        where claim.model = '{{ this.name }}'
     )
 {%- endmacro %}
 
@@ -170,35 +202,44 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 {%- endmacro %}
 
 
-{#- Newest rows of a raw table that a model has taken; the load ids are Unix times. -#}
-{% macro newest_taken(table, model) %}
+{#- Newest rows of a raw table that a model has taken. -#}
+{% macro newest_taken(table, model_name) %}
     (
         select answer.*
         from {{ source('raw', table) }} as answer
-        where answer._dlt_load_id in (
-            select claim.load_id
-            from {{ claimed_loads() }} as claim
-            where claim.model = '{{ model }}'
-            order by claim.load_id desc
-            limit 200
-        )
-        order by answer.fetched_at desc
+        where {{ has_taken(model_name, 'answer._dlt_load_id') }}
+        order by answer._dlt_load_id desc
         limit 200
     )
 {% endmacro %}
+
+
+{#-
+The loads that this model claimed in this run. An array, as a few ids are few to the planner
+then, and it looks for them in an index.
+-#}
+{% macro claimed_loads() -%}
+    array(
+        select offered.load_id
+        from {{ offered_loads() }} as offered
+        where
+            offered.build_id > {{ claimed('after_build_id') }}
+            and offered.build_id <= {{ claimed('build_id') }}
+    )
+{%- endmacro %}
 
 
 {#- True for the loads this model claimed in this run; a unit test gives just new rows. -#}
 {% macro is_claimed(load_id) -%}
     {%- if model.resource_type == 'unit_test' -%}
     {{ load_id }} is not null
+    {%- elif is_incremental() -%}
+    {{ load_id }} in (select * from unnest({{ claimed_loads() }}))
     {%- else -%}
     {{ load_id }} in (
-        select claim.load_id
-        from {{ claimed_loads() }} as claim
-        where
-            claim.model = '{{ this.name }}'
-            and claim.invocation_id = '{{ invocation_id }}'
+        select offered.load_id
+        from {{ offered_loads() }} as offered
+        where offered.build_id <= {{ claimed('build_id') }}
     )
     {%- endif -%}
 {%- endmacro %}
@@ -209,17 +250,14 @@ Condition on the time of rows of raw that this model claimed in this run: none i
 It says nothing new, but lets the planner leave out the chunks of a hypertable.
 -#}
 {% macro is_landed_since(fetched_at) -%}
-    {%- if model.resource_type == 'unit_test' -%}
+    {%- if model.resource_type == 'unit_test' or not is_incremental() -%}
     true
     {%- else -%}
     {{ fetched_at }} >= (
         select min(coalesce(landed.first_fetched_at, '-infinity'))
-        from {{ claimed_loads() }} as claim
+        from unnest({{ claimed_loads() }}) as claim (load_id)
         left join {{ source('raw', 'load_times') }} as landed
             on claim.load_id = landed.load_id
-        where
-            claim.model = '{{ this.name }}'
-            and claim.invocation_id = '{{ invocation_id }}'
     )
     {%- endif -%}
 {%- endmacro %}
@@ -227,29 +265,29 @@ It says nothing new, but lets the planner leave out the chunks of a hypertable.
 
 {#- The same of the rows of another model, by what it noted of its own claims. -#}
 {% macro is_taken_since(event_time, table) -%}
-    {%- if model.resource_type == 'unit_test' -%}
+    {%- if model.resource_type == 'unit_test' or not is_incremental() -%}
     true
     {%- else -%}
     {{ event_time }} >= (
         select min(coalesce(taken.first_time, '-infinity'))
-        from {{ claimed_loads() }} as claim
-        left join {{ claimed_loads() }} as taken
+        from unnest({{ claimed_loads() }}) as claim (load_id)
+        left join {{ ledger('first_times') }} as taken
             on
                 claim.load_id = taken.load_id
                 and taken.model = '{{ table }}'
-        where
-            claim.model = '{{ this.name }}'
-            and claim.invocation_id = '{{ invocation_id }}'
     )
     {%- endif -%}
 {%- endmacro %}
 
 
-{#- Note in the claims of this run from when on their rows are, for those who read them. -#}
+{#- Note of the loads of this run from when on their rows are, for those who read them. -#}
 {% macro note_first_times(relation) -%}
-    update {{ claimed_loads() }} as claim
-    set first_time = coalesce(found.first_time, 'infinity')
-    from {{ claimed_loads() }} as own
+    insert into {{ ledger('first_times') }} (model, load_id, first_time)
+    select
+        '{{ this.name }}',
+        own.load_id,
+        coalesce(found.first_time, 'infinity')
+    from unnest({{ claimed_loads() }}) as own (load_id)
     left join (
         select
             load_id,
@@ -257,11 +295,7 @@ It says nothing new, but lets the planner leave out the chunks of a hypertable.
         from {{ relation }}
         group by load_id
     ) as found on own.load_id = found.load_id
-    where
-        claim.model = own.model
-        and claim.load_id = own.load_id
-        and own.model = '{{ this.name }}'
-        and own.invocation_id = '{{ invocation_id }}'
+    on conflict (model, load_id) do update set first_time = excluded.first_time
 {%- endmacro %}
 
 
@@ -284,14 +318,11 @@ load through the index: as one condition, the planner would read all of the hist
         select
             own.load_id,
             coalesce(taken.first_time, '-infinity') as first_time
-        from {{ claimed_loads() }} as own
-        left join {{ claimed_loads() }} as taken
+        from unnest({{ claimed_loads() }}) as own (load_id)
+        left join {{ ledger('first_times') }} as taken
             on
                 own.load_id = taken.load_id
                 and taken.model = '{{ table }}'
-        where
-            own.model = '{{ this.name }}'
-            and own.invocation_id = '{{ invocation_id }}'
         {%- endif %}
     ) as claim
     inner join lateral (

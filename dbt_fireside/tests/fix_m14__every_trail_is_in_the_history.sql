@@ -15,12 +15,7 @@ trails as (
     where
         method = 'jimi.device.track.list'
         and records_count >= 5
-        and exists (
-            select from {{ claimed_loads() }} as claim
-            where
-                claim.model = 'position_history'
-                and claim.load_id = asked.load_id
-        )
+        and {{ has_taken('position_history', 'asked.load_id') }}
     order by start_time desc
     limit 200
 

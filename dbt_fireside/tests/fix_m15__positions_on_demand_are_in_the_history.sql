@@ -6,12 +6,7 @@
     (
         select answer.*
         from {{ source('raw', 'location_get') }} as answer
-        where exists (
-            select from {{ claimed_loads() }} as claim
-            where
-                claim.model = 'position_history'
-                and claim.load_id = answer._dlt_load_id
-        )
+        where {{ has_taken('position_history', 'answer._dlt_load_id') }}
         order by answer.fetched_at desc
         limit 200
     )

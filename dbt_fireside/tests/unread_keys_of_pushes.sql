@@ -20,10 +20,9 @@ newest as (
     where
         pushed.extra is not null
         and pushed.load_id in (
-            select claim.load_id
-            from {{ claimed_loads() }} as claim
-            where claim.model = '{{ table }}'
-            order by claim.load_id desc
+            select offered.load_id
+            from {{ offered_loads() }} as offered
+            order by offered.load_id desc
             limit 200
         )
     {{ 'union all' if not loop.last }}

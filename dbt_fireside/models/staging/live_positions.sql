@@ -10,9 +10,9 @@
 
 {#- The newest load that newest_fixes has taken. #}
 {% set built %}(
-            select coalesce(max(claim.load_id), '')
-            from {{ claimed_loads() }} as claim
-            where claim.model = 'newest_fixes'
+            select coalesce(max(offered.load_id), '')
+            from {{ offered_loads() }} as offered
+            where offered.build_id <= {{ claimed('build_id', 'newest_fixes') }}
         )
 {%- endset %}
 
