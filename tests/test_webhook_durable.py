@@ -3,6 +3,7 @@
 WEBHOOK_KILLS sets how often the receiver is killed (50 in the long form of `make bench`).
 """
 
+import json
 import os
 import random
 import resource
@@ -20,10 +21,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_webhook import SUCCESS, TOKEN, Receiver, answer_of, form, until
 
 from webhook.reader import SpoolReader
-from webhook.store import create
+from webhook.store import create, packed, unpacked
 
 KILLS = int(os.environ.get("WEBHOOK_KILLS", "8"))
 CLIENTS = 16
@@ -292,6 +295,25 @@ def test_a_sender_that_went_away_harms_nobody(receiver: Receiver) -> None:
     until(lambda: {push.body for push in SpoolReader(receiver.spool).batch(9, 999)} >= {b"next"})
     assert {push.body for push in receiver.take()} <= {b"next", body}
     assert "Traceback" not in receiver.log.read_text()
+
+
+@given(st.lists(st.binary(min_size=1), min_size=1))
+def test_bodies_come_out_of_the_spool_as_they_went_in(bodies: list[bytes]) -> None:
+    """Also what is a zstd frame itself, and what a spool of old holds."""
+    frames = [bytes(frame) for frame in packed(bodies)]
+    assert [unpacked(frame) for frame in frames] == bodies
+    assert [unpacked(bytes(frame)) for frame in packed(frames)] == frames
+    assert unpacked(b"token=x&data_list=[]") == b"token=x&data_list=[]"
+
+
+def test_a_push_takes_a_fraction_of_its_size_on_disk(receiver: Receiver) -> None:
+    items = [{"deviceImei": f"{n:015}", "gpsTime": "2026-03-02 09:30:05"} for n in range(20_000)]
+    body = form(json.dumps(items))
+    assert post(receiver, body).status_code == 200
+    (kept,) = SpoolReader(receiver.spool).batch(1, 10**9)
+    assert kept.body == body
+    assert receiver.stop() == 0
+    assert receiver.spool.stat().st_size < len(body) / 4
 
 
 def test_the_reader_keeps_to_its_limits_and_shrinks_the_file(tmp_path: Path) -> None:

@@ -5,14 +5,16 @@ No route knows a payload's fields: taking records apart is the drain's work, nam
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from webhook import refusals, store
@@ -25,6 +27,20 @@ from webhook.spool import Spool
 from webhook.tokens import Tokens
 
 log = structlog.get_logger()
+
+
+class BareRoute(APIRoute):
+    """Hands its endpoint the path's parameters and the request, as they are.
+
+    FastAPI's way there, for endpoints with declared parameters, is a third of the time of a push.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        async def handle(request: Request) -> Response:
+            answer: Response = await self.endpoint(request=request, **request.path_params)
+            return answer
+
+        return handle
 
 
 def make_app(settings: Settings, spool_class: type[Spool] = Spool) -> FastAPI:
@@ -54,7 +70,6 @@ def make_app(settings: Settings, spool_class: type[Spool] = Spool) -> FastAPI:
         metrics.answered(push, 200)
         return Response(success[push], media_type="application/json")
 
-    @app.post(ROUTE, **DESCRIBED)
     async def receive(push: Push, request: Request) -> Response:
         """Keep a push: a form, JSON, or whatever bytes it is. An empty one only tries the URL."""
         intake.check_network(request)
@@ -64,6 +79,10 @@ def make_app(settings: Settings, spool_class: type[Spool] = Spool) -> FastAPI:
             await spool.append(f"/{push}", request.headers.get("content-type", ""), body)
             metrics.kept(len(body))
         return answer(push)
+
+    app.router.add_api_route(
+        ROUTE, receive, methods=["POST"], route_class_override=BareRoute, **DESCRIBED
+    )
 
     @app.get(ROUTE)
     @app.head(ROUTE, include_in_schema=False)

@@ -1,6 +1,6 @@
 """The drain's side of the spool: takes batches, forgets them once they have landed.
 
-Needs the standard library only. Bodies are as they came: the token in a form must not land.
+Bodies are as they came: the token in a form must not land.
 """
 
 import sqlite3
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from webhook.store import connect
+from webhook.store import connect, unpacked
 
 BATCH = """
     select id, receipt, path, content_type, received_at, body
@@ -55,9 +55,10 @@ class SpoolReader:
         with closing(connect(self._path)) as connection:
             if not _has_table(connection):
                 return pushes
-            for number, receipt, path, content_type, received_at, body in connection.execute(
+            for number, receipt, path, content_type, received_at, frame in connection.execute(
                 BATCH, [limit_rows]
             ):
+                body = unpacked(frame)
                 size += len(body)
                 if pushes and size > limit_bytes:
                     break

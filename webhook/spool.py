@@ -38,7 +38,8 @@ class NotStored(Exception):
 
 
 class Waiting(NamedTuple):
-    row: tuple[str, str, str, str, bytes]
+    row: tuple[str, str, str, str]
+    body: bytes
     stored: asyncio.Future[None]
 
 
@@ -88,7 +89,7 @@ class Spool:
         stored = self._loop.create_future()
         self._held_rows += 1
         self._held_bytes += len(body)
-        self._waiting.append(Waiting((receipt, path, content_type, received_at, body), stored))
+        self._waiting.append(Waiting((receipt, path, content_type, received_at), body, stored))
         self._wake.set()
         await stored
         return receipt
@@ -114,13 +115,13 @@ class Spool:
         size = 0
         while self._waiting and len(batch) < MOST_ROWS_PER_COMMIT and size < MOST_BYTES_PER_COMMIT:
             batch.append(self._waiting.popleft())
-            size += len(batch[-1].row[-1])
+            size += len(batch[-1].body)
         return batch
 
     def _settle(self, batch: list[Waiting], failure: str | None) -> None:
         for waiting in batch:
             self._held_rows -= 1
-            self._held_bytes -= len(waiting.row[-1])
+            self._held_bytes -= len(waiting.body)
             if waiting.stored.done():
                 continue  # its request was cancelled
             if failure:
@@ -143,11 +144,16 @@ class Spool:
             if store.free_bytes(self.path) < self._min_free_bytes:
                 return f"less than {self._min_free_bytes} bytes are free on the disk"
             if batch:
+                frames = store.packed([waiting.body for waiting in batch])
                 # One statement is one transaction, and one turn without the interpreter's lock;
                 # with a statement per row each would queue behind the event loop.
                 self._connection.execute(
                     INSERT + ",".join([ROW] * len(batch)),
-                    [value for waiting in batch for value in waiting.row],
+                    [
+                        value
+                        for waiting, frame in zip(batch, frames, strict=True)
+                        for value in (*waiting.row, frame)
+                    ],
                 )
         except Exception as error:  # whatever it is, those who wait must hear of it
             self._disconnect()

@@ -1,6 +1,8 @@
 """The spool file, a SQLite database in WAL mode: how both sides make, open and measure it.
 
-It holds bodies exactly as they came, and a form has its token among its fields: hence mode 0600.
+It holds bodies as zstd frames, a tenth of what came: while the database is down they last ten times
+as long, and less to sync is what makes a commit short. A form has its token among its fields: hence
+mode 0600.
 """
 
 import os
@@ -11,10 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import zstandard
+
 # How long one side waits for the other's transaction.
 BUSY_S = 5.0
 VERSION = 1
-# A push of 50 records is some 20 kB: larger pages mean fewer of them in a commit.
+# Many small pushes, or a large one, in a commit: larger pages mean fewer of them.
 PAGE_BYTES = 16 * 1024
 # The WAL is cut back to this after a checkpoint; without it, it keeps the size of its worst day.
 WAL_BYTES = 16 * 1024**2
@@ -25,7 +29,7 @@ TABLE = """
         path         text not null,
         content_type text not null,
         received_at  text not null,
-        body         blob not null
+        body         blob not null -- a zstd frame
     )
 """
 # The drain takes rows in the order of their ids, so what lies between two ids is still waiting.
@@ -70,6 +74,20 @@ def create(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def packed(bodies: list[bytes]) -> list[zstandard.BufferSegment]:
+    """A zstd frame of each. All in one turn without the interpreter's lock."""
+    frames = zstandard.ZstdCompressor(level=1).multi_compress_to_buffer([*bodies])
+    return [frames[number] for number in range(len(frames))]
+
+
+def unpacked(body: bytes) -> bytes:
+    """What `packed` was given; the body itself if it is no frame, as in spools of old."""
+    try:
+        return zstandard.ZstdDecompressor().decompress(body)
+    except zstandard.ZstdError:
+        return body
 
 
 def measure(path: Path) -> Figures:
