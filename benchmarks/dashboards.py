@@ -23,6 +23,7 @@ from grafana.files import ALL, DASHBOARDS, Asked
 from loader.landing import Landing
 from operations import dbt
 from operations.database import Database
+from operations.work import FIRST_BUILD
 from settings import Settings
 
 VEHICLES = int(os.environ.get("VEHICLES", "10000"))
@@ -36,13 +37,8 @@ NAIROBI = ZoneInfo("Africa/Nairobi")
 
 PACE_S = 5  # between two rounds of LOAD: twelve times as often as sweeps come
 
-# What an intraday build writes, and then the sweep that it has not taken yet: what readers of the
-# present always have to look through.
+# What an intraday build writes, and then a sweep, as the orchestrator lands it.
 LOAD = """
-    insert into tracksolid.offered_loads (load_id, build_id)
-    select load_id, 1 from raw._dlt_loads
-    on conflict do nothing;
-    update tracksolid.newest_fixes set gps_time = now(), speed_kmh = random() * 90;
     update dwh_gold.fact_daily_fleet_metrics set distance_km = distance_km + 1
     where day = (select max(day) from dwh_gold.dim_dates);
     update dwh_gold.kpi_values set value = value + 1
@@ -62,6 +58,7 @@ LOAD = """
     from tracksolid.newest_fixes;
     insert into raw._dlt_loads (load_id, status, inserted_at)
     values (extract(epoch from now())::text, 0, now());
+    select tracksolid.keep_newest_fixes();
 """
 
 
@@ -100,8 +97,7 @@ def fill(database: Database, folder: Path) -> None:
     """Empty gold as dbt builds it, then the rows."""
     settings = Settings(work_dir=folder / "work", database_url=None)
     Landing(database, settings.work_dir).prepare()
-    for command in (["seed"], ["run"]):
-        dbt.run(settings, database, command, lambda *_: None)
+    dbt.run(settings, database, FIRST_BUILD, lambda *_: None)
     with database.connect() as connection:
         cursor = psycopg.ClientCursor(connection)  # several statements with parameters
         cursor.execute(FILL.read_bytes(), {"vehicles": VEHICLES, "days": DAYS})

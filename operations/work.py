@@ -13,7 +13,7 @@ from loader.landing import LandingError
 from loader.poll import Loader
 from loader.protocol import LoginRefused
 from operations import dbt, history, news, nightly
-from operations.database import Database
+from operations.database import DBT_ROLE, Database
 from settings import Settings
 from webhook import store
 from webhook.reader import SpoolReader
@@ -22,6 +22,15 @@ from webhook.reader import SpoolReader
 FIRST_BUILD = ("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 LATER_BUILDS = ("run",)
 FAULTS_SHOWN = 3
+SWEEPS = {"location_list", "location_get"}
+# Not for long: what is not kept now is so after the next sweep, and live_positions has it anyway.
+KEEP = "set lock_timeout = '1s'; select tracksolid.keep_newest_fixes()"
+NOT_NOW = (
+    psycopg.errors.UndefinedFunction,  # before the first build
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.LockNotAvailable,  # a full refresh
+    psycopg.errors.DeadlockDetected,
+)
 SPOOL = """
     insert into dwh_gold.spool_status (measured_at, pushes_waiting, oldest_waiting_at, bytes)
     values (%(now)s, %(rows)s, %(oldest)s, %(bytes)s)
@@ -64,6 +73,8 @@ class Work:
             raise JobFailed(str(error).splitlines()[0]) from error
         except (LoginRefused, LandingError) as error:
             raise JobFailed(str(error)) from error
+        if SWEEPS & set(names):
+            self._keep_newest_fixes()
         faults = [fault for summary in summaries for fault in summary.errors]
         asks = sum(summary.asks for summary in summaries)
         note = "; ".join(faults[:FAULTS_SHOWN]) or None
@@ -116,6 +127,11 @@ class Work:
         nightly.run(self._settings, self._database, day, self._go_on)
         self._has_built = True
         return Done(history.rows_written(self._database, began))
+
+    def _keep_newest_fixes(self) -> None:
+        """Let a sweep be taken apart once, not by each who looks at live_positions."""
+        with suppress(*NOT_NOW), self._database.acting_as(DBT_ROLE).connect() as connection:
+            connection.execute(KEEP)
 
     def _note_spool(self) -> int:
         """Write what waits to dwh_gold.spool_status; returns how many pushes."""

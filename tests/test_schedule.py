@@ -58,6 +58,36 @@ def one(database: Database, query: str, *values: object) -> object:
     return row and row[0]
 
 
+def rows(database: Database, table: str) -> list[dict]:
+    with database.connect() as connection:
+        query = f"select to_jsonb(t) from tracksolid.{table} as t order by imei"
+        return [row for (row,) in connection.execute(query.encode())]
+
+
+def land_new_fixes(database: Database) -> None:
+    """A sweep in which all devices have moved on to this moment, except those without a fix."""
+    with database.connect() as connection:
+        connection.execute(
+            """
+            with landed as (
+                insert into raw.location_list
+                select distinct on (imei) (jsonb_populate_record(answer, jsonb_build_object(
+                    'body', (body::jsonb || jsonb_build_object(
+                        'gpsTime', to_char(now() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+                    ))::text,
+                    'fetched_at', now(), 'record_id', gen_random_uuid(),
+                    '_dlt_load_id', extract(epoch from now())::text
+                ))).*
+                from raw.location_list as answer
+                order by imei, fetched_at desc
+                returning _dlt_load_id
+            )
+            insert into raw._dlt_loads (load_id, status, inserted_at)
+            select distinct _dlt_load_id, 0, now() from landed
+            """
+        )
+
+
 def runs(database: Database) -> dict[str, dict]:
     return {str(run["job"]): run for run in Runs(database).all()}
 
@@ -298,8 +328,34 @@ def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(
     with_fix = "select count(*) from tracksolid.live_positions"
     asked = "select count(distinct imei) from raw.location_list where body !~ '\"lat\" *: *0[,.}]'"
     assert one(database, with_fix) == one(database, asked)
-    work.poll(["location_list"])
+    land_new_fixes(database)
     assert news.wait(database)
+
+
+def test_a_sweep_is_taken_apart_once_and_who_looks_sees_the_same(
+    live: Sandbox, database: Database, settings: Settings
+) -> None:
+    """Before its fixes are kept, after that, and when they are built."""
+    work = Work(settings, database, lambda: None)
+    work.poll(["device_list", "location_list"])
+    work.build()
+    land_new_fixes(database)
+    seen = rows(database, "live_positions")
+    assert one(database, "select count(*) from tracksolid.newest_fixes") == len(seen)
+    assert rows(database, "newest_fixes") != seen
+    assert one(database, "select tracksolid.keep_newest_fixes()") > 0
+    assert rows(database, "newest_fixes") == seen == rows(database, "live_positions")
+    assert one(database, "select tracksolid.keep_newest_fixes()") == 0
+    work.build()
+    assert rows(database, "newest_fixes") == seen == rows(database, "live_positions")
+    work.poll(["location_list"])
+    assert rows(database, "live_positions") == seen
+    land_new_fixes(database)
+    live.misbehave("jimi.user.device.location.list", Fault.SYSTEM_BUSY, rate=1.0)
+    with pytest.raises(JobFailed):  # what landed is kept, whatever the rest of the sweep did
+        work.poll(["location_list"])
+    live.clear()
+    assert rows(database, "newest_fixes") == rows(database, "live_positions") != seen
 
 
 def test_a_poll_without_answers_has_failed_and_says_why(

@@ -8,11 +8,14 @@
     'load_id',
 ] %}
 
-{#- The newest load that newest_fixes has taken. #}
-{% set built %}(
-            select coalesce(max(offered.load_id), '')
-            from {{ offered_loads() }} as offered
-            where offered.build_id <= {{ claimed('build_id', 'newest_fixes') }}
+{#- The newest load that newest_fixes has taken, in a build or since. #}
+{% set built %}greatest(
+            (
+                select coalesce(max(offered.load_id), '')
+                from {{ offered_loads() }} as offered
+                where offered.build_id <= {{ claimed('build_id', 'newest_fixes') }}
+            ),
+            (select max(taken.load_id) from {{ ref('newest_fixes') }} as taken)
         )
 {%- endset %}
 

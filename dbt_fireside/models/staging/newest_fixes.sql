@@ -2,6 +2,7 @@
     unique_key=['imei'],
     takes_from=['position_history'],
     precedence=['gps_time', 'source_rank', '-fetched_at', '-record_id', '-load_id'],
+    indexes=[{'columns': ['load_id']}],
 ) }}
 
 with
@@ -59,3 +60,4 @@ fixes as (
 )
 
 select * from fixes
+order by imei
