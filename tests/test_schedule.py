@@ -251,6 +251,16 @@ def test_a_late_night_is_told_once(settings: Settings, database: Database) -> No
         assert titles == ["nightly is late"]
 
 
+started: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def _none_outlives_its_test() -> Iterator[None]:
+    yield
+    while started:
+        started.pop().kill()
+
+
 class Orchestrator:
     """`orchestrate.py run` as a process, and what it tells of itself."""
 
@@ -264,6 +274,7 @@ class Orchestrator:
                 env=environment | {"ORCHESTRATOR_PORT": str(self._port)},
                 stderr=said,
             )
+        started.append(self.process)
 
     def role(self) -> str | None:
         assert self.process.poll() is None, self.log.read_text()

@@ -185,7 +185,7 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 {%- endmacro %}
 
 
-{#- What some small tables hold now, and in gold the model's own SQL, as a load id. -#}
+{#- What some small tables hold now, and in gold the model's own SQL, as one text. -#}
 {% macro content_id(names) -%}
     {%- set is_gold = config.get('schema') == 'dwh_gold' -%}
     {#- What an analyst changes in the SQL of a fact or a mart holds for all its days. -#}
