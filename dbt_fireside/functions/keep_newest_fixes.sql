@@ -1,17 +1,14 @@
-{% set columns = [
-    'imei', 'gps_time', 'source', 'source_rank', 'latitude', 'longitude',
-    'position_type', 'is_late', 'satellites_count', 'signal_level', 'confidence_level',
-    'place', 'speed_kmh', 'heading_deg', 'is_ignition_on', 'odometer_km',
-    'external_voltage_v', 'battery_pct', 'temperature_c', 'heartbeat_time', 'fetched_at',
-    'record_id', 'load_id',
-] %}
+{% set live = ref('live_positions') %}
+{% set columns = graph.nodes['model.dbt_fireside.live_positions'].columns | list
+    if execute else [] %}
+-- Without the name of the database: this text is read anew in a copy of it.
 with
 
 kept as (
 
-    insert into {{ ref('newest_fixes') }} as known ({{ columns | join(', ') }})
+    insert into {{ ref('newest_fixes').include(database=false) }} as known ({{ columns | join(', ') }})
     select {{ columns | join(', ') }}
-    from {{ ref('live_positions') }}
+    from {{ live.include(database=false) }}
     order by imei -- as a build does, so that neither waits for the other for ever
     on conflict (imei) do update set
         {%- for column in columns if column != 'imei' %}

@@ -13,7 +13,8 @@ select
     status.is_ignition_on,
     status.latitude,
     status.longitude
-from {{ ref('vehicle_status_now') }} as status
+-- Without the name of the database: this text is read anew in a copy of it.
+from {{ ref('vehicle_status_now').include(database=false) }} as status
 where
     status.is_primary_device
     and status.freshness = 'fresh'

@@ -191,3 +191,25 @@ columns changed asks for --full-refresh, like a table.
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [view]}) }}
 {% endmaterialization %}
+
+
+{#-
+Post-hook of all tables. What has grown to more than twice what the planner knows of it is
+analysed before the next model reads it: autovacuum comes a minute later, and a build that
+takes the first day of a fleet would join empty tables, as the planner believes.
+-#}
+{% macro analyze_grown() %}
+    {%- if config.get('materialized') == 'incremental' %}
+    do $analyze$
+    begin
+        if (
+            select pg_relation_size(oid) > 2 * 8192 * greatest(relpages, 8)
+            from pg_class
+            where oid = '{{ this.include(database=false) }}'::regclass
+        ) then
+            analyze {{ this }};
+        end if;
+    end
+    $analyze$;
+    {%- endif %}
+{% endmacro %}

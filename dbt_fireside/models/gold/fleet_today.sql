@@ -39,133 +39,137 @@ clock as (
 periods as (
 
     select
-        clock.day,
-        clock.as_of,
         period.is_today,
-        clock.day - period.days_ago as period_day,
+        dates.day,
+        dates.day_start,
         clock.as_of - period.days_ago * interval '1 day' as period_end
     from clock
     cross join (values (true, 0), (false, 7)) as period (is_today, days_ago)
+    inner join {{ ref('dim_dates') }} as dates
+        on clock.day - period.days_ago = dates.day
 
 ),
 
-vehicle_days as (
+observed as (
 
+    -- One row for each thing that is counted: the device on that day itself, and what it
+    -- did up to that hour. Counted in one go: joined to one another, these would be
+    -- compared row by row, as nothing is known of how many there are.
     select
-        periods.*,
+        periods.is_today,
         metrics.imei,
         metrics.city,
         metrics.cost_centre,
-        metrics.is_primary_device
+        metrics.is_primary_device,
+        0 as distance_km,
+        0 as driving_s,
+        0 as idle_s,
+        0 as service_stops,
+        0 as alarms
     from periods
     inner join {{ ref('fact_daily_fleet_metrics') }} as metrics
-        on periods.period_day = metrics.day
+        on periods.day = metrics.day
     where metrics.is_in_service and metrics.has_reported
-
-),
-
-driven as (
-
+    union all
     select
-        vehicle_days.imei,
-        vehicle_days.is_today,
-        sum(trips.distance_km) as distance_km,
-        sum(trips.driving_time_s) / 3600.0 as driving_h
-    from vehicle_days
+        periods.is_today,
+        trips.imei,
+        null as city,
+        null as cost_centre,
+        null as is_primary_device,
+        trips.distance_km,
+        trips.driving_time_s as driving_s,
+        0 as idle_s,
+        0 as service_stops,
+        0 as alarms
+    from periods
     inner join {{ ref('fact_trips') }} as trips
         on
-            vehicle_days.imei = trips.imei
-            and vehicle_days.period_day = trips.day
-            and vehicle_days.period_end > trips.start_time
-    group by vehicle_days.imei, vehicle_days.is_today
-
-),
-
-stood as (
-
+            periods.day_start = trips.day_start
+            and periods.period_end > trips.start_time
+    union all
     select
-        vehicle_days.imei,
-        vehicle_days.is_today,
-        sum(
-            extract(
-                epoch from
-                least(stops.end_time, vehicle_days.period_end) - stops.start_time
-            )
-        ) filter (where stops.kind = 'idling') / 3600.0 as idle_h,
-        count(*) filter (where stops.is_service_stop) as service_stops_count
-    from vehicle_days
+        periods.is_today,
+        stops.imei,
+        null as city,
+        null as cost_centre,
+        null as is_primary_device,
+        0 as distance_km,
+        0 as driving_s,
+        case when stops.kind = 'idling' then extract(
+            epoch from least(stops.end_time, periods.period_end) - stops.start_time
+        ) end as idle_s,
+        stops.is_service_stop::integer as service_stops,
+        0 as alarms
+    from periods
     inner join {{ ref('fact_stops') }} as stops
-        on
-            vehicle_days.imei = stops.imei
-            and vehicle_days.period_day = stops.day
-            and vehicle_days.period_end > stops.start_time
-    group by vehicle_days.imei, vehicle_days.is_today
+        on periods.day = stops.day and periods.period_end > stops.start_time
+    union all
+    select
+        periods.is_today,
+        alarms.imei,
+        null as city,
+        null as cost_centre,
+        null as is_primary_device,
+        0 as distance_km,
+        0 as driving_s,
+        0 as idle_s,
+        0 as service_stops,
+        1 as alarms
+    from periods
+    inner join {{ ref('fact_alarms') }} as alarms
+        on periods.day = alarms.day and periods.period_end > alarms.alarm_time
 
 ),
 
-warned as (
+devices as (
 
     select
-        vehicle_days.imei,
-        vehicle_days.is_today,
-        count(*) as alarms_count
-    from vehicle_days
-    inner join {{ ref('fact_alarms') }} as alarms
-        on
-            vehicle_days.imei = alarms.imei
-            and vehicle_days.period_day = alarms.day
-            and vehicle_days.period_end > alarms.alarm_time
-    group by vehicle_days.imei, vehicle_days.is_today
+        is_today,
+        imei,
+        max(city) as city,
+        max(cost_centre) as cost_centre,
+        bool_or(is_primary_device) as is_primary_device,
+        sum(distance_km) as distance_km,
+        sum(driving_s) / 3600.0 as driving_h,
+        sum(idle_s) / 3600.0 as idle_h,
+        sum(service_stops) as service_stops_count,
+        sum(alarms) as alarms_count
+    from observed
+    group by is_today, imei
+    having bool_or(is_primary_device) is not null
 
 ),
 
 summed as (
 
     select
-        vehicle_days.day,
-        vehicle_days.as_of,
-        vehicle_days.is_today,
+        devices.is_today,
         cut.scope,
         cut.scope_value,
         count(*) filter (
             where
-            vehicle_days.is_primary_device
-            and driven.distance_km >= {{ rule('moved_distance') }}
+            devices.is_primary_device
+            and devices.distance_km >= {{ rule('moved_distance') }}
         ) as moved_count,
-        {% for table, measure in [
-            ('driven', 'distance_km'), ('driven', 'driving_h'), ('stood', 'idle_h'),
-            ('stood', 'service_stops_count'),
-        ] -%}
-        coalesce(sum({{ table }}.{{ measure }}) filter (
-            where vehicle_days.is_primary_device
+        {% for measure in ['distance_km', 'driving_h', 'idle_h', 'service_stops_count'] -%}
+        coalesce(sum(devices.{{ measure }}) filter (
+            where devices.is_primary_device
         ), 0) as {{ measure }},
         {% endfor -%}
-        coalesce(sum(warned.alarms_count), 0) as alarms_count
-    from vehicle_days
-    {% for table in ['driven', 'stood', 'warned'] -%}
-    left join {{ table }}
-        on
-            vehicle_days.imei = {{ table }}.imei
-            and vehicle_days.is_today = {{ table }}.is_today
-    {% endfor -%}
+        sum(devices.alarms_count) as alarms_count
+    from devices
     {{ scopes({
-        'city': 'vehicle_days.city',
-        'cost_centre': 'vehicle_days.cost_centre',
+        'city': 'devices.city',
+        'cost_centre': 'devices.cost_centre',
     }) }}
-    group by
-        vehicle_days.day,
-        vehicle_days.as_of,
-        vehicle_days.is_today,
-        cut.scope,
-        cut.scope_value
+    group by devices.is_today, cut.scope, cut.scope_value
 
 ),
 
 measured as (
 
     select
-        summed.day,
-        summed.as_of,
         summed.scope,
         summed.scope_value,
         measure.kpi_id,
@@ -178,8 +182,7 @@ measured as (
         ('{{ kpi_id }}', summed.{{ column }}::numeric){{ ',' if not loop.last }}
         {% endfor %}
     ) as measure (kpi_id, value) on true
-    group by
-        summed.day, summed.as_of, summed.scope, summed.scope_value, measure.kpi_id
+    group by summed.scope, summed.scope_value, measure.kpi_id
 
 ),
 
@@ -190,8 +193,8 @@ today as (
         measured.kpi_id,
         measured.scope,
         measured.scope_value,
-        measured.day,
-        measured.as_of,
+        clock.day,
+        clock.as_of,
 
         ---------- the measure
         register.label,
@@ -204,6 +207,7 @@ today as (
             / nullif(measured.weekday_before_value, 0)
         )::numeric(12, 1) as change_pct
     from measured
+    cross join clock
     inner join {{ ref('kpi_register') }} as register
         on measured.kpi_id = register.kpi_id
 
