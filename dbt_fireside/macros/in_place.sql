@@ -53,63 +53,87 @@ replaced in one transaction. config takes_changes_of: the facts whose changes co
 
 
 {#-
-Incremental strategy of the facts made from steps of the trail: the days of each device
-that new fixes touch are computed anew and replaced in one transaction.
+Incremental strategy of the facts made from steps of the trail: what lies on a stretch with
+new fixes is computed anew and replaced in one transaction. Cost follows the new fixes, not
+the day so far. config `replaced`: which rows of this fact (known) lie on a stretch.
 -#}
-{% macro get_incremental_device_days_anew_sql(arg_dict) %}
+{% macro get_incremental_stretches_anew_sql(arg_dict) %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') %}
     delete from {{ arg_dict['target_relation'] }} as known
-    using ({{ touched_devices() }}) as touched
-    where
-        known.imei = touched.imei
-        and known.day between touched.first_day and touched.last_day;
+    using ({{ new_stretches() }}) as stretch
+    where {{ config.require('replaced') }};
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }};
-    {{ log_change('(select min(first_day) from (' ~ touched_devices() ~ ') as touched)') }}
+    {{ log_change('(select min(first_day) from (' ~ new_stretches() ~ ') as stretch)') }}
 {% endmacro %}
 
 
 {#-
-Devices with new fixes, and the days on which a step to or from one of these lies. How long
-a fix speaks the next one tells, however late: the days begin with that of the fix before
-the new ones, and what is read of them ends just past the first fix after them.
+Of each device with new fixes the stretch of its trail that they concern: from the fix before
+them to the fix after them. Beyond these nothing changes, however late the new ones come.
+config `carries_drivers`: who drives is told, too, and holds from then on.
 -#}
-{% macro touched_devices() -%}
+{% macro new_stretches() -%}
+    {%- set fixes = ref('position_history') -%}
     select
-        days.*,
-        coalesce(
-            (
-                select min(known.gps_time) + interval '1 microsecond'
-                from {{ ref('position_history') }} as known
-                where
-                    known.imei = days.imei
-                    and known.gps_time >= {{ start_of('days.last_day + 2') }}
-                    -- Of the newest ones there is none, see `believed`: no look at all.
-                    and {{ start_of('days.last_day + 2') }} <= now() + interval '1 day'
-            ),
-            {{ start_of('days.last_day + 2') }}
-        ) as read_until
+        bounded.*,
+        {{ day_of('bounded.from_time') }} as first_day
     from (
         select
-            span.imei,
-            least(
-                {{ day_of('span.first_time') }} - 1,
-                {{ day_of('(
-                    select max(known.gps_time)
-                    from ' ~ ref('position_history') ~ ' as known
-                    where known.imei = span.imei and known.gps_time < span.first_time
-                )') }}
-            ) as first_day,
-            {{ day_of('span.last_time') }} + 1 as last_day
+            news.imei,
+            coalesce(
+                (
+                    select max(fix.gps_time) from {{ fixes }} as fix
+                    where fix.imei = news.imei and fix.gps_time < news.first_time
+                ),
+                news.first_time
+            ) as from_time,
+            coalesce(
+                (
+                    select min(fix.gps_time) from {{ fixes }} as fix
+                    where fix.imei = news.imei and fix.gps_time > news.last_time
+                ),
+                news.last_time
+            ) as to_time
         from (
             select
                 imei,
                 min(first_time) as first_time,
                 max(last_time) as last_time
-            from ({{ claimed_spans('position_history', 'gps_time') }}) as news
+            from (
+                {{ claimed_spans('position_history', 'gps_time') }}
+                {%- if config.get('carries_drivers') and has_rows() %}
+                union all
+                select
+                    told.imei,
+                    -- The first driver known is taken for all that was before.
+                    case
+                        when exists (
+                            select from {{ ref('device_drivers') }} as earlier
+                            where
+                                earlier.imei = told.imei
+                                and earlier.fetched_at < told.first_time
+                        )
+                            then told.first_time
+                        else (
+                            select min(known.event_time) from {{ this }} as known
+                            where known.imei = told.imei
+                        )
+                    end as first_time,
+                    'infinity' as last_time
+                from ({{ claimed_spans('device_drivers', 'fetched_at') }}) as told
+                {%- endif %}
+            ) as span
+            where first_time is not null
             group by imei
-        ) as span
-    ) as days
+        ) as news
+    ) as bounded
+{%- endmacro %}
+
+
+{#- Does this run add to rows that are there? A unit test never does. -#}
+{% macro has_rows() -%}
+    {{ return(model.resource_type != 'unit_test' and is_incremental()) }}
 {%- endmacro %}
 
 

@@ -1,17 +1,24 @@
+{#- An event belongs to the fix at the end of its step. #}
 {{ config(
-    incremental_strategy='device_days_anew',
+    incremental_strategy='stretches_anew',
     unique_key=['imei', 'event_time', 'kind'],
+    replaced='known.imei = stretch.imei'
+        ~ ' and known.event_time > stretch.from_time'
+        ~ ' and known.event_time <= stretch.to_time',
+    carries_drivers=true,
     distributed_by='imei',
-    takes_from=['position_history'],
+    takes_from=['position_history', 'device_drivers'],
     starts_over_with=['operating_rules'],
     indexes=[{'columns': ['day']}, {'columns': ['imei', 'day']}],
 ) }}
 
+-- depends_on: {{ ref('device_drivers') }}
+
 with
 
-touched as (
+stretches as (
 
-    {{ touched_devices() }}
+    {{ new_stretches() }}
 
 ),
 
@@ -32,11 +39,10 @@ limits as (
 fixes as (
 
     select
-        touched.first_day,
-        touched.last_day,
-        touched.imei,
+        stretches.imei,
+        stretches.from_time,
         trail.*
-    from touched
+    from stretches
     inner join lateral ( -- noqa: ST05
         select
             fix.gps_time,
@@ -47,9 +53,9 @@ fixes as (
             lag(fix.speed_kmh) over steps as speed_before_kmh,
             abs(fix.heading_deg - lag(fix.heading_deg) over steps) as turn_deg
         from {{ fixes_between(
-            'touched.imei',
-            start_of('touched.first_day - 1'),
-            start_of('touched.last_day + 1'),
+            'stretches.imei',
+            'stretches.from_time',
+            "stretches.to_time + interval '1 microsecond'",
         ) }} as fix
         window steps as (order by fix.gps_time)
     ) as trail on true
@@ -114,7 +120,7 @@ moments as (
             steps.is_dense and steps.lateral_m_per_s2 >= limits.cornering_m_per_s2
         )
     ) as moment (kind, value, unit, is_one) on moment.is_one
-    where steps.day between steps.first_day and steps.last_day
+    where steps.gps_time > steps.from_time
 
 ),
 

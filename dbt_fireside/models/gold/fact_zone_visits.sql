@@ -1,6 +1,14 @@
+{#- A visit that only touches a stretch may go on there; midnight ends each. -#}
+{% set replaced -%}
+known.imei = stretch.imei
+            and known.day >= stretch.first_day
+            and known.exit_time >= stretch.from_time
+            and known.entry_time <= stretch.to_time
+{%- endset %}
 {{ config(
-    incremental_strategy='device_days_anew',
+    incremental_strategy='stretches_anew',
     unique_key=['imei', 'zone_id', 'entry_time'],
+    replaced=replaced,
     distributed_by='imei',
     takes_from=['position_history'],
     starts_over_with=['dim_zones', 'operating_rules'],
@@ -13,9 +21,9 @@
 
 with
 
-touched as (
+stretches as (
 
-    {{ touched_devices() }}
+    {{ new_stretches() }}
 
 ),
 
@@ -29,15 +37,13 @@ fixes as (
 
     -- A fix speaks until the next one, but not longer than it counts as fresh.
     select
-        touched.first_day,
-        touched.last_day,
-        touched.imei,
+        stretches.imei,
         trail.start_time,
         trail.place,
         trail.next_time,
         trail.next_place,
         trail.start_time + {{ rule('fresh_fix_age') }} * interval '1 hour' as stale_time
-    from touched
+    from stretches
     inner join lateral ( -- noqa: ST05
         select
             fix.gps_time as start_time,
@@ -45,9 +51,9 @@ fixes as (
             lead(fix.gps_time) over steps as next_time,
             lead(point(fix.longitude, fix.latitude)) over steps as next_place
         from {{ fixes_between(
-            'touched.imei',
-            start_of('touched.first_day - 1'),
-            'touched.read_until',
+            'stretches.imei',
+            'stretches.from_time',
+            "stretches.to_time + interval '1 microsecond'",
         ) }} as fix
         window steps as (order by fix.gps_time)
     ) as trail on true
@@ -76,7 +82,6 @@ spans as (
                 {{ day_of('least(fixes.next_time, fixes.stale_time)') }},
                 interval '1 day'
             ) as spanned (day)
-        where spanned.day between fixes.first_day and fixes.last_day
     ) as days on true
     where
         fixes.next_time is not null
@@ -88,26 +93,52 @@ spans as (
 inside as (
 
     select
-        spans.*,
+        spans.imei,
+        spans.day,
+        spans.start_time,
+        spans.end_time,
         coalesce(zones.zone_id, 'outside') as zone_id,
-        coalesce(
+        spans.is_followed and not coalesce(
             zones.area @> spans.next_place,
             not exists (
                 select from zones as other
                 where other.kind != 'city' and other.area @> spans.next_place
             )
-        ) as stays
+        ) as is_exit
     from spans
     left join zones
         on zones.kind != 'city' and zones.area @> spans.place
     union all
     select
-        spans.*,
+        spans.imei,
+        spans.day,
+        spans.start_time,
+        spans.end_time,
         zones.zone_id,
-        zones.area @> spans.next_place as stays
+        spans.is_followed and not zones.area @> spans.next_place as is_exit
     from spans
     inner join zones
         on zones.kind = 'city' and zones.area @> spans.place
+    {% if has_rows() -%}
+    union all
+    -- Of visits that are known what lies before and after the stretch.
+    select
+        known.imei,
+        known.day,
+        part.start_time,
+        part.end_time,
+        known.zone_id,
+        known.has_left and part.end_time = known.exit_time as is_exit
+    from stretches as stretch
+    inner join {{ this }} as known
+        on
+            {{ replaced }}
+    inner join lateral (
+        values
+        (known.entry_time, least(known.exit_time, stretch.from_time)),
+        (greatest(known.entry_time, stretch.to_time), known.exit_time)
+    ) as part (start_time, end_time) on part.start_time < part.end_time
+    {%- endif %}
 
 ),
 
@@ -151,7 +182,7 @@ visits as (
         extract(epoch from max(end_time) - min(start_time))::integer as dwell_s,
         min(start_time)
         = {{ start_of('day') }} as is_continued,
-        (array_agg(is_followed and not stays order by start_time desc))[1] as has_left
+        (array_agg(is_exit order by start_time desc))[1] as has_left
     from numbered
     group by imei, zone_id, day, visit
 
