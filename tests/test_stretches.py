@@ -23,7 +23,7 @@ DEVICES, FIXES, LOADS = 150, 25, 4
 EVENING = datetime(2026, 4, 12, 18, tzinfo=UTC)  # midnight of the fleet is three hours away
 DEPOT, NAIROBI, NOWHERE, MOMBASA = (-1.237, 36.727), (-1.29, 36.82), (-2.0, 37.5), (-4.05, 39.67)
 STEPS_S = (10, 20, 60, 1200, 4000, 8000, 90_000)  # a fix is fresh for two hours
-FACTS = ("fact_zone_visits", "fact_driving_events")
+FACTS = ("fact_zone_visits", "fact_driving_events", "fact_hourly_trail")
 RUN = ["run", "--select", *(f"+{fact}" for fact in FACTS)]
 
 Row = tuple[str, datetime, str, str]

@@ -302,20 +302,31 @@ It says nothing new, but lets the planner leave out the chunks of a hypertable.
 
 {#-
 First and last event of each device in the loads this model claimed in this run. Load by
-load through the index: as one condition, the planner would read all of the history.
+load through the index: as one condition, the planner would read all of the history. A
+model that starts over takes it as it stands.
 -#}
 {% macro claimed_spans(table, event_time) -%}
+    {%- if model.resource_type == 'unit_test' or not is_incremental() %}
+    select
+        imei,
+        min({{ event_time }}) as first_time,
+        max({{ event_time }}) as last_time
+    from {{ ref(table) }}
+    group by imei
+    {%- else %}
+    select
+        imei,
+        min({{ event_time }}) as first_time,
+        max({{ event_time }}) as last_time
+    from {{ ref(table) }}
+    where {{ claimed('after_build_id') }} = 0
+    group by imei
+    union all
     select
         span.imei,
         span.first_time,
         span.last_time
     from (
-        {%- if model.resource_type == 'unit_test' %}
-        select distinct
-            load_id,
-            '-infinity'::timestamptz as first_time
-        from {{ ref(table) }}
-        {%- else %}
         select
             own.load_id,
             coalesce(taken.first_time, '-infinity') as first_time
@@ -324,7 +335,7 @@ load through the index: as one condition, the planner would read all of the hist
             on
                 own.load_id = taken.load_id
                 and taken.model = '{{ table }}'
-        {%- endif %}
+        where {{ claimed('after_build_id') }} > 0
     ) as claim
     inner join lateral (
         select
@@ -337,4 +348,5 @@ load through the index: as one condition, the planner would read all of the hist
             and event.{{ event_time }} >= claim.first_time
         group by event.imei
     ) as span on true
+    {%- endif %}
 {%- endmacro %}

@@ -45,6 +45,12 @@ that every zone is one core type. A degree is taken as 111.2 km both ways: right
 {%- endmacro %}
 
 
+{#- The instant at which an hour of the fleet's clock begins. -#}
+{% macro hour_of(instant) -%}
+    date_trunc('hour', {{ instant }}, '{{ var("fleet_timezone") }}')
+{%- endmacro %}
+
+
 {#- Great-circle distance of two places in degrees, km. -#}
 {% macro great_circle_km(latitude, longitude, other_latitude, other_longitude) -%}
     2 * 6371.0088 * asin(sqrt(

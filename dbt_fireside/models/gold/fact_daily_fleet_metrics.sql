@@ -3,7 +3,7 @@
     unique_key=['imei', 'day'],
     takes_from=[
         'trips', 'parking_events', 'alarms', 'position_history', 'heartbeats',
-        'fault_codes', 'fuel_readings', 'obd_readings',
+        'fault_codes', 'fuel_readings', 'obd_readings', 'fact_hourly_trail',
     ],
     starts_over_with=['dim_zones', 'alarm_types', 'operating_rules'],
     indexes=[
@@ -271,34 +271,17 @@ located as materialized (
         last_fix.odometer_km,
         last_fix.fetched_at
     from device_days
-    inner join lateral ( -- noqa: ST05
-        with steps as (
-            select
-                fix.speed_kmh,
-                fix.external_voltage_v,
-                fix.battery_pct,
-                lag(fix.speed_kmh) over trail as speed_before_kmh,
-                {{ great_circle_km(
-                    'fix.latitude::double precision',
-                    'fix.longitude::double precision',
-                    'lag(fix.latitude::double precision) over trail',
-                    'lag(fix.longitude::double precision) over trail',
-                ) }} as distance_km
-            from {{ fixes_between(
-                'device_days.imei', 'device_days.day_start', 'device_days.day_end'
-            ) }} as fix
-            window trail as (order by fix.gps_time)
-        )
-
+    inner join lateral (
         select
-            count(*)::integer as fixes_count,
-            -- Between fixes of a standing vehicle there is only the blur of the GPS.
-            sum(distance_km) filter (
-                where speed_kmh > 0 or speed_before_kmh > 0
-            ) as trail_km,
-            min(external_voltage_v) as min_external_voltage_v,
-            min(battery_pct) as min_battery_pct
-        from steps
+            coalesce(sum(hourly.fixes_count), 0)::integer as fixes_count,
+            sum(hourly.trail_km) as trail_km,
+            min(hourly.min_external_voltage_v) as min_external_voltage_v,
+            min(hourly.min_battery_pct) as min_battery_pct
+        from {{ ref('fact_hourly_trail') }} as hourly
+        where
+            hourly.imei = device_days.imei
+            and hourly.hour_start >= device_days.day_start
+            and hourly.hour_start < device_days.day_end
     ) as fixes on true
     left join lateral (
         -- The last place known by the end of the day, however old.

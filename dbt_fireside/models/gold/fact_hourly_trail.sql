@@ -1,0 +1,103 @@
+{% set first_hour = hour_of('stretch.from_time') %}
+{{ config(
+    incremental_strategy='stretches_anew',
+    unique_key=['imei', 'hour_start'],
+    replaced='known.imei = stretch.imei'
+        ~ ' and known.hour_start >= ' ~ first_hour
+        ~ ' and known.hour_start <= stretch.to_time',
+    takes_from=['position_history'],
+) }}
+
+with
+
+stretches as (
+
+    -- Whole hours, and the fix before them: a step belongs to the hour in which it ends.
+    select
+        stretch.imei,
+        {{ first_hour }} as first_hour,
+        {{ hour_of('stretch.to_time') }} + interval '1 hour' as end_time,
+        coalesce(
+            (
+                select max(fix.gps_time)
+                from {{ ref('position_history') }} as fix
+                where
+                    fix.imei = stretch.imei
+                    and fix.gps_time < {{ first_hour }}
+            ),
+            {{ first_hour }}
+        ) as read_from
+    from ({{ new_stretches() }}) as stretch
+
+),
+
+steps as (
+
+    select
+        stretches.imei,
+        stretches.first_hour,
+        trail.*
+    from stretches
+    inner join lateral ( -- noqa: ST05
+        select
+            fix.gps_time,
+            fix.speed_kmh,
+            fix.external_voltage_v,
+            fix.battery_pct,
+            lag(fix.speed_kmh) over steps as speed_before_kmh,
+            {{ great_circle_km(
+                'fix.latitude::double precision',
+                'fix.longitude::double precision',
+                'lag(fix.latitude::double precision) over steps',
+                'lag(fix.longitude::double precision) over steps',
+            ) }} as distance_km
+        from {{ fixes_between(
+            'stretches.imei', 'stretches.read_from', 'stretches.end_time'
+        ) }} as fix
+        -- The first fix of a day ends no step.
+        window steps as (
+            partition by {{ day_of('fix.gps_time') }}
+            order by fix.gps_time
+        )
+    ) as trail on true
+
+),
+
+hours as (
+
+    select
+        imei,
+        {{ hour_of('gps_time') }} as hour_start,
+        {{ day_of('gps_time') }} as day,
+        count(*)::integer as fixes_count,
+        -- Between fixes of a standing vehicle there is only the blur of the GPS.
+        (sum(distance_km) filter (
+            where speed_kmh > 0 or speed_before_kmh > 0
+        ))::numeric(12, 6) as trail_km,
+        min(external_voltage_v)::numeric(7, 3) as min_external_voltage_v,
+        min(battery_pct)::numeric(5, 2) as min_battery_pct
+    from steps
+    where gps_time >= first_hour
+    group by imei, {{ hour_of('gps_time') }}, {{ day_of('gps_time') }}
+
+),
+
+fact as (
+
+    select
+        ---------- ids
+        imei,
+        hour_start,
+        day,
+        {{ start_of('day') }} as day_start,
+
+        ---------- measures
+        fixes_count,
+        trail_km,
+        min_external_voltage_v,
+        min_battery_pct
+    from hours
+
+)
+
+select * from fact
