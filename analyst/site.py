@@ -23,12 +23,15 @@ PROPOSED = """
 """
 
 
-def write(settings: Settings, database: Database, folder: Path) -> Path:
+def write(settings: Settings, database: Database, folder: Path, is_compiled: bool = False) -> Path:
     """Write the documentation as one file that opens without server and network; its path.
+
+    `is_compiled`: straight after a build its SQL is shown as that compiled it.
 
     Raises DbtFailed, and Unknown if the feedback names a KPI that does not exist.
     """
-    dbt.run(settings, database, ["docs", "generate", "--static"])
+    compiled = ["--no-compile"] if is_compiled else []
+    dbt.run(settings, database, ["docs", "generate", "--static", *compiled])
     made = dbt.target(settings, database)
     framework = Framework(Catalogue(made / "manifest.json"), address, last_values(database))
     static = (made / "static_index.html").read_text()

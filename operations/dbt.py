@@ -12,17 +12,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from types import MappingProxyType
 
 from operations import history
 from operations.database import DBT_ROLE, Database
+from operations.dbt_commands import FAILED, SUCCEEDED
 from settings import ROOT, Settings
 
 PROJECT = ROOT / "dbt_fireside"
 # A build with one of these leaves models as they were; tests may be left out.
 SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--resource-type"}
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
 STEP = re.compile(r"\b(\d+) of (\d+)\b")
 SESSIONS = "fireside dbt"  # name of dbt's sessions in pg_stat_activity
 # dbt in a terminal of its own would outlive a parent that is killed.
@@ -33,6 +36,7 @@ ORPHANS = """
 """
 
 _running: set[subprocess.Popen[str]] = set()
+_kept: ContextVar[subprocess.Popen[str] | None] = ContextVar("kept", default=None)
 
 
 class DbtFailed(Exception):
@@ -109,36 +113,80 @@ def execute(
 ) -> None:
     """Run `dbt ARGUMENTS` with more of the project's variables; the caller holds `alone`.
 
-    Raises DbtFailed if it exits with an error.
+    Raises DbtFailed if it ends with an error.
     """
-    command = [*WITH_PARENT, str(Path(sys.executable).with_name("dbt")), *arguments]
-    if not arguments[0].startswith("-"):
-        known = {
-            "fleet_timezone": settings.fleet_timezone,
-            "chunk_days": settings.chunk_days,
-            **variables,
-        }
-        command += ["--vars", json.dumps(known)]
-    more = {"PGAPPNAME": SESSIONS} | ({"NO_COLOR": "1"} if progress else {})
-    with (
-        subprocess.Popen(
-            command,
-            env=environment(settings, database) | more,
-            stdout=subprocess.PIPE if progress else None,
-            text=True,
-            start_new_session=True,  # Ctrl-C reaches it through us alone, once
-        ) as process,
-        _interruptible(process),
-    ):
-        said = list(_follow(process, progress)) if progress else []
-        process.wait()
+    known = {
+        "fleet_timezone": settings.fleet_timezone,
+        "chunk_days": settings.chunk_days,
+        **variables,
+    }
+    words = [*arguments, "--vars", json.dumps(known)]
+    with ExitStack() as stack:
+        process = _kept.get()
+        if process is None or process.poll() is not None:  # none is kept, or it was killed
+            process = stack.enter_context(_started(settings, database))
+        stack.enter_context(_interruptible(process))
+        said, end = _converse(process, words, progress)
         was_interrupted = process not in _running
-    if process.returncode != 0:
-        if was_interrupted:
-            raise DbtInterrupted(f"dbt {' '.join(arguments)} was stopped")
-        tail = "\n".join(line for line in said if line.strip())[-4000:]
-        how = f"was killed by signal {-process.returncode}" if process.returncode < 0 else "failed"
-        raise DbtFailed(f"dbt {' '.join(arguments)} {how}\n{tail}".rstrip())
+    if end == SUCCEEDED:
+        return
+    if was_interrupted:
+        raise DbtInterrupted(f"dbt {' '.join(arguments)} was stopped")
+    tail = "\n".join(line for line in said if line.strip())[-4000:]
+    killed = process.returncode is not None and process.returncode < 0
+    how = f"was killed by signal {-process.returncode}" if killed else "failed"
+    raise DbtFailed(f"dbt {' '.join(arguments)} {how}\n{tail}".rstrip())
+
+
+@contextmanager
+def in_one_process(settings: Settings, database: Database) -> Iterator[None]:
+    """Let the dbt commands of this block share a process: half of a short one is dbt's start."""
+    with _started(settings, database) as process:
+        token = _kept.set(process)
+        try:
+            yield
+        finally:
+            _kept.reset(token)
+
+
+@contextmanager
+def _started(settings: Settings, database: Database) -> Iterator[subprocess.Popen[str]]:
+    program = str(Path(__file__).with_name("dbt_commands.py"))
+    with subprocess.Popen(
+        [*WITH_PARENT, sys.executable, "-P", program],
+        env=environment(settings, database) | {"PGAPPNAME": SESSIONS},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C reaches it through us alone, once
+    ) as process:
+        yield process  # without more commands it ends
+
+
+def _converse(
+    process: subprocess.Popen[str],
+    words: Sequence[str],
+    progress: Callable[[int, int], None] | None,
+) -> tuple[list[str], str | None]:
+    """One command: what was said, and how it ended; None if the process is gone."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    said: list[str] = []
+    furthest = 0
+    with suppress(BrokenPipeError):
+        print(json.dumps(words), file=process.stdin, flush=True)
+    for line in map(str.rstrip, process.stdout):
+        if line in (SUCCEEDED, FAILED):
+            return said, line
+        said.append(ANSI.sub("", line))
+        if progress is None:
+            sys.stdout.write(f"{line if sys.stdout.isatty() else said[-1]}\n")
+            sys.stdout.flush()
+        elif step := STEP.search(said[-1]):
+            furthest = max(furthest, int(step[1]))  # threads end in another order
+            progress(furthest, int(step[2]))
+    process.wait()
+    return said, None
 
 
 def interrupt() -> None:
@@ -161,16 +209,6 @@ def _interruptible(process: subprocess.Popen[str]) -> Iterator[None]:
         _running.discard(process)
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _follow(process: subprocess.Popen[str], progress: Callable[[int, int], None]) -> Iterator[str]:
-    assert process.stdout is not None
-    furthest = 0
-    for line in process.stdout:
-        if step := STEP.search(line):
-            furthest = max(furthest, int(step[1]))  # threads end in another order
-            progress(furthest, int(step[2]))
-        yield line.rstrip()
 
 
 @contextmanager

@@ -28,19 +28,21 @@ def run(
     """
     began = datetime.now(UTC)
     failed = []
-    for name, step in _steps(settings, database, day).items():
-        go_on()
-        try:
-            step()
-        except dbt.DbtInterrupted:
-            raise
-        except Exception as error:
-            log.exception("a step of the night failed", step=name)
-            told = history.failed_nodes(database, began) if isinstance(error, dbt.DbtFailed) else []
-            failed.append(f"{name}: {', '.join(told) or error}")
-            began = datetime.now(UTC)
-        else:
-            log.info("step done", step=name)
+    with dbt.in_one_process(settings, database):
+        for name, step in _steps(settings, database, day).items():
+            go_on()
+            try:
+                step()
+            except dbt.DbtInterrupted:
+                raise
+            except Exception as error:
+                log.exception("a step of the night failed", step=name)
+                is_dbt = isinstance(error, dbt.DbtFailed)
+                told = history.failed_nodes(database, began) if is_dbt else []
+                failed.append(f"{name}: {', '.join(told) or error}")
+                began = datetime.now(UTC)
+            else:
+                log.info("step done", step=name)
     if failed:
         raise NightlyFailed("; ".join(failed))
 
@@ -52,8 +54,8 @@ def _steps(settings: Settings, database: Database, day: date) -> dict[str, Step]
     return {
         # Those of units see no data: they are for whoever changes a model.
         "build": dbt_run("build", "--exclude-resource-type", "unit_test"),
+        "docs": lambda: _write_docs(settings, database),  # of what that has compiled
         "freshness": dbt_run("source", "freshness"),
-        "docs": lambda: _write_docs(settings, database),
         "report": lambda: _write_report(database, day),
         **_archive(settings, database),
         "engines": lambda: engines.compress(settings, database),
@@ -73,7 +75,7 @@ def _archive(settings: Settings, database: Database) -> dict[str, Step]:
 def _write_docs(settings: Settings, database: Database) -> None:
     from analyst import site  # late, as it needs much
 
-    site.write(settings, database, ROOT / "public")
+    site.write(settings, database, ROOT / "public", is_compiled=True)
 
 
 def _write_report(database: Database, day: date) -> None:

@@ -51,7 +51,7 @@ def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         whole(settings, database, [*arguments, *SELECTED[arguments[0]]], progress)
 
     monkeypatch.setattr(dbt, "run", some)
-    monkeypatch.setattr(site, "write", lambda *_: written.append("docs"))
+    monkeypatch.setattr(site, "write", lambda *_, **__: written.append("docs"))
     monkeypatch.setattr(report, "usual_place", lambda month: tmp_path / f"{month:%Y-%m}.html")
     monkeypatch.setattr(
         report, "write", lambda _, month, city, to: (written.append(str(month)), to.touch())

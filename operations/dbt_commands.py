@@ -1,0 +1,27 @@
+"""dbt in one process: commands from stdin, a JSON list of words a line, one after another.
+
+After each a line tells its end. dbt starts, and reads the project, once for all of them. Run by
+dbt.py, as a script: from here `import dbt` must not mean that file (python -P).
+"""
+
+import json
+import sys
+
+SUCCEEDED, FAILED = "\x1esucceeded", "\x1efailed"  # no line of dbt's begins like this
+
+
+def main() -> None:
+    from dbt.cli.main import dbtRunner  # late: dbt.py takes the two words from here
+
+    for line in sys.stdin:
+        done = dbtRunner().invoke(json.loads(line))
+        if done.exception is not None:
+            sys.stdout.write(f"{done.exception}\n")
+        sys.stdout.write(f"{SUCCEEDED if done.success else FAILED}\n")
+        sys.stdout.flush()
+        if isinstance(done.exception, KeyboardInterrupt):
+            return
+
+
+if __name__ == "__main__":
+    main()
