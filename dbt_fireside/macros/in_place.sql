@@ -89,10 +89,21 @@ config `carries_drivers`: who drives is told, too, and holds from then on.
                 news.first_time
             ) as from_time,
             coalesce(
-                (
-                    select min(fix.gps_time) from {{ fixes }} as fix
-                    where fix.imei = news.imei and fix.gps_time > news.last_time
-                ),
+                case
+                    -- In order, TimescaleDB would begin with its oldest chunks.
+                    when news.last_time > now() - interval '1 day' then (
+                        select min(fix.gps_time)
+                        from {{ fixes_between(
+                            'news.imei',
+                            "news.last_time + interval '1 microsecond'",
+                            "'infinity'",
+                        ) }} as fix
+                    )
+                    else (
+                        select min(fix.gps_time) from {{ fixes }} as fix
+                        where fix.imei = news.imei and fix.gps_time > news.last_time
+                    )
+                end,
                 news.last_time
             ) as to_time
         from (
@@ -116,8 +127,8 @@ config `carries_drivers`: who drives is told, too, and holds from then on.
                         )
                             then told.first_time
                         else (
-                            select min(known.event_time) from {{ this }} as known
-                            where known.imei = told.imei
+                            select min(fix.gps_time) from {{ fixes }} as fix
+                            where fix.imei = told.imei
                         )
                     end as first_time,
                     'infinity' as last_time

@@ -12,8 +12,8 @@ with
 
 stretches as (
 
-    -- Whole hours, and the fix before them: a step belongs to the hour in which it ends.
-    -- The first fix of a day ends none.
+    -- Whole hours, and the fix before them: a step belongs to the hour in which it
+    -- ends.
     select
         stretch.imei,
         {{ first_hour }} as first_hour,
@@ -25,7 +25,6 @@ stretches as (
                 where
                     fix.imei = stretch.imei
                     and fix.gps_time < {{ first_hour }}
-                    and fix.gps_time >= {{ start_of(day_of(first_hour)) }}
             ),
             {{ first_hour }}
         ) as read_from
@@ -56,6 +55,7 @@ steps as (
         from {{ fixes_between(
             'stretches.imei', 'stretches.read_from', 'stretches.end_time'
         ) }} as fix
+        -- The first fix of a day ends no step.
         window steps as (
             partition by {{ day_of('fix.gps_time') }}
             order by fix.gps_time

@@ -52,8 +52,8 @@ periods as (
 
 observed as (
 
-    -- One row for each thing that is counted: the device on that day itself, and what it
-    -- did up to that hour. Counted in one go: joined to one another, these would be
+    -- One row for each thing that is counted: the device on that day itself, and what
+    -- it did up to that hour. Counted in one go: joined to one another, these would be
     -- compared row by row, as nothing is known of how many there are.
     select
         periods.is_today,
@@ -152,7 +152,9 @@ summed as (
             devices.is_primary_device
             and devices.distance_km >= {{ rule('moved_distance') }}
         ) as moved_count,
-        {% for measure in ['distance_km', 'driving_h', 'idle_h', 'service_stops_count'] -%}
+        {% for measure in [
+            'distance_km', 'driving_h', 'idle_h', 'service_stops_count',
+        ] -%}
         coalesce(sum(devices.{{ measure }}) filter (
             where devices.is_primary_device
         ), 0) as {{ measure }},
