@@ -80,6 +80,7 @@ FLEET = """
     full join readiness using (city)
     order by vehicles_count desc nulls last, city
 """
+SOME_VEHICLES = "select distinct imei from raw.device_list order by imei limit 5"
 FLEET_HEADINGS = (
     "city", "vehicles", "moved", "km", "driving h", "idle h", "alarms",
     "fresh", "stale", "never\nreported",
@@ -208,6 +209,9 @@ def _load(given: Given, database: Database, console: Console, *, live: bool) -> 
             summaries += loader.backfill(given.first, morning, progress=progress)
             windowed = [e.name for e in loader.choose(()) if e.window]
             summaries += loader.poll(windowed, progress)
+            with database.connect() as connection:
+                some = connection.execute(SOME_VEHICLES).fetchall()
+            summaries.append(loader.locate([imei for (imei,) in some]))  # as a dispatcher does
         else:
             summaries += loader.backfill(given.first, given.last, progress=progress)
     return summaries

@@ -91,6 +91,22 @@ def test_what_fails_is_on_record_and_stops_no_other_step(
     assert stale[6] > 86_000
 
 
+def test_the_documents_show_the_sql_that_the_build_has_compiled(
+    night: tuple[Settings, Database], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings, database = night
+    whole = dbt.run
+
+    def some(settings, database, arguments, progress=None) -> None:
+        whole(settings, database, [*arguments, "--select", "ingestion_log"], progress)
+
+    with monkeypatch.context() as patch, dbt.in_one_process(settings, database):
+        patch.setattr(dbt, "run", some)
+        some(settings, database, ["run"])
+        page = site.write(settings, database, tmp_path, is_compiled=True)
+    assert '"compiled_code": "' in page.read_text()  # else null
+
+
 def test_a_report_that_stands_is_written_anew_on_the_first_only(
     night: tuple[Settings, Database], short: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

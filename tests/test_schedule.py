@@ -369,6 +369,27 @@ def test_a_sweep_is_taken_apart_once_and_who_looks_sees_the_same(
     assert rows(database, "newest_fixes") == rows(database, "live_positions") != seen
 
 
+def test_a_database_goes_by_another_name(
+    live: Sandbox, database: Database, settings: Settings
+) -> None:
+    """As a copy of it does, restored beside it."""
+    Work(settings, database, lambda: None).poll(["device_list", "location_list"])
+    Work(settings, database, lambda: None).build()
+    copy = f"{database.name}_copy"
+    server = database.sibling("postgres")
+    with server.connect() as connection:
+        connection.execute(f"alter database {database.name} rename to {copy}".encode())
+        try:
+            restored = server.sibling(copy, create=False)
+            land_new_fixes(restored)
+            assert Work(settings, restored, lambda: None).poll(["location_list"]).rows
+            assert rows(restored, "newest_fixes") == rows(restored, "live_positions")
+            near = "select count(*) from dwh_gold.nearest_vehicles(-1.29, 36.82, 3)"
+            assert one(restored, near) == 3
+        finally:
+            connection.execute(f"alter database {copy} rename to {database.name}".encode())
+
+
 def test_a_poll_without_answers_has_failed_and_says_why(
     live: Sandbox, database: Database, settings: Settings
 ) -> None:
