@@ -359,6 +359,9 @@ def test_a_sweep_is_taken_apart_once_and_who_looks_sees_the_same(
     work = Work(settings, database, lambda: None)
     work.poll(["device_list", "location_list"])
     work.build()
+    parked = rows(database, "live_positions")
+    work.poll(["location_list"])  # the same fixes once more
+    assert rows(database, "live_positions") == rows(database, "newest_fixes") == parked
     land_new_fixes(database)
     seen = rows(database, "live_positions")
     assert one(database, "select count(*) from tracksolid.newest_fixes") == len(seen)
@@ -379,9 +382,10 @@ def test_a_sweep_is_taken_apart_once_and_who_looks_sees_the_same(
 
 
 def test_a_database_goes_by_another_name(
-    live: Sandbox, database: Database, settings: Settings
+    still: Sandbox, database: Database, tmp_path: Path
 ) -> None:
     """As a copy of it does, restored beside it."""
+    settings = settings_for(still, database, tmp_path)
     Work(settings, database, lambda: None).poll(["device_list", "location_list"])
     Work(settings, database, lambda: None).build()
     copy = f"{database.name}_copy"

@@ -67,6 +67,8 @@ inner join lateral ( -- noqa: ST05
         {{ located_fixes(table, landed) }}
         {% endfor %}
     ) as known
-    order by gps_time desc, source_rank desc, fetched_at desc
+    -- Of copies of one fix the first, as in position_history: of a vehicle that is
+    -- parked each sweep brings one.
+    order by gps_time desc, source_rank desc, fetched_at asc
     limit 1
 ) as newest on true
