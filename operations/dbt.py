@@ -1,42 +1,25 @@
-"""dbt as a subprocess, one at a time per database, with the database's own settings.
-
-Who stops this process stops dbt, which then cleans up: SIGTERM and SIGINT reach it as one SIGINT.
-"""
+"""dbt as a subprocess, one at a time per database, with the database's own settings."""
 
 import json
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from operations import history
+from operations import dbt_process, history
 from operations.database import DBT_ROLE, Database
-from operations.dbt_commands import FAILED, SUCCEEDED
 from settings import ROOT, Settings
 
 PROJECT = ROOT / "dbt_fireside"
 # A build with one of these leaves models as they were; tests may be left out.
 SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--resource-type"}
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
-STEP = re.compile(r"\b(\d+) of (\d+)\b")
 SESSIONS = "fireside dbt"  # name of dbt's sessions in pg_stat_activity
-# dbt in a terminal of its own would outlive a parent that is killed.
-WITH_PARENT = (setpriv, "--pdeathsig", "INT") if (setpriv := shutil.which("setpriv")) else ()
 ORPHANS = """
     select pg_terminate_backend(pid, 10000) from pg_stat_activity
     where datname = current_database() and application_name = %s
 """
-
-_running: set[subprocess.Popen[str]] = set()
-_kept: ContextVar[subprocess.Popen[str] | None] = ContextVar("kept", default=None)
 
 
 class DbtFailed(Exception):
@@ -60,6 +43,11 @@ def environment(settings: Settings, database: Database) -> dict[str, str]:
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
     )
+
+
+def _own(settings: Settings, database: Database) -> dict[str, str]:
+    """The same for a dbt that is ours: its sessions have a name."""
+    return environment(settings, database) | {"PGAPPNAME": SESSIONS}
 
 
 def target(settings: Settings, database: Database) -> Path:
@@ -121,94 +109,22 @@ def execute(
         **variables,
     }
     words = [*arguments, "--vars", json.dumps(known)]
-    with ExitStack() as stack:
-        process = _kept.get()
-        if process is None or process.poll() is not None:  # none is kept, or it was killed
-            process = stack.enter_context(_started(settings, database))
-        stack.enter_context(_interruptible(process))
-        said, end = _converse(process, words, progress)
-        was_interrupted = process not in _running
-    if end == SUCCEEDED:
+    with dbt_process.ready(_own(settings, database)) as process:
+        said, is_done = dbt_process.tell(process, words, progress)
+        was_interrupted = dbt_process.was_interrupted(process)
+    if is_done:
         return
     if was_interrupted:
         raise DbtInterrupted(f"dbt {' '.join(arguments)} was stopped")
     tail = "\n".join(line for line in said if line.strip())[-4000:]
-    killed = process.returncode is not None and process.returncode < 0
-    how = f"was killed by signal {-process.returncode}" if killed else "failed"
+    is_killed = process.returncode is not None and process.returncode < 0
+    how = f"was killed by signal {-process.returncode}" if is_killed else "failed"
     raise DbtFailed(f"dbt {' '.join(arguments)} {how}\n{tail}".rstrip())
 
 
-@contextmanager
-def in_one_process(settings: Settings, database: Database) -> Iterator[None]:
-    """Let the dbt commands of this block share a process: half of a short one is dbt's start."""
-    with _started(settings, database) as process:
-        token = _kept.set(process)
-        try:
-            yield
-        finally:
-            _kept.reset(token)
-
-
-@contextmanager
-def _started(settings: Settings, database: Database) -> Iterator[subprocess.Popen[str]]:
-    program = str(Path(__file__).with_name("dbt_commands.py"))
-    with subprocess.Popen(
-        [*WITH_PARENT, sys.executable, "-P", program],
-        env=environment(settings, database) | {"PGAPPNAME": SESSIONS},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C reaches it through us alone, once
-    ) as process:
-        yield process  # without more commands it ends
-
-
-def _converse(
-    process: subprocess.Popen[str],
-    words: Sequence[str],
-    progress: Callable[[int, int], None] | None,
-) -> tuple[list[str], str | None]:
-    """One command: what was said, and how it ended; None if the process is gone."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    said: list[str] = []
-    furthest = 0
-    with suppress(BrokenPipeError):
-        print(json.dumps(words), file=process.stdin, flush=True)
-    for line in map(str.rstrip, process.stdout):
-        if line in (SUCCEEDED, FAILED):
-            return said, line
-        said.append(ANSI.sub("", line))
-        if progress is None:
-            sys.stdout.write(f"{line if sys.stdout.isatty() else said[-1]}\n")
-            sys.stdout.flush()
-        elif step := STEP.search(said[-1]):
-            furthest = max(furthest, int(step[1]))  # threads end in another order
-            progress(furthest, int(step[2]))
-    process.wait()
-    return said, None
-
-
-def interrupt() -> None:
-    """Ask each dbt of this process to stop, once: asked twice it would not clean up."""
-    while _running:
-        _running.pop().send_signal(signal.SIGINT)
-
-
-@contextmanager
-def _interruptible(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Let `interrupt` and, in the main thread, the signals of a stop reach this dbt."""
-    _running.add(process)
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, lambda *_: interrupt())
-    try:
-        yield
-    finally:
-        _running.discard(process)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def in_one_process(settings: Settings, database: Database) -> AbstractContextManager[None]:
+    """Let the dbt commands of a block share a process."""
+    return dbt_process.kept(_own(settings, database))
 
 
 @contextmanager

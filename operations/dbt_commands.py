@@ -1,7 +1,7 @@
 """dbt in one process: commands from stdin, a JSON list of words a line, one after another.
 
-After each a line tells its end. dbt starts, and reads the project, once for all of them. Run by
-dbt.py, as a script: from here `import dbt` must not mean that file (python -P).
+After each a line tells its end. dbt starts once for all of them. Run by dbt_process.py, as a
+script: in this folder `import dbt` must not mean dbt.py (python -P).
 """
 
 import json
@@ -11,7 +11,7 @@ SUCCEEDED, FAILED = "\x1esucceeded", "\x1efailed"  # no line of dbt's begins lik
 
 
 def main() -> None:
-    from dbt.cli.main import dbtRunner  # late: dbt.py takes the two words from here
+    from dbt.cli.main import dbtRunner  # late: the two words are wanted without it
 
     for line in sys.stdin:
         done = dbtRunner().invoke(json.loads(line))

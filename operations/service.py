@@ -12,7 +12,7 @@ import psycopg
 import structlog
 
 from loader.landing import LandingError
-from operations import dbt, notify, schedule
+from operations import dbt, dbt_process, notify, schedule
 from operations.database import Database
 from operations.health import Metrics, serving
 from operations.leader import Leader
@@ -113,7 +113,7 @@ class Service:
         """Calls of the API may take minutes: who was told to stop leaves them and loses nothing."""
         patience = time.monotonic() + PATIENCE_S
         while self._busy and not (self._told.is_set() and time.monotonic() > patience):
-            dbt.interrupt()
+            dbt_process.interrupt()
             time.sleep(0.1)
 
     def _go_on(self) -> None:
