@@ -1,4 +1,4 @@
-"""A clock that runs faster, for a program and all that it starts: a day in an hour.
+"""A clock that runs faster, for a program and all that it starts.
 
 libfaketime (Debian: `apt install faketime`) does it; it must be there, and a C compiler.
 """
