@@ -74,7 +74,7 @@ class Landing:
         with self._turn():
             self._pipeline.schemas.save_schema(self._schema)
             self._pipeline.sync_schema(self._schema.name)
-            self._remake_what_is_gone("")
+            self._remake("")
             self._settle()
             with self._database.connect() as connection:
                 finish(connection)
@@ -91,7 +91,7 @@ class Landing:
         if not resources:
             return None
         with self._turn():
-            self._remake_what_is_gone(INDEX)
+            self._remake(INDEX)
             self._settle()  # with a package pending, dlt would load that and ignore the new data
             try:
                 info = self._pipeline.run(
@@ -111,7 +111,12 @@ class Landing:
         with _thread_turn, self._process_turn:
             yield
 
-    def _remake_what_is_gone(self, proof: str) -> None:
+    def remake_what_is_gone(self) -> None:
+        """Make dropped raw tables anew, say so and note it: polls then fetch the last day again."""
+        with self._turn():
+            self._remake(INDEX)
+
+    def _remake(self, proof: str) -> None:
         """One table that somebody dropped would keep every load from all the others.
 
         A table without its index (`proof`) is gone, too: a load under way made it anew.

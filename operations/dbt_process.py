@@ -97,6 +97,7 @@ def _started(environment: Mapping[str, str]) -> Iterator[Process]:
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # why it died belongs to what it said, and our own is JSON
         text=True,
         start_new_session=True,  # Ctrl-C reaches it through us alone, once
     ) as process:

@@ -69,7 +69,7 @@ class Work:
         try:
             summaries = self._loader.poll(names, lambda *_: self._go_on())
         except psycopg.errors.UndefinedTable as error:
-            self._loader.landing.prepare()  # makes it anew; the next poll finds it
+            self._loader.landing.remake_what_is_gone()  # the next poll finds it
             raise JobFailed(str(error).splitlines()[0]) from error
         except (LoginRefused, LandingError) as error:
             raise JobFailed(str(error)) from error

@@ -18,10 +18,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import requests
+import structlog
 from apscheduler.triggers.interval import IntervalTrigger
 from conftest import settings_for
 
-from operations import dbt, housekeeping, news, schedule
+from operations import dbt, dbt_process, housekeeping, news, schedule
 from operations.database import Database
 from operations.leader import KEY
 from operations.runs import Runs
@@ -414,3 +415,34 @@ def test_a_poll_without_answers_has_failed_and_says_why(
             work.poll(["location_list"])
     finally:
         live.clear()
+
+
+def test_a_table_that_a_load_under_way_made_anew_is_told_as_gone(
+    database: Database, settings: Settings
+) -> None:
+    work = Work(settings, database, lambda: None)
+    work.poll(["child_list", "device_list"])
+    assert work.poll(["alarm_list"]).rows
+    with database.connect() as connection:
+        connection.execute("drop table raw.api_calls")
+        connection.execute("drop index raw.alarm_list_dlt_load_id")  # dlt makes none
+    with structlog.testing.capture_logs() as lines, pytest.raises(JobFailed, match="api_calls"):
+        work.poll(["alarm_list"])
+    (told,) = [line for line in lines if "tables of raw are gone" in line["event"]]
+    assert set(told["tables"]) == {"raw.api_calls", "raw.alarm_list"}
+    assert work.poll(["alarm_list"]).rows
+
+
+def test_what_a_dying_dbt_says_is_in_the_error_and_not_in_our_log(
+    database: Database,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    dying = tmp_path / "dying.py"
+    dying.write_text("raise SystemExit('no room for dbt')")
+    monkeypatch.setattr(dbt_process, "PROGRAM", str(dying))
+    with pytest.raises(dbt.DbtFailed, match="no room for dbt"):
+        dbt.run(settings, database, ["run"], lambda *_: None)
+    assert capfd.readouterr().err == ""
