@@ -62,3 +62,33 @@ def spooled(world: World) -> Spool:
             for at in range(0, len(records), 50)
         ]
     )
+
+
+def one(database: Database, query: str, *values: object) -> object:
+    with database.connect() as connection:
+        row = connection.execute(query.encode(), values).fetchone()
+    return row and row[0]
+
+
+def land_new_fixes(database: Database) -> None:
+    """A sweep in which all devices have moved on to this moment, except those without a fix."""
+    with database.connect() as connection:
+        connection.execute(
+            """
+            with landed as (
+                insert into raw.location_list
+                select distinct on (imei) (jsonb_populate_record(answer, jsonb_build_object(
+                    'body', (body::jsonb || jsonb_build_object(
+                        'gpsTime', to_char(now() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+                    ))::text,
+                    'fetched_at', now(), 'record_id', gen_random_uuid(),
+                    '_dlt_load_id', extract(epoch from now())::text
+                ))).*
+                from raw.location_list as answer
+                order by imei, fetched_at desc
+                returning _dlt_load_id
+            )
+            insert into raw._dlt_loads (load_id, status, inserted_at)
+            select distinct _dlt_load_id, 0, now() from landed
+            """
+        )

@@ -18,7 +18,7 @@ from test_order import contents
 
 from loader.batch import SCHEMAS
 from loader.landing import Landing
-from operations import dbt, engines
+from operations import archive, dbt, engines
 from operations.database import Database
 from sandbox import fleet
 from settings import Settings
@@ -146,7 +146,11 @@ def rows(database: Database) -> dict[str, list[str]]:
 def settings_of(work_dir: Path) -> Settings:
     """All that the source holds is old enough to be compressed."""
     return Settings(
-        work_dir=work_dir, chunk_days=1, compress_raw_after_days=4, compress_series_after_days=4
+        work_dir=work_dir,
+        archive_dir=work_dir / "archive",
+        chunk_days=1,
+        compress_raw_after_days=4,
+        compress_series_after_days=4,
     )
 
 
@@ -157,6 +161,47 @@ def compressed_rows(database: Database) -> dict[tuple[str, str], int]:
     with database.connect() as connection:
         found = connection.execute(TOUCHED.encode()).fetchall()
     return {(table, chunk): count for table, chunk, count in found}
+
+
+def raw_rows(database: Database) -> dict[str, set[str]]:
+    with database.connect() as connection:
+        return {
+            table: {
+                text
+                for (text,) in connection.execute(f"select t::text from raw.{table} as t".encode())
+            }
+            for table in SCHEMAS
+        }
+
+
+def leaves_and_comes_back(database: Database, settings: Settings) -> None:
+    """What is archived leaves the compressed chunks, too, and a build goes on without it."""
+    whole, gold = raw_rows(database), rows(database)
+    moved = archive.archive(settings, database, timedelta(0))
+    assert moved > 10_000
+    assert sum(map(len, raw_rows(database).values())) == sum(map(len, whole.values())) - moved
+    dbt.run(settings, database, ["run"], lambda *_: None)
+    assert rows(database) == gold
+    assert archive.restore(settings, database) == moved
+    assert raw_rows(database) == whole
+
+
+def series_leave(database: Database, settings: Settings) -> None:
+    """Old chunks of the series are dropped; gold keeps what it made of them."""
+    kept = timedelta(days=AGE.days + 2)
+    before = rows(database)
+    engines.compress(settings.model_copy(update={"series_retention_days": kept.days}), database)
+    dbt.run(settings, database, ["run"], lambda *_: None)
+    with database.connect() as connection:
+        (first,) = connection.execute(
+            "select min(gps_time) from tracksolid.position_history"
+        ).fetchone() or (None,)
+    assert first > datetime.now(UTC) - kept - timedelta(days=settings.chunk_days)
+    after = rows(database)
+    assert len(after["tracksolid.position_history"]) < len(before["tracksolid.position_history"])
+    facts = [table for table in before if table.startswith("dwh_gold.fact_")]
+    assert len(facts) > 5
+    assert [table for table in facts if after[table] != before[table]] == []
 
 
 @pytest.mark.timeout(3000)
@@ -204,4 +249,9 @@ def test_every_table_is_as_on_plain_postgresql(
         dbt.run(settings_of(tmp_path / name), database, ["run", "--full-refresh"], lambda *_: None)
     plain, on_engine = rows(databases["plain"]), rows(given)
     assert [table for table in plain if on_engine[table] != plain[table]] == []
+    if "timescaledb" in extensions(given):
+        settings = settings_of(tmp_path / "given")
+        engines.compress(settings, given)
+        leaves_and_comes_back(given, settings)
+        series_leave(given, settings)
     assert extensions(given) - {"plpgsql"}, "the server has none of the engines: nothing was tested"

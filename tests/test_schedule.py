@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import requests
-import structlog
 from apscheduler.triggers.interval import IntervalTrigger
 from conftest import settings_for
+from fleets import land_new_fixes, one
 
 from operations import dbt, dbt_process, housekeeping, news, schedule
 from operations.database import Database
@@ -30,7 +30,7 @@ from operations.schedule import Job, night_of
 from operations.service import Service
 from operations.watch import LateNight
 from operations.work import Done, JobFailed, Work
-from sandbox import Fault, Sandbox, fleet
+from sandbox import Sandbox, fleet
 from settings import ROOT, Settings
 from webhook import store
 
@@ -53,42 +53,6 @@ def wait_for(what: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-def one(database: Database, query: str, *values: object) -> object:
-    with database.connect() as connection:
-        row = connection.execute(query.encode(), values).fetchone()
-    return row and row[0]
-
-
-def rows(database: Database, table: str) -> list[dict]:
-    with database.connect() as connection:
-        query = f"select to_jsonb(t) from tracksolid.{table} as t order by imei"
-        return [row for (row,) in connection.execute(query.encode())]
-
-
-def land_new_fixes(database: Database) -> None:
-    """A sweep in which all devices have moved on to this moment, except those without a fix."""
-    with database.connect() as connection:
-        connection.execute(
-            """
-            with landed as (
-                insert into raw.location_list
-                select distinct on (imei) (jsonb_populate_record(answer, jsonb_build_object(
-                    'body', (body::jsonb || jsonb_build_object(
-                        'gpsTime', to_char(now() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')
-                    ))::text,
-                    'fetched_at', now(), 'record_id', gen_random_uuid(),
-                    '_dlt_load_id', extract(epoch from now())::text
-                ))).*
-                from raw.location_list as answer
-                order by imei, fetched_at desc
-                returning _dlt_load_id
-            )
-            insert into raw._dlt_loads (load_id, status, inserted_at)
-            select distinct _dlt_load_id, 0, now() from landed
-            """
-        )
-
-
 def runs(database: Database) -> dict[str, dict]:
     return {str(run["job"]): run for run in Runs(database).all()}
 
@@ -109,14 +73,6 @@ def serving(settings: Settings, database: Database, plan: Callable[..., Sequence
 @pytest.fixture(scope="module")
 def live() -> Iterator[Sandbox]:
     with Sandbox(fleet(seed=3, days=1, devices=10), login_interval_seconds=0) as running:
-        yield running
-
-
-@pytest.fixture
-def still() -> Iterator[Sandbox]:
-    """Nobody moves, however long a test takes."""
-    world = fleet(seed=3, days=1, devices=10, now=int(time.time()))
-    with Sandbox(world, login_interval_seconds=0) as running:
         yield running
 
 
@@ -350,87 +306,6 @@ def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(
     assert one(database, with_fix) == one(database, asked)
     land_new_fixes(database)
     assert news.wait(database)
-
-
-def test_a_sweep_is_taken_apart_once_and_who_looks_sees_the_same(
-    still: Sandbox, database: Database, tmp_path: Path
-) -> None:
-    """Before its fixes are kept, after that, and when they are built."""
-    settings = settings_for(still, database, tmp_path)
-    work = Work(settings, database, lambda: None)
-    work.poll(["device_list", "location_list"])
-    work.build()
-    parked = rows(database, "live_positions")
-    work.poll(["location_list"])  # the same fixes once more
-    assert rows(database, "live_positions") == rows(database, "newest_fixes") == parked
-    land_new_fixes(database)
-    seen = rows(database, "live_positions")
-    assert one(database, "select count(*) from tracksolid.newest_fixes") == len(seen)
-    assert rows(database, "newest_fixes") != seen
-    assert one(database, "select tracksolid.keep_newest_fixes()") > 0
-    assert rows(database, "newest_fixes") == seen == rows(database, "live_positions")
-    assert one(database, "select tracksolid.keep_newest_fixes()") == 0
-    work.build()
-    assert rows(database, "newest_fixes") == seen == rows(database, "live_positions")
-    work.poll(["location_list"])
-    assert rows(database, "live_positions") == seen
-    land_new_fixes(database)
-    still.misbehave("jimi.user.device.location.list", Fault.SYSTEM_BUSY, rate=1.0)
-    with pytest.raises(JobFailed):  # what landed is kept, whatever the rest of the sweep did
-        work.poll(["location_list"])
-    still.clear()
-    assert rows(database, "newest_fixes") == rows(database, "live_positions") != seen
-
-
-def test_a_database_goes_by_another_name(
-    still: Sandbox, database: Database, tmp_path: Path
-) -> None:
-    """As a copy of it does, restored beside it."""
-    settings = settings_for(still, database, tmp_path)
-    Work(settings, database, lambda: None).poll(["device_list", "location_list"])
-    Work(settings, database, lambda: None).build()
-    copy = f"{database.name}_copy"
-    server = database.sibling("postgres")
-    with server.connect() as connection:
-        connection.execute(f"alter database {database.name} rename to {copy}".encode())
-        try:
-            restored = server.sibling(copy, create=False)
-            land_new_fixes(restored)
-            assert Work(settings, restored, lambda: None).poll(["location_list"]).rows
-            assert rows(restored, "newest_fixes") == rows(restored, "live_positions")
-            near = "select count(*) from dwh_gold.nearest_vehicles(-1.29, 36.82, 3)"
-            assert one(restored, near) == 3
-        finally:
-            connection.execute(f"alter database {copy} rename to {database.name}".encode())
-
-
-def test_a_poll_without_answers_has_failed_and_says_why(
-    live: Sandbox, database: Database, settings: Settings
-) -> None:
-    work = Work(settings, database, lambda: None)
-    assert work.poll(["location_list"]).rows
-    live.misbehave("jimi.user.device.location.list", Fault.SYSTEM_BUSY, times=1000)
-    try:
-        with pytest.raises(JobFailed, match="System is busy"):
-            work.poll(["location_list"])
-    finally:
-        live.clear()
-
-
-def test_a_table_that_a_load_under_way_made_anew_is_told_as_gone(
-    database: Database, settings: Settings
-) -> None:
-    work = Work(settings, database, lambda: None)
-    work.poll(["child_list", "device_list"])
-    assert work.poll(["alarm_list"]).rows
-    with database.connect() as connection:
-        connection.execute("drop table raw.api_calls")
-        connection.execute("drop index raw.alarm_list_dlt_load_id")  # dlt makes none
-    with structlog.testing.capture_logs() as lines, pytest.raises(JobFailed, match="api_calls"):
-        work.poll(["alarm_list"])
-    (told,) = [line for line in lines if "tables of raw are gone" in line["event"]]
-    assert set(told["tables"]) == {"raw.api_calls", "raw.alarm_list"}
-    assert work.poll(["alarm_list"]).rows
 
 
 def test_what_a_dying_dbt_says_is_in_the_error_and_not_in_our_log(

@@ -1,4 +1,3 @@
-{% set live = ref('live_positions') %}
 {% set columns = graph.nodes['model.dbt_fireside.live_positions'].columns | list
     if execute else [] %}
 -- Without the name of the database: this text is read anew in a copy of it.
@@ -6,9 +5,10 @@ with
 
 kept as (
 
-    insert into {{ ref('newest_fixes').include(database=false) }} as known ({{ columns | join(', ') }})
+    insert into {{ ref('newest_fixes').include(database=false) }} as known
+    ({{ columns | join(', ') }})
     select {{ columns | join(', ') }}
-    from {{ live.include(database=false) }}
+    from {{ ref('live_positions').include(database=false) }}
     order by imei -- as a build does, so that neither waits for the other for ever
     on conflict (imei) do update set
         {%- for column in columns if column != 'imei' %}

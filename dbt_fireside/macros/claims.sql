@@ -156,7 +156,7 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 
 {#- Condition on the days that a mart has to compute again: all since the first change. -#}
 {% macro has_changed(day) -%}
-    {%- if model.resource_type == 'unit_test' or not is_incremental() -%}
+    {%- if not has_rows() -%}
     true
     {%- else -%}
     {{ day }} >= {{ first_changed_day() }}
@@ -251,7 +251,7 @@ Condition on the time of rows of raw that this model claimed in this run: none i
 It says nothing new, but lets the planner leave out the chunks of a hypertable.
 -#}
 {% macro is_landed_since(fetched_at) -%}
-    {%- if model.resource_type == 'unit_test' or not is_incremental() -%}
+    {%- if not has_rows() -%}
     true
     {%- else -%}
     {{ fetched_at }} >= (
@@ -266,7 +266,7 @@ It says nothing new, but lets the planner leave out the chunks of a hypertable.
 
 {#- The same of the rows of another model, by what it noted of its own claims. -#}
 {% macro is_taken_since(event_time, table) -%}
-    {%- if model.resource_type == 'unit_test' or not is_incremental() -%}
+    {%- if not has_rows() -%}
     true
     {%- else -%}
     {{ event_time }} >= (
@@ -306,21 +306,16 @@ load through the index: as one condition, the planner would read all of the hist
 model that starts over takes it as it stands.
 -#}
 {% macro claimed_spans(table, event_time) -%}
-    {%- if model.resource_type == 'unit_test' or not is_incremental() %}
     select
         imei,
         min({{ event_time }}) as first_time,
         max({{ event_time }}) as last_time
     from {{ ref(table) }}
-    group by imei
-    {%- else %}
-    select
-        imei,
-        min({{ event_time }}) as first_time,
-        max({{ event_time }}) as last_time
-    from {{ ref(table) }}
+    {%- if has_rows() %}
     where {{ claimed('after_build_id') }} = 0
+    {%- endif %}
     group by imei
+    {%- if has_rows() %}
     union all
     select
         span.imei,

@@ -5,7 +5,7 @@ and all of a vehicle that has changed, since they carry what it was called befor
 {% macro news_of(table, event_time) -%}
     select * from {{ ref(table) }}
     where {{ is_claimed('load_id') }}
-    {%- if model.resource_type != 'unit_test' and is_incremental() %}
+    {%- if has_rows() %}
 
     union
 

@@ -1,0 +1,110 @@
+"""What the jobs do: polls that fail or find a table gone, sweeps kept for who looks at them."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from conftest import settings_for
+from fleets import land_new_fixes, one
+
+from operations.database import Database
+from operations.work import JobFailed, Work
+from sandbox import Fault, Sandbox, fleet
+from settings import Settings
+
+SWEEP = "jimi.user.device.location.list"
+
+
+def rows(database: Database, table: str) -> list[dict]:
+    with database.connect() as connection:
+        query = f"select to_jsonb(t) from tracksolid.{table} as t order by imei"
+        return [row for (row,) in connection.execute(query.encode())]
+
+
+@pytest.fixture
+def still() -> Iterator[Sandbox]:
+    """Nobody moves, however long a test takes."""
+    world = fleet(seed=3, days=1, devices=10, now=int(time.time()))
+    with Sandbox(world, login_interval_seconds=0) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(still: Sandbox, database: Database, tmp_path: Path) -> Settings:
+    return settings_for(still, database, tmp_path)
+
+
+def test_a_sweep_is_taken_apart_once_and_who_looks_sees_the_same(
+    still: Sandbox, database: Database, settings: Settings
+) -> None:
+    """Before its fixes are kept, after that, and when they are built."""
+    work = Work(settings, database, lambda: None)
+    work.poll(["device_list", "location_list"])
+    work.build()
+    parked = rows(database, "live_positions")
+    work.poll(["location_list"])  # the same fixes once more
+    assert rows(database, "live_positions") == rows(database, "newest_fixes") == parked
+    land_new_fixes(database)
+    seen = rows(database, "live_positions")
+    assert one(database, "select count(*) from tracksolid.newest_fixes") == len(seen)
+    assert rows(database, "newest_fixes") != seen
+    assert one(database, "select tracksolid.keep_newest_fixes()") > 0
+    assert rows(database, "newest_fixes") == seen == rows(database, "live_positions")
+    assert one(database, "select tracksolid.keep_newest_fixes()") == 0
+    work.build()
+    assert rows(database, "newest_fixes") == seen == rows(database, "live_positions")
+    work.poll(["location_list"])
+    assert rows(database, "live_positions") == seen
+    land_new_fixes(database)
+    still.misbehave(SWEEP, Fault.SYSTEM_BUSY, rate=1.0)
+    with pytest.raises(JobFailed):  # what landed is kept, whatever the rest of the sweep did
+        work.poll(["location_list"])
+    still.clear()
+    assert rows(database, "newest_fixes") == rows(database, "live_positions") != seen
+
+
+def test_a_database_goes_by_another_name(database: Database, settings: Settings) -> None:
+    """As a copy of it does, restored beside it."""
+    Work(settings, database, lambda: None).poll(["device_list", "location_list"])
+    Work(settings, database, lambda: None).build()
+    copy = f"{database.name}_copy"
+    server = database.sibling("postgres")
+    with server.connect() as connection:
+        connection.execute(f"alter database {database.name} rename to {copy}".encode())
+        try:
+            restored = server.sibling(copy, create=False)
+            land_new_fixes(restored)
+            assert Work(settings, restored, lambda: None).poll(["location_list"]).rows
+            assert rows(restored, "newest_fixes") == rows(restored, "live_positions")
+            near = "select count(*) from dwh_gold.nearest_vehicles(-1.29, 36.82, 3)"
+            assert one(restored, near) == 3
+        finally:
+            connection.execute(f"alter database {copy} rename to {database.name}".encode())
+
+
+def test_a_poll_without_answers_has_failed_and_says_why(
+    still: Sandbox, database: Database, settings: Settings
+) -> None:
+    work = Work(settings, database, lambda: None)
+    assert work.poll(["location_list"]).rows
+    still.misbehave(SWEEP, Fault.SYSTEM_BUSY, rate=1.0)
+    with pytest.raises(JobFailed, match="System is busy"):
+        work.poll(["location_list"])
+
+
+def test_a_table_that_a_load_under_way_made_anew_is_told_as_gone(
+    database: Database, settings: Settings
+) -> None:
+    work = Work(settings, database, lambda: None)
+    work.poll(["child_list", "device_list"])
+    assert work.poll(["alarm_list"]).rows
+    with database.connect() as connection:
+        connection.execute("drop table raw.api_calls")
+        connection.execute("drop index raw.alarm_list_dlt_load_id")  # dlt makes none
+    with structlog.testing.capture_logs() as lines, pytest.raises(JobFailed, match="api_calls"):
+        work.poll(["alarm_list"])
+    (told,) = [line for line in lines if "tables of raw are gone" in line["event"]]
+    assert set(told["tables"]) == {"raw.api_calls", "raw.alarm_list"}
+    assert work.poll(["alarm_list"]).rows
