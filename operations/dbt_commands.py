@@ -5,12 +5,14 @@ script: in this folder `import dbt` must not mean dbt.py (python -P).
 """
 
 import json
+import os
 import sys
 
 SUCCEEDED, FAILED = "\x1esucceeded", "\x1efailed"  # no line of dbt's begins like this
 
 
 def main() -> None:
+    os.nice(10)  # a build can wait, the sweep of this minute cannot
     from dbt.cli.main import dbtRunner  # late: the two words are wanted without it
 
     for line in sys.stdin:
