@@ -28,6 +28,8 @@ class Settings(BaseSettings):
 
     # FIX-M13: "0" is what the original system sends; "on" adds the idling rows.
     parking_acc_types: str = "0,on"
+    # FIX-M14. At thousands of vehicles most calls are for the trail, which /pushgps brings as well.
+    poll_trail: bool = True
     # The vendor specifies OBD polling; on this account OBD arrives by push only.
     poll_obd: bool = False
 

@@ -58,6 +58,9 @@ class Endpoint:
         return f"{self.table}:{self.variant}" if self.variant else self.table
 
 
+TRAIL = "track_list"
+
+
 def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
     """All endpoints that these settings switch on, in the order in which they depend."""
     return (
@@ -138,7 +141,7 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
         ),
         # FIX-M14: the trail between the sweeps; 137 s a call were measured (api.md 3.3).
         Endpoint(
-            table="track_list",
+            table=TRAIL,
             method="jimi.device.track.list",
             records=("result",),
             per="device",

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
+from loader.endpoints import TRAIL
 from operations import dbt, engines, history, housekeeping
 from operations.database import Database
 from settings import ROOT, Settings
@@ -51,11 +52,12 @@ def _steps(settings: Settings, database: Database, day: date) -> dict[str, Step]
     def dbt_run(*arguments: str) -> Step:
         return lambda: dbt.run(settings, database, arguments, lambda *_: None)
 
+    unasked = () if settings.poll_trail else ("--exclude", f"source:raw.{TRAIL}")
     return {
         # Those of units see no data: they are for whoever changes a model.
         "build": dbt_run("build", "--exclude-resource-type", "unit_test"),
         "docs": lambda: _write_docs(settings, database),  # of what that has compiled
-        "freshness": dbt_run("source", "freshness"),
+        "freshness": dbt_run("source", "freshness", *unasked),
         "report": lambda: _write_report(database, day),
         **_archive(settings, database),
         "engines": lambda: engines.compress(settings, database),

@@ -11,7 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from loader.endpoints import endpoints
+from loader.endpoints import TRAIL, endpoints
 from operations.work import Done, Work
 from settings import Settings
 
@@ -59,7 +59,7 @@ def plan(settings: Settings, work: Work) -> Sequence[Job]:
     def night() -> Done:
         return work.nightly(night_of(nightly, datetime.now(zone)))
 
-    known = endpoints(settings)
+    known = [e for e in endpoints(settings) if settings.poll_trail or e.table != TRAIL]
     often = {e.table: e.every for e in known if e.every < DAY}
     daily = [e.name for e in known if e.every >= DAY]
     nightly = Job("nightly", CronTrigger(hour=2, minute=30, timezone=zone), night, "build")

@@ -91,6 +91,17 @@ def test_what_fails_is_on_record_and_stops_no_other_step(
     assert stale[6] > 86_000
 
 
+@pytest.mark.parametrize("is_polled", [True, False])
+def test_only_a_trail_that_is_polled_can_be_stale(
+    night: tuple[Settings, Database], monkeypatch: pytest.MonkeyPatch, is_polled: bool
+) -> None:
+    settings, database = night
+    asked = settings.model_copy(update={"poll_trail": is_polled})
+    with pytest.raises(dbt.DbtFailed, match="raw.location_list") as failed:
+        nightly._steps(asked, database, date(2026, 12, 1))["freshness"]()
+    assert ("freshness of raw.track_list" in str(failed.value)) == is_polled
+
+
 def test_the_documents_show_the_sql_that_the_build_has_compiled(
     night: tuple[Settings, Database], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

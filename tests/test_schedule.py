@@ -199,6 +199,9 @@ def test_what_was_missed_is_due_at_once(settings: Settings, database: Database) 
         *("location_list", "alarm_list", "track_mileage", "parking_report", "track_list"),
         *("devices", "drain", "build", "nightly"),
     }
+    pushed = settings.model_copy(update={"poll_trail": False})
+    others = schedule.plan(pushed, Work(pushed, database, lambda: None))
+    assert {job.name for job in jobs} - {job.name for job in others} == {"track_list"}
 
 
 def test_a_late_night_is_told_once(settings: Settings, database: Database) -> None:
