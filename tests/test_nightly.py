@@ -97,7 +97,7 @@ def test_only_a_trail_that_is_polled_can_be_stale(
 ) -> None:
     settings, database = night
     asked = settings.model_copy(update={"poll_trail": is_polled})
-    with pytest.raises(dbt.DbtFailed, match="raw.location_list") as failed:
+    with pytest.raises(dbt.DbtFailed, match=r"raw\.location_list") as failed:
         nightly._steps(asked, database, date(2026, 12, 1))["freshness"]()
     assert ("freshness of raw.track_list" in str(failed.value)) == is_polled
 
