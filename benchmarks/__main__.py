@@ -9,7 +9,10 @@ from rich.table import Table
 
 from operations import logs
 
-NAMES = ("landing", "live", "sweep", "build", "night", "dashboards", "webhook", "kills", "service")
+NAMES = (
+    *("landing", "live", "sweep", "build", "intraday", "night"),
+    *("dashboards", "webhook", "kills", "service"),
+)
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ class Endpoint:
         return f"{self.table}:{self.variant}" if self.variant else self.table
 
 
-TRAIL = "track_list"
+SWEEP, TRAIL = "location_list", "track_list"
 
 
 def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
@@ -88,7 +88,7 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
         ),
         # The sweep: one call an account, newest fix of every device.
         Endpoint(
-            table="location_list",
+            table=SWEEP,
             method="jimi.user.device.location.list",
             records=("result",),
             per="account",

@@ -7,7 +7,7 @@ was fetched is read from raw itself (coverage.py), and record_id makes a replay 
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 # dlt reads these when it is imported; what a user has set wins.
@@ -20,6 +20,7 @@ import structlog
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from loader.batch import SCHEMAS, Batch
+from loader.endpoints import SWEEP
 from loader.raw_tables import DATASET, declared, finish
 from operations.database import LOADER_ROLE, Database
 
@@ -44,8 +45,9 @@ class LandingError(Exception):
     """dlt could not load a package; it is kept and settled by the next run."""
 
 
-# The file lock keeps processes apart, but not the threads of one.
-_thread_turn = threading.Lock()
+# The file lock keeps processes apart, but not the threads of one. In line stand all but sweeps:
+# before a sweep comes the load under way and at most one more, however many wait.
+_thread_turn, _line = threading.Lock(), threading.Lock()
 
 
 class Landing:
@@ -84,18 +86,18 @@ class Landing:
 
         Raises LandingError if dlt fails; the package stays in the work folder.
         """
-        resources = [
-            dlt.resource([table], name=name, write_disposition="append")
+        resources = {
+            name: dlt.resource([table], name=name, write_disposition="append")
             for name, table in batch.tables()
-        ]
+        }
         if not resources:
             return None
-        with self._turn():
+        with self._turn(is_in_line=SWEEP not in resources):
             self._remake(INDEX)
             self._settle()  # with a package pending, dlt would load that and ignore the new data
             try:
                 info = self._pipeline.run(
-                    resources, schema=self._schema, loader_file_format="parquet"
+                    list(resources.values()), schema=self._schema, loader_file_format="parquet"
                 )
             except PipelineStepFailed as error:
                 raise LandingError(f"load failed at {error.step}: {_why(error)}") from error
@@ -107,8 +109,8 @@ class Landing:
         return load_id
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        with _thread_turn, self._process_turn:
+    def _turn(self, *, is_in_line: bool = True) -> Iterator[None]:
+        with _line if is_in_line else nullcontext(), _thread_turn, self._process_turn:
             yield
 
     def remake_what_is_gone(self) -> None:

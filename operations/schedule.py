@@ -11,11 +11,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from loader.endpoints import TRAIL, endpoints
+from loader.endpoints import SWEEP, TRAIL, endpoints
 from operations.work import Done, Work
 from settings import Settings
 
-SWEEP = "location_list"
 DAY = timedelta(days=1)
 DRAIN_EVERY = timedelta(seconds=10)  # each drain is a load; more often they would be very small
 BUILD_EVERY = timedelta(minutes=5)

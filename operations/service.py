@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import structlog
 
+from loader.endpoints import SWEEP
 from loader.landing import LandingError
 from operations import dbt, dbt_process, notify, schedule
 from operations.database import Database
@@ -18,7 +19,7 @@ from operations.health import Metrics, serving
 from operations.leader import Leader
 from operations.nightly import NightlyFailed
 from operations.runs import Runs
-from operations.schedule import SWEEP, Job
+from operations.schedule import Job
 from operations.watch import LateNight, Outage
 from operations.work import JobFailed, Work
 from settings import Settings

@@ -3,6 +3,8 @@
 import base64
 import dataclasses
 import json
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,8 @@ from conftest import NOW, settings_for
 
 import loader.poll
 import loader.token
+from loader.batch import Batch, Origin
+from loader.landing import Landing
 from loader.poll import Loader, Summary
 from loader.protocol import LoginRefused
 from operations.database import Database
@@ -356,3 +360,30 @@ def test_poll_asks_only_for_what_is_new(
     assert datetime.fromisoformat(second[0]) == datetime.fromisoformat(first[1]) - timedelta(
         hours=6
     )
+
+
+def test_before_a_sweep_lands_the_load_under_way_and_at_most_one_more(
+    database: Database, work_dir: Path
+) -> None:
+    landing = Landing(database, work_dir)
+    landing.prepare()
+    landed = []
+
+    def land(table: str) -> None:
+        batch = Batch()
+        batch.add_record(table, Origin("call", "{}", TO), 0, b'{"imei": "1"}', None)
+        landing.land(batch)
+        landed.append(table)
+
+    trips = [threading.Thread(target=land, args=["track_mileage"]) for _ in range(5)]
+    sweep = threading.Thread(target=land, args=["location_list"])
+    with landing._turn():  # the load under way
+        for thread in trips:
+            thread.start()
+        time.sleep(0.5)  # all of them wait before the sweep does
+        sweep.start()
+        time.sleep(0.5)
+    for thread in (*trips, sweep):
+        thread.join()
+    assert len(landed) == 6
+    assert "location_list" in landed[:2]
