@@ -70,7 +70,10 @@ def show(kpi_id: Id, name: Beside = None) -> None:
 def explain(
     kpi_id: Id,
     vehicle: Annotated[str, typer.Option(help="Vehicle id, plate or IMEI.")],
-    day: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Day, fleet time.")],
+    day: Annotated[
+        datetime,
+        typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Day, fleet time."),
+    ],
     name: Beside = None,
 ) -> None:
     """Take a number apart: its formula, the rules in it, the rows under it and their sums.

@@ -59,8 +59,9 @@ class Framework:
         if self.last.places:
             places = (f"{place}:" for place in self.last.places)
             parts.append(table(("KPI", "Unit", *places, SUGGESTED), map(self._now, kpis)))
-        header = ("KPI", "Unit", "How it is worked out", "Rules", "Empty when", "How often", "Band")
-        parts.append(table((*header, "Status", "Owner"), map(self._definition, kpis)))
+        header = ("KPI", "Unit", "How it is worked out", "Rules", "Why it can be empty")
+        more = ("How often", "Band", "Status", "Owner")
+        parts.append(table((*header, *more), map(self._definition, kpis)))
         return "\n\n".join(parts)
 
     def contents(self) -> str:

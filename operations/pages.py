@@ -4,6 +4,8 @@ Panels and alerts link to /docs on Grafana's own host. Serves the folder public/
 job fills, and the pages of docs/ as HTML; /health answers before the first night.
 """
 
+import re
+
 from markdown import markdown
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -17,6 +19,7 @@ from settings import ROOT
 PUBLIC = ROOT / "public"
 PUBLIC.mkdir(exist_ok=True)  # before the first night there is none
 HANDBOOK = {page.stem: page for page in (ROOT / "docs").glob("*.md")}
+LEAVING = re.compile(r'<a href="\.\./[^"]*">(.*?)</a>')  # to a file that is not served
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
@@ -40,6 +43,7 @@ async def _handbook(request: Request) -> HTMLResponse:
     if name not in HANDBOOK:
         raise HTTPException(404, f"no page {name}.md; there are {', '.join(sorted(HANDBOOK))}")
     body = markdown(HANDBOOK[name].read_text(), extensions=["fenced_code", "tables", "toc"])
+    body = LEAVING.sub(r"\1", body)
     return HTMLResponse(PAGE.format(title=name, body=body))
 
 

@@ -209,6 +209,9 @@ def test_the_pages_show_the_runbook_with_anchors(environment: dict[str, str]) ->
             shown = requests.get(f"{address}{prefix}/RUNBOOK.md", timeout=10)
             assert shown.status_code == 200
             assert '<h2 id="spool-growing">' in shown.text
+            framework = requests.get(f"{address}{prefix}/KPI_FRAMEWORK.md", timeout=10).text
+            assert "fleet.utilisation" in framework or "Utilisation" in framework
+            assert 'href="../' not in framework  # nothing is served there
             assert requests.get(f"{address}{prefix}/NOSUCH.md", timeout=10).status_code == 404
             outside = requests.get(f"{address}{prefix}/%2e%2e/settings.py", timeout=10)
             assert outside.status_code == 404

@@ -61,7 +61,10 @@ def backfill(
 
 
 @app.command()
-def locate(imeis: list[str], verbose: Verbose = False) -> None:
+def locate(
+    imeis: Annotated[list[str], typer.Argument(help="IMEIs of the devices.")],
+    verbose: Verbose = False,
+) -> None:
     """Fetch the newest fix of chosen devices now.
 
     Example: orchestrate.py locate 860000000000017 860000000000025

@@ -49,7 +49,7 @@ def run() -> None:
 def migrate() -> None:
     """Bring the database up to date; let grafana_ro log in if GRAFANA_RO_PASSWORD is set.
 
-    Every command begins with the first; the second is done here alone. Example:
+    Every command brings the database up to date; only this one sets the password. Example:
     orchestrate.py migrate
     """
     from operations import logs

@@ -29,7 +29,9 @@ OldUrl = Annotated[
         help="Database of the old system; a login that may read its schema tracksolid is enough.",
     ),
 ]
-Day = typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
+Day = typer.Option(
+    formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Fleet time; both days are included."
+)
 HEADER = (
     "day", "imei", "vehicle", "old km", "new km", "old trips", "new trips", "old alarms",
     "new alarms", "differs",
