@@ -16,7 +16,9 @@ os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")  # its errors reach us a
 
 import dlt
 import fasteners
+import psycopg2
 import structlog
+from dlt.common.exceptions import DltException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from loader.batch import SCHEMAS, Batch
@@ -75,7 +77,7 @@ class Landing:
         """Settle what a killed run left, and make every raw table and its indexes."""
         with self._turn():
             self._pipeline.schemas.save_schema(self._schema)
-            self._pipeline.sync_schema(self._schema.name)
+            self._sync()
             self._remake("")
             self._settle()
             with self._database.connect() as connection:
@@ -133,9 +135,15 @@ class Landing:
                 tables=[f"{DATASET}.{name}" for name in gone],
             )
             connection.execute("delete from raw._dlt_version")
-            self._pipeline.sync_schema(self._schema.name)
+            self._sync()
             finish(connection)
             connection.execute(REMADE.encode(), [gone])
+
+    def _sync(self) -> None:
+        try:
+            self._pipeline.sync_schema(self._schema.name)
+        except (DltException, psycopg2.Error) as error:
+            raise LandingError(f"the tables of raw could not be made: {_why(error)}") from error
 
     def _settle(self) -> None:
         if not self._pipeline.has_pending_data:
@@ -159,9 +167,9 @@ class Landing:
             loaded.delete_package(load_id)
 
 
-def _why(error: PipelineStepFailed) -> str:
+def _why(error: Exception) -> str:
     """What went wrong, without the calls that led there: what PostgreSQL said, or the last line."""
-    cause: BaseException = error.exception or error
+    cause: BaseException = getattr(error, "exception", None) or error
     while cause.__cause__ is not None:
         cause = cause.__cause__
     lines = [line for line in str(cause).splitlines() if line.strip()]

@@ -94,8 +94,13 @@ class Loader:
         names: Iterable[str] = (),
         imeis: Sequence[str] = (),
         progress: Progress | None = None,
+        *,
+        again: bool = False,
     ) -> list[Summary]:
-        """Fetch [start, end) for every endpoint with a window, but for what raw holds already."""
+        """Fetch [start, end) for every endpoint with a window, but for what raw holds already.
+
+        With `again` that, too: an answer of before lacks what a tracker has sent late.
+        """
         if not self._devices():
             self.poll(["child_list", "device_list"])
         end = min(end, _now())
@@ -105,8 +110,10 @@ class Loader:
         summaries = []
         for endpoint in self.choose(names):
             if endpoint.window:
-                with self._database.connect() as connection:
-                    found = coverage.gaps(connection, endpoint, list(devices), start, end)
+                found = {imei: [(start, end)] for imei in devices}
+                if not again:
+                    with self._database.connect() as connection:
+                        found = coverage.gaps(connection, endpoint, list(devices), start, end)
                 asks = _batches(endpoint, devices, found)
                 summaries.append(self._fetch(endpoint, asks, progress))
         return summaries

@@ -16,6 +16,7 @@ from operations.work import Done, Work
 from settings import Settings
 
 DAY = timedelta(days=1)
+LATE = timedelta(days=3)  # what a tracker without signal kept, and sent later than look_back
 DRAIN_EVERY = timedelta(seconds=10)  # each drain is a load; more often they would be very small
 BUILD_EVERY = timedelta(minutes=5)
 # Jobs of one lane share its threads, so that none waits for a job of another lane.
@@ -60,12 +61,17 @@ def plan(settings: Settings, work: Work) -> Sequence[Job]:
 
     known = [e for e in endpoints(settings) if settings.poll_trail or e.table != TRAIL]
     often = {e.table: e.every for e in known if e.every < DAY}
+    # The trail waits by itself for who had no signal.
+    late = [e.name for e in known if e.window and not e.only_moved]
     daily = [e.name for e in known if e.every >= DAY]
     nightly = Job("nightly", CronTrigger(hour=2, minute=30, timezone=zone), night, "build")
     return (
         *(
             Job(table, every(span), partial(work.poll, [table]), _lane(table))
             for table, span in often.items()
+        ),
+        Job(
+            "late", CronTrigger(hour=1, timezone=zone), partial(work.poll_again, late, LATE), "poll"
         ),
         Job("devices", CronTrigger(hour=2, timezone=zone), partial(work.poll, daily), "poll"),
         Job("drain", every(DRAIN_EVERY), work.drain, "drain"),

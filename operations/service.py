@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 BEAT_S = 1.0
 PATIENCE_S = 20.0
+# A call under way ends by then. The slowest waits for hours, as does a build behind another one.
+LOST_PATIENCE_S = 60.0
 SWEEP_LATE = timedelta(minutes=5)
 STEP_S = 60.0
 
@@ -36,6 +38,10 @@ Plan = Callable[[Settings, Work], Sequence[Job]]
 
 class Stopped(Exception):
     """This process has to end what it does: it was told to, or leads no longer."""
+
+
+class Stuck(Exception):
+    """Jobs of a lead that is over do not end, and only a new process can lead beside them."""
 
 
 class Service:
@@ -61,7 +67,7 @@ class Service:
     def run(self) -> None:
         """Serve /health and /metrics, wait for the lock, work; return after `stop`.
 
-        Raises PortTaken if ORCHESTRATOR_PORT is not free.
+        Raises PortTaken if ORCHESTRATOR_PORT is not free, Stuck if this process must be replaced.
         """
         place = (self._settings.orchestrator_host, self._settings.orchestrator_port)
         with serving(*place, self._health, self._metrics) as port:
@@ -111,9 +117,16 @@ class Service:
         self._leads_since = None
 
     def _wait_for_jobs(self) -> None:
-        """Calls of the API may take minutes: who was told to stop leaves them and loses nothing."""
-        patience = time.monotonic() + PATIENCE_S
-        while self._busy and not (self._told.is_set() and time.monotonic() > patience):
+        """Calls of the API may take minutes: who leaves them loses nothing."""
+        began = time.monotonic()
+        while self._busy:
+            waited_s = time.monotonic() - began
+            if self._told.is_set() and waited_s > PATIENCE_S:
+                return
+            if waited_s > LOST_PATIENCE_S:
+                raise Stuck(
+                    f"{', '.join(sorted(self._busy))}: still running after {waited_s:.0f} s"
+                )
             dbt_process.interrupt()
             time.sleep(0.1)
 

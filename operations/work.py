@@ -10,7 +10,7 @@ import psycopg
 
 from loader.drain import drain
 from loader.landing import LandingError
-from loader.poll import Loader
+from loader.poll import Loader, Summary
 from loader.protocol import LoginRefused
 from operations import dbt, history, news, nightly
 from operations.database import DBT_ROLE, Database
@@ -66,8 +66,24 @@ class Work:
 
     def poll(self, names: Sequence[str]) -> Done:
         """Fetch what is new of these endpoints. Raises JobFailed if most calls had no answer."""
+        return self._fetched(names, lambda: self._loader.poll(names, self._progress))
+
+    def poll_again(self, names: Sequence[str], span: timedelta) -> Done:
+        """Fetch the last days of these endpoints once more, for what trackers sent late."""
+        now = datetime.now(UTC)
+        return self._fetched(
+            names,
+            lambda: self._loader.backfill(
+                now - span, now, names, progress=self._progress, again=True
+            ),
+        )
+
+    def _progress(self, *_: object) -> None:
+        self._go_on()
+
+    def _fetched(self, names: Sequence[str], fetch: Callable[[], Sequence[Summary]]) -> Done:
         try:
-            summaries = self._loader.poll(names, lambda *_: self._go_on())
+            summaries = fetch()
         except psycopg.errors.UndefinedTable as error:
             self._loader.landing.remake_what_is_gone()  # the next poll finds it
             raise JobFailed(str(error).splitlines()[0]) from error

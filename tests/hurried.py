@@ -6,6 +6,7 @@ SIGUSR1 makes its clock jump to what the file CLOCK says: seconds ahead of the r
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from operations import logs, schedule
 from operations.database import open_database
 from operations.schedule import Job
-from operations.service import Service
+from operations.service import Service, Stuck
 from operations.work import Work
 from settings import Settings, settings
 
@@ -55,5 +56,6 @@ signal.signal(signal.SIGUSR1, step_the_clock)
 with open_database(settings()) as database:
     service = Service(settings(), database, plan)
     signal.signal(signal.SIGTERM, lambda *_: service.stop())
-    service.run()
+    with suppress(Stuck):
+        service.run()
 os._exit(0)

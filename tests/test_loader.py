@@ -16,7 +16,7 @@ from conftest import NOW, settings_for
 import loader.poll
 import loader.token
 from loader.batch import Batch, Origin
-from loader.landing import Landing
+from loader.landing import Landing, LandingError
 from loader.poll import Loader, Summary
 from loader.protocol import LoginRefused
 from operations.database import Database
@@ -387,3 +387,14 @@ def test_before_a_sweep_lands_the_load_under_way_and_at_most_one_more(
         thread.join()
     assert len(landed) == 6
     assert "location_list" in landed[:2]
+
+
+def test_a_database_that_takes_nobody_is_an_error_of_landing(
+    database: Database, work_dir: Path
+) -> None:
+    """Which the service takes for an outage, and waits."""
+    landing = Landing(database, work_dir)
+    with database.sibling("postgres").connect() as server:
+        server.execute(f"alter database {database.name} allow_connections false".encode())
+    with pytest.raises(LandingError, match="not currently accepting connections"):
+        landing.prepare()

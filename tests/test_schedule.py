@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,7 +28,7 @@ from operations.database import Database
 from operations.leader import KEY
 from operations.runs import Runs
 from operations.schedule import Job, night_of
-from operations.service import Service
+from operations.service import Service, Stuck
 from operations.watch import LateNight
 from operations.work import Done, JobFailed, Work
 from sandbox import Sandbox, fleet
@@ -42,6 +43,10 @@ FORM = "application/x-www-form-urlencoded"
 DBT_SESSIONS = """
     select count(*) from pg_stat_activity
     where datname = current_database() and application_name = %s
+"""
+LOSE_LOCK = """
+    select pg_terminate_backend(pid) from pg_locks
+    where locktype = 'advisory' and objid::bigint = hashtext(%s)::bigint & 4294967295
 """
 
 
@@ -168,13 +173,31 @@ def test_it_tells_once_of_what_fails_and_leads_again_after_its_lock_is_lost(
             assert titles == ["broken failed 3 times in a row", "broken works again"]
             assert runs(database)["broken"]["failures_in_a_row"] == 0
 
-            lock = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
-            assert one(
-                database, f"{lock} and objid::bigint = hashtext(%s)::bigint & 4294967295", KEY
-            )
+            assert one(database, LOSE_LOCK, KEY)
             number = len(seen)
             wait_for(lambda: len(seen) >= number + 3)
         assert len(titles) == 2
+
+
+def test_a_job_that_does_not_end_after_the_lock_is_lost_makes_way_for_a_new_process(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.service.LOST_PATIENCE_S", 1.0)
+    is_over, begun = threading.Event(), []
+
+    def slow() -> Done:
+        begun.append(1)
+        is_over.wait(PATIENCE_S)
+        return Done()
+
+    service = Service(settings, database, lambda *_: [Job("slow", OFTEN, slow, "poll")])
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(service.run)
+        wait_for(lambda: begun)
+        assert one(database, LOSE_LOCK, KEY)
+        with pytest.raises(Stuck, match="slow: still running"):
+            running.result(PATIENCE_S)
+        is_over.set()
 
 
 def test_what_was_missed_is_due_at_once(settings: Settings, database: Database) -> None:
@@ -189,15 +212,16 @@ def test_what_was_missed_is_due_at_once(settings: Settings, database: Database) 
     assert night_of(nightly, night - timedelta(hours=1)).isoformat() == "2026-12-02"
 
     now = datetime.now(ZONE)
-    succeeded = {job.name: now - timedelta(days=2) for job in jobs} | {"devices": now}
+    succeeded = {job.name: now - timedelta(days=2) for job in jobs}
+    succeeded |= {"devices": now, "late": now}
     made = schedule.scheduler(jobs, lambda _: None, succeeded, ZONE)
     made.start(paused=True)
     due = {job.id for job in made.get_jobs() if job.next_run_time <= datetime.now(ZONE)}
     made.shutdown()
-    assert due == {job.name for job in jobs} - {"devices"}
+    assert due == {job.name for job in jobs} - {"devices", "late"}
     assert {job.name for job in jobs} == {
         *("location_list", "alarm_list", "track_mileage", "parking_report", "track_list"),
-        *("devices", "drain", "build", "nightly"),
+        *("devices", "late", "drain", "build", "nightly"),
     }
     pushed = settings.model_copy(update={"poll_trail": False})
     others = schedule.plan(pushed, Work(pushed, database, lambda: None))

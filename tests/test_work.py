@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,21 @@ def test_a_table_that_a_load_under_way_made_anew_is_told_as_gone(
     (told,) = [line for line in lines if "tables of raw are gone" in line["event"]]
     assert set(told["tables"]) == {"raw.api_calls", "raw.alarm_list"}
     assert work.poll(["alarm_list"]).rows
+
+
+def test_what_a_tracker_sent_late_is_fetched_by_night(
+    still: Sandbox, database: Database, settings: Settings
+) -> None:
+    work = Work(settings, database, lambda: None)
+    assert work.poll(["track_mileage"]).rows
+    trips = "select count(distinct body) from raw.track_mileage"
+    known = one(database, trips)
+    # As if they had not been there when they were asked for.
+    one(database, "delete from raw.track_mileage where imei = (select min(imei) from"
+        " raw.track_mileage) returning 1")  # fmt: skip
+    left = one(database, trips)
+    assert left < known
+    work.poll(["track_mileage"])
+    assert one(database, trips) < known  # its look-back is for hours
+    assert work.poll_again(["track_mileage"], timedelta(days=3)).rows
+    assert one(database, trips) >= known

@@ -41,6 +41,10 @@ def backfill(
     end: Annotated[datetime | None, typer.Option("--to", help="End, fleet time; now.")] = None,
     endpoint: Annotated[list[str] | None, typer.Option(help="Only these endpoints.")] = None,
     imei: Annotated[list[str] | None, typer.Option(help="Only these devices.")] = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Also what raw holds: trackers may have sent more since."),
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Fetch a span of the past; what raw holds of it is not fetched again.
@@ -56,7 +60,7 @@ def backfill(
     if since >= until:
         raise typer.BadParameter("--from must lie before --to and before now")
     with _loader(verbose) as loader, progress_bars(errors) as progress:
-        summaries = loader.backfill(since, until, endpoint or (), imei or (), progress)
+        summaries = loader.backfill(since, until, endpoint or (), imei or (), progress, again=again)
     _report(summaries)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+import structlog
 import typer
 
 from operations.command import (
@@ -31,18 +32,23 @@ def run() -> None:
     """
     from operations import logs
     from operations.health import PortTaken
-    from operations.service import Service
+    from operations.service import Service, Stuck
 
     logs.configure(verbose=True)
     need_credentials()
+    code = 0
     with chosen_database() as database, failing(PortTaken):
         service = Service(settings(), database)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop())
-        service.run()
+        try:
+            service.run()
+        except Stuck as error:
+            structlog.get_logger().error("ends, to be started again", reason=str(error))
+            code = 1
     # Calls of the API that nobody waits for any more would keep the process.
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 @app.command()

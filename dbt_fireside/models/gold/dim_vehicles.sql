@@ -10,16 +10,49 @@ devices as (
 
 ),
 
+newest_fixes as (
+
+    select * from {{ ref('newest_fixes') }}
+
+),
+
+located as (
+
+    select
+        devices.*,
+        newest_fixes.longitude,
+        newest_fixes.latitude,
+        newest_fixes.gps_time,
+        max(newest_fixes.gps_time) over devices as newest_gps_time,
+        -- A vehicle may carry a tracker and a dashcam: the tracker comes first.
+        row_number() over (
+            devices order by coalesce(devices.device_model = 'JC400P', false), devices.imei
+        ) as device_rank,
+        string_agg(devices.imei, ',') over (
+            devices order by devices.imei
+            rows between unbounded preceding and unbounded following
+        ) as known_devices
+    from devices
+    left join newest_fixes
+        on devices.imei = newest_fixes.imei
+    window devices as (partition by devices.known_vehicle_id)
+
+),
+
 ranked as (
 
-    -- A vehicle may carry a tracker and a dashcam: count the tracker.
+    -- Who speaks for the vehicle now: not a tracker that was replaced, nor one that is
+    -- silent while the other one reports.
     select
         *,
         row_number() over (
             partition by known_vehicle_id
-            order by coalesce(device_model = 'JC400P', false) asc, imei asc
+            order by
+                coalesce(is_enabled, true) desc,
+                coalesce(gps_time > newest_gps_time - interval '7 days', false) desc,
+                device_rank asc
         ) = 1 as is_primary_device
-    from devices
+    from located
 
 ),
 
@@ -33,12 +66,6 @@ drivers as (
 
 ),
 
-newest_fixes as (
-
-    select * from {{ ref('newest_fixes') }}
-
-),
-
 vehicles as (
 
     select
@@ -46,12 +73,13 @@ vehicles as (
         ranked.imei,
         ranked.known_vehicle_id as vehicle_id,
         ranked.is_primary_device,
+        ranked.device_rank::smallint as device_rank,
 
         ---------- what people cut by
         ranked.assigned_city,
         coalesce(
             ranked.assigned_city,
-            {{ city_at('newest_fixes.longitude', 'newest_fixes.latitude') }},
+            {{ city_at('ranked.longitude', 'ranked.latitude') }},
             'Unassigned'
         ) as city,
         ranked.known_cost_centre as cost_centre,
@@ -77,6 +105,8 @@ vehicles as (
         md5(row(
             ranked.known_vehicle_id,
             ranked.is_primary_device,
+            ranked.device_rank,
+            ranked.known_devices,
             ranked.assigned_city,
             ranked.known_cost_centre,
             ranked.fuel_norm_l_per_100km,
@@ -88,8 +118,6 @@ vehicles as (
             ranked.is_enabled
         )::text) as vehicle_version
     from ranked
-    left join newest_fixes
-        on ranked.imei = newest_fixes.imei
     left join drivers
         on ranked.imei = drivers.imei
 

@@ -89,13 +89,16 @@ renewed as (
 touched as (
 
     -- From its first day with news a device is recomputed to the end: a stop or a last
-    -- known place reaches into the days that follow.
+    -- known place reaches into the days that follow. And all devices of its vehicle, as
+    -- each day has one that speaks for it.
     select
         vehicles.imei,
-        case
-            when renewed.imei is not null then '-infinity'
-            else least(news.first_day, next_day.first_day)
-        end as first_day
+        min(
+            case
+                when renewed.imei is not null then '-infinity'
+                else least(news.first_day, next_day.first_day)
+            end
+        ) over (partition by vehicles.vehicle_id) as first_day
     from vehicles
     cross join next_day
     left join news
@@ -373,7 +376,7 @@ engine as materialized (
 
 ),
 
-measured as (
+joined as (
 
     select
         device_days.*,
@@ -400,7 +403,8 @@ measured as (
         located.latitude as end_latitude,
         located.longitude as end_longitude,
         vehicles.vehicle_id,
-        vehicles.is_primary_device,
+        vehicles.device_rank,
+        vehicles.is_enabled,
         vehicles.cost_centre,
         vehicles.fuel_norm_l_per_100km,
         vehicles.vehicle_version,
@@ -409,10 +413,9 @@ measured as (
             {{ city_at('located.longitude', 'located.latitude') }},
             'Unassigned'
         ) as city,
-        coalesce(vehicles.is_enabled, true)
-        and coalesce(vehicles.activation_time < device_days.day_end, true)
+        coalesce(vehicles.activation_time < device_days.day_end, true)
         and coalesce(vehicles.expiration_time > device_days.day_start, true)
-            as is_in_service,
+            as is_active,
         greatest(
             driven.fetched_at, stood.fetched_at, warned.fetched_at, located.fetched_at
         ) as data_as_of,
@@ -435,6 +438,33 @@ measured as (
         on device_days.imei = located.imei and device_days.day = located.day
     inner join engine
         on device_days.imei = engine.imei and device_days.day = engine.day
+
+),
+
+served as (
+
+    -- Disabled is what a device is today; on the days on which it reported it was not.
+    select
+        *,
+        is_active and (coalesce(is_enabled, true) or zero is not null) as is_in_service
+    from joined
+
+),
+
+measured as (
+
+    -- A tracker that was replaced spoke for the vehicle until the new one did, and a
+    -- dashcam speaks for it while the tracker is silent.
+    select
+        *,
+        row_number() over (
+            partition by vehicle_id, day
+            order by
+                (is_in_service and zero is not null) desc,
+                is_in_service desc,
+                device_rank asc
+        ) = 1 as is_primary_device
+    from served
 
 ),
 
