@@ -16,7 +16,7 @@ os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")  # its errors reach us a
 
 import dlt
 import fasteners
-import psycopg2
+import psycopg2  # type: ignore[import-untyped]
 import structlog
 from dlt.common.exceptions import DltException
 from dlt.pipeline.exceptions import PipelineStepFailed
