@@ -35,14 +35,18 @@ zones as (
 
 fixes as (
 
-    -- A fix speaks until the next one, but not longer than it counts as fresh.
+    -- A fix speaks until the next one, but not longer than it counts as fresh, unless
+    -- the next one is within 200 m: a parked tracker sends none, perhaps all night.
     select
         stretches.imei,
         trail.start_time,
         trail.place,
         trail.next_time,
         trail.next_place,
-        trail.start_time + {{ rule('fresh_fix_age') }} * interval '1 hour' as stale_time
+        case
+            when trail.place <-> trail.next_place < 0.002 then 'infinity'
+            else trail.start_time + {{ rule('fresh_fix_age') }} * interval '1 hour'
+        end as stale_time
     from stretches
     inner join lateral ( -- noqa: ST05
         select
