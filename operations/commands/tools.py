@@ -50,7 +50,7 @@ def execute(context: typer.Context) -> None:
     """
     from operations.dbt import environment
 
-    with chosen_database() as database:
+    with chosen_database() as database, failing(FileNotFoundError):
         with_raw(database)
         tool = subprocess.run(context.args, check=False, env=environment(settings(), database))
         raise typer.Exit(tool.returncode)

@@ -26,7 +26,10 @@ located as (
         max(newest_fixes.gps_time) over devices as newest_gps_time,
         -- A vehicle may carry a tracker and a dashcam: the tracker comes first.
         row_number() over (
-            devices order by coalesce(devices.device_model = 'JC400P', false), devices.imei
+            devices
+            order by
+                coalesce(devices.device_model = 'JC400P', false) asc,
+                devices.imei asc
         ) as device_rank,
         string_agg(devices.imei, ',') over (
             devices order by devices.imei
