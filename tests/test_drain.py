@@ -94,6 +94,12 @@ def test_no_token_is_kept() -> None:
         assert b"secret" not in taken.rest + b"".join(taken.records), body
 
 
+def test_only_a_form_has_a_token_between_ampersands() -> None:
+    signed = b'{"deviceImei":"1","url":"https://files/1?expires=9&token=a1","x":"b&c"}'
+    for content_type, body in [(JSON, b"[" + signed + b"]"), (FORM, form(data_list=signed))]:
+        assert take_apart(content_type, body).records == (signed,)
+
+
 @given(st.binary(max_size=200), st.sampled_from([FORM, JSON, "", "multipart/form-data"]))
 def test_no_bytes_raise(body: bytes, content_type: str) -> None:
     taken = take_apart(content_type, body)
