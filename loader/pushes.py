@@ -54,7 +54,10 @@ def take_apart(content_type: str, body: bytes) -> Taken:
 
     Never raises: what cannot be taken apart is told, with its bytes but without its token.
     """
-    fields = _form(content_type, body)
+    try:
+        fields = _form(content_type, body)
+    except Exception as error:  # whatever the email package makes of a malformed header
+        return Taken(problem=f"no form: {type(error).__name__}", rest=_mask(body))
     value, message_type = body, None
     if fields is not None:
         message_type = fields.get("msgType", b"").decode("utf-8", "replace") or None

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 
 import pytest
 from conftest import SHARED
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loader.drain import drain, replay_rejected
@@ -100,8 +100,21 @@ def test_only_a_form_has_a_token_between_ampersands() -> None:
         assert take_apart(content_type, body).records == (signed,)
 
 
-@given(st.binary(max_size=200), st.sampled_from([FORM, JSON, "", "multipart/form-data"]))
-def test_no_bytes_raise(body: bytes, content_type: str) -> None:
+MULTIPART = "multipart/form-data; boundary=XX"
+BROKEN_PART = b"--XX\r\nContent-Disposition: form-data; %s\r\n\r\n[]\r\n--XX--\r\n"
+PARAMETER = st.text("abcdnxy01*=;'\"% \0", max_size=30)
+
+
+@given(
+    st.sampled_from([FORM, JSON, "", "multipart/form-data", MULTIPART])
+    | st.text(max_size=50)
+    | PARAMETER.map("multipart/form-data; boundary{}".format),
+    st.binary(max_size=200) | PARAMETER.map(lambda text: BROKEN_PART % f"name{text}".encode()),
+)
+@example('multipart/form-data; boundary*0*="\'"', b"")
+@example(MULTIPART, BROKEN_PART % b'name*0*="\'"')
+@example(MULTIPART, BROKEN_PART % b"name*=a\0b'en'x")
+def test_no_bytes_raise(content_type: str, body: bytes) -> None:
     taken = take_apart(content_type, body)
     assert bool(taken.problem) or isinstance(taken.records, tuple)
 
