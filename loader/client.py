@@ -45,20 +45,22 @@ class Client:
     def ask(self, ask: Ask) -> Answer:
         """Fetch all pages. The answer tells what went wrong; only LoginRefused is raised."""
         answer = Answer(ask)
+        most = ask.endpoint.most_rows
         try:
             for parameters, paging in self._page_parameters(ask, answer):
                 page = self._fetch_page(ask, parameters, answer)
                 answer.pages.append(page)
-                if page.problem or paging is None or len(page.records) < paging.size:
+                found = sum(len(page.records) for page in answer.pages)
+                # Past the most of one query the API may refuse, or repeat itself.
+                answer.is_cut = most is not None and found >= most
+                is_last = page.problem or paging is None or len(page.records) < paging.size
+                if answer.is_cut or is_last:
                     break
         except (Unsettled, Refused) as error:
             answer.error = f"{ask}: {error}"
             answer.refused = error.code if isinstance(error, Refused) else None
             log.error("gave up", ask=str(ask), reason=str(error), attempts=len(answer.failed))
             return answer
-        most = ask.endpoint.most_rows
-        found = sum(len(page.records) for page in answer.pages)
-        answer.is_cut = most is not None and found >= most
         if not answer.is_cut:
             answer.pages[-1] = replace(answer.pages[-1], call=_completed(ask, answer.pages))
         return answer

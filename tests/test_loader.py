@@ -13,6 +13,7 @@ import pytest
 import structlog
 from conftest import NOW, settings_for
 
+import loader.client
 import loader.poll
 import loader.token
 from loader.batch import Batch, Origin
@@ -25,6 +26,7 @@ from sandbox.faults import POISON
 
 TRIPS = "jimi.device.track.mileage"
 SWEEP = "jimi.user.device.location.list"
+ALARMS = "jimi.device.alarm.list"
 TO = datetime.fromtimestamp(NOW, UTC)
 FROM = TO - timedelta(days=3)
 
@@ -120,6 +122,25 @@ def test_a_repeated_page_is_asked_for_again(
     assert len(landed) == len(expected)
     assert len(expected - landed) == (first_page is Fault.NEW_FIELD)
     assert any("repeats an earlier page" in str(line.get("reason")) for line in logs)
+
+
+def test_a_query_that_gives_all_it_can_is_halved_and_not_asked_for_more(
+    fleet_known: Loader,
+    sandbox: Sandbox,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sandbox.history_methods.MOST_ALARMS", 200)
+    fleet_known._endpoints = tuple(
+        dataclasses.replace(e, most_rows=e.most_rows and 200) for e in fleet_known._endpoints
+    )
+    devices = [d for d in sandbox.world.devices.values() if d.account == sandbox.account]
+    # After two full pages each attempt at a third would fail.
+    sandbox.misbehave(ALARMS, Fault.REPEATED_PAGE, times=loader.client.ATTEMPTS, after=2)
+    (summary,) = fleet_known.backfill(FROM, TO, ["alarm_list"], [d.imei for d in devices])
+    assert summary.errors == []
+    raised = sum(len(sandbox.world.alarms(d.imei, NOW - 3 * 86400, NOW)) for d in devices)
+    assert len(records(database, "alarm_list")) == raised > 200
 
 
 def test_a_storm_ends_in_an_error_that_names_everything_and_the_gap_is_fetched_later(
