@@ -293,7 +293,7 @@ class FleetModel:
         return {
             "fuel.volume": (total_l, 0.1),
             "fuel.estimated_share": (ratio(100 * estimated, total_l), 0.05),
-            "fuel.per_100km": (ratio(100 * total_l, fuelled_km), 0.05),
+            "fuel.per_100km": (ratio(100 * total_l, fuelled_km if fuelled_km >= 1 else 0), 0.05),
             "fuel.co2": (total_l * RULES["co2_per_litre"], 0.3),
             "fuel.idle_volume": (idle_l, 0.01),
         } | {f"fuel.{name}": (None, 0) for name in gated}
@@ -307,7 +307,7 @@ class FleetModel:
         for vehicle in read:
             truths = [self.world.truth(vehicle.imei, d) for d in since]
             per_day_km = mean([truth.distance_m / 1000 for truth in truths])
-            if per_day_km:
+            if per_day_km and per_day_km >= 0.1:
                 in_days.append(left_km[vehicle.id] / per_day_km)
         alarms = self._alarms(day, set(self.world.devices))
         cuts = self._alarms(day, set(self.world.devices), of="type")["2"]
@@ -372,7 +372,7 @@ class FleetModel:
         devices = self.world.devices.values()
         reported = [d for d in devices if self.devices[d.imei, day][0]]
         truths = {d.imei: self.world.truth(d.imei, day) for d in reported}
-        driving = [imei for imei, truth in truths.items() if truth and truth.driving_s]
+        driving = [imei for imei, truth in truths.items() if truth and truth.driving_s >= 60]
         fixes = sum(self.devices[imei, day][1] for imei in driving)
         hours = sum(truths[imei].driving_s for imei in driving) / HOUR
         never = sum(self.world.last_fix(d.imei) is None for d in devices)

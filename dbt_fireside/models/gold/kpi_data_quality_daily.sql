@@ -55,8 +55,12 @@ quality as (
 
         ---------- whether it fits together
         (
-            sum(device_days.fixes_count) filter (where device_days.driving_time_s > 0)
-            / nullif(sum(device_days.driving_time_s) / 3600.0, 0)
+            sum(device_days.fixes_count) filter (where device_days.driving_time_s >= 60)
+            / (
+                sum(device_days.driving_time_s) filter (
+                    where device_days.driving_time_s >= 60
+                ) / 3600.0
+            )
         )::numeric(9, 2) as fixes_per_driving_hour,
         -- Near 100; a thousandth or a thousandfold is an error of units.
         (

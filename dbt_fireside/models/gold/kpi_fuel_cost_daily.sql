@@ -96,14 +96,17 @@ fuel as (
         (
             100 * coalesce(estimated_l, 0) / nullif(fuel_l, 0)
         )::numeric(5, 2) as fuel_estimated_pct,
-        (100 * fuel_l / nullif(fuelled_km, 0))::numeric(9, 2) as fuel_l_per_100km,
+        -- What an engine burns while it stands is no consumption of the metres beside.
+        case
+            when fuelled_km >= 1 then 100 * fuel_l / fuelled_km
+        end::numeric(9, 2) as fuel_l_per_100km,
         co2_kg::numeric(14, 3) as co2_kg,
         idle_fuel_l::numeric(14, 3) as idle_fuel_l,
 
         ---------- money
         case when currency is not null then fuel_cost end::numeric(16, 2) as fuel_cost,
         case
-            when currency is not null then fuel_cost / nullif(fuelled_km, 0)
+            when currency is not null and fuelled_km >= 1 then fuel_cost / fuelled_km
         end::numeric(9, 2) as fuel_cost_per_km,
         case when currency is not null then idle_cost end::numeric(16, 2) as idle_cost
     from summed

@@ -63,8 +63,13 @@ forecasts as (
         day,
         odometer_km,
         interval_km - mod(odometer_km, nullif(interval_km, 0)) as km_to_service,
-        (interval_km - mod(odometer_km, nullif(interval_km, 0)))
-        / nullif(km_per_day, 0) as days_to_service
+        -- A vehicle that was pushed a metre in a month would be due in a million days.
+        case
+            when km_per_day >= 0.1
+                then
+                    (interval_km - mod(odometer_km, nullif(interval_km, 0)))
+                    / km_per_day
+        end as days_to_service
     from odometers
 
 ),
