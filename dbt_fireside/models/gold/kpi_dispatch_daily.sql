@@ -26,16 +26,39 @@ vehicle_days as (
 
 ),
 
-trips_away as (
+places as (
 
+    -- Where it was seen: at the end of its trips and of its day. An unknown place is
+    -- neither inside nor outside.
+    select
+        imei,
+        day,
+        end_city as city
+    from vehicle_days
+    where end_longitude is not null
+    union all
     select
         trips.imei,
-        trips.day
+        trips.day,
+        trips.end_city as city
     from {{ ref('fact_trips') }} as trips
     inner join vehicle_days
         on trips.imei = vehicle_days.imei and trips.day = vehicle_days.day
-    where trips.end_city is distinct from vehicle_days.assigned_city
-    group by trips.imei, trips.day
+    where trips.end_longitude is not null
+
+),
+
+seen as (
+
+    select
+        places.imei,
+        places.day,
+        bool_or(places.city is distinct from vehicle_days.assigned_city) as was_outside
+    from places
+    inner join vehicle_days
+        on places.imei = vehicle_days.imei and places.day = vehicle_days.day
+    where vehicle_days.assigned_city is not null
+    group by places.imei, places.day
 
 ),
 
@@ -47,12 +70,7 @@ described as (
         vehicle_days.city,
         vehicle_days.cost_centre,
         vehicle_days.vehicle_id,
-        vehicle_days.assigned_city is not null as is_assigned,
-        vehicle_days.assigned_city is not null
-        and (
-            trips_away.imei is not null
-            or vehicle_days.end_city is distinct from vehicle_days.assigned_city
-        ) as was_outside,
+        seen.was_outside,
         -- Where it stood at midnight against where it mostly does, by the nights of
         -- four weeks; with fewer than five of them nothing is usual yet.
         case
@@ -65,10 +83,10 @@ described as (
             ) }} > {{ rule('overnight_distance') }}
         end as is_unexpected
     from vehicle_days
-    left join trips_away
+    left join seen
         on
-            vehicle_days.imei = trips_away.imei
-            and vehicle_days.day = trips_away.day
+            vehicle_days.imei = seen.imei
+            and vehicle_days.day = seen.day
     inner join lateral (
         select
             count(*) as nights_count,
@@ -95,7 +113,7 @@ summed as (
         described.day_start,
         cut.scope,
         cut.scope_value,
-        count(*) filter (where described.is_assigned) as assigned_count,
+        count(described.was_outside) as seen_count,
         count(*) filter (where described.was_outside) as outside_count,
         count(described.is_unexpected) as nights_count,
         count(*) filter (where described.is_unexpected) as unexpected_count
@@ -119,9 +137,9 @@ dispatch as (
         scope_value,
 
         ---------- measures
-        case when assigned_count > 0 then outside_count end::integer
+        case when seen_count > 0 then outside_count end::integer
             as outside_city_count,
-        (100.0 * outside_count / nullif(assigned_count, 0))::numeric(5, 2)
+        (100.0 * outside_count / nullif(seen_count, 0))::numeric(5, 2)
             as city_drift_pct,
         case when nights_count > 0 then unexpected_count end::integer
             as unexpected_overnight_count
