@@ -6,11 +6,47 @@
 
 with
 
-touched as (
+arrived as (
 
-    select distinct {{ day_of('start_time') }} as day
+    select min(start_time) as first_time
     from {{ ref('ingestion_log') }}
     where {{ is_claimed('load_id') }}
+
+),
+
+known as (
+
+    -- A call ends the silence before it, which may have begun days ago.
+    select
+        coalesce(
+            (
+                select max(call.start_time) from {{ ref('ingestion_log') }} as call
+                where call.start_time < arrived.first_time
+            ),
+            arrived.first_time
+        ) as changed_from_time,
+        (
+            select max(call.start_time) from {{ ref('ingestion_log') }} as call
+        ) as newest_time,
+        (
+            select min(call.start_time) from {{ ref('ingestion_log') }} as call
+            where
+                call.method = 'jimi.user.device.location.list'
+                and call.is_success
+        ) as first_sweep_time
+    from arrived
+
+),
+
+touched as (
+
+    select
+        generate_series(
+            {{ day_of('changed_from_time') }},
+            {{ day_of('newest_time') }},
+            interval '1 day'
+        )::date as day
+    from known
     union
     select distinct {{ day_of('fetched_at') }} as day
     from {{ ref('rejected_records') }}
@@ -44,6 +80,7 @@ pipeline as (
         sweeps.longest_gap_min::numeric(9, 2) as longest_sweep_gap_min,
         rejected.rejected_count::integer as rejected_records_count
     from days
+    cross join known
     inner join lateral (
         select
             count(*) as calls_count,
@@ -54,16 +91,28 @@ pipeline as (
             and call.start_time < days.day_end
     ) as calls on true
     inner join lateral ( -- noqa: ST05
-        with gaps as (
-            select
-                call.start_time
-                - lag(call.start_time) over (order by call.start_time) as gap
+        with moments as (
+            select call.start_time as moment
             from {{ ref('ingestion_log') }} as call
             where
                 call.method = 'jimi.user.device.location.list'
                 and call.is_success
                 and call.start_time >= days.day_start
                 and call.start_time < days.day_end
+            union all
+            -- A gap over midnight is a gap of both days, on each as long as it lasts.
+            select edge.moment
+            from (
+                values (days.day_start), (least(days.day_end, known.newest_time))
+            ) as edge (moment)
+            where
+                edge.moment >= days.day_start
+                and edge.moment > known.first_sweep_time
+        ),
+
+        gaps as (
+            select moment - lag(moment) over (order by moment) as gap
+            from moments
         )
 
         select max(extract(epoch from gap) / 60) as longest_gap_min

@@ -2,6 +2,7 @@
     unique_key=['call_id', 'attempt'],
     precedence=['load_id'],
     indexes=[
+        {'columns': ['start_time']},
         {'columns': ['method', 'start_time']},
         {'columns': ['method', 'is_success', 'window_start_time']},
         {'columns': ['method', 'is_success', 'window_end_time']},
