@@ -141,6 +141,7 @@ class FleetModel:
             )
         )
         self.primary = [imei for imei, *_ in gold.execute(PRIMARY.encode())]
+        self.carried = gold.execute("select imei, vehicle_id from dwh_gold.dim_vehicles").fetchall()
         self.spans = {vehicle.id: self._spans(vehicle) for vehicle in vehicles}
 
     def day(self, day: date, values: dict) -> dict[str, tuple[float | None, float]]:
@@ -231,7 +232,7 @@ class FleetModel:
             for kind, amount in driven_badly(vehicle, day).items():
                 counts[kind] += amount
             over.append(counts.pop("worst", 0.0))
-        alarms = self._alarms(day, {v.imei for v in known})
+        alarms = self._driving_alarms(day, {v.id for v in known})
         rate = 100 / km if km >= RULES["score_min_distance"] else None
         harsh = {k: counts[k] for k in ("harsh_acceleration", "harsh_braking", "harsh_cornering")}
         score = None
@@ -397,3 +398,14 @@ class FleetModel:
             for kind, count in truth.alarms.items() if truth else ():
                 found[self.classes.get(kind, "unknown") if of == "class" else kind] += count
         return found
+
+    def _driving_alarms(self, day: date, vehicles: set[str]) -> Counter:
+        """By class, of both devices of a vehicle; what both say at once counts once."""
+        start, end = eat_bounds(day)
+        raised = {
+            (vehicle, alarm.alarm_type, alarm.at)
+            for imei, vehicle in self.carried
+            if vehicle in vehicles and self.world.last_fix(imei)
+            for alarm in self.world.alarms(imei, start, end - 1)
+        }
+        return Counter(self.classes.get(kind, "unknown") for _, kind, _ in raised)

@@ -52,6 +52,29 @@ over_the_limit as (
 
 ),
 
+alarms as (
+
+    -- Both devices of a vehicle raise alarms, and the platform may raise the same one
+    -- for each of them.
+    select distinct on (vehicle_id, alarm_type, alarm_time)
+        vehicle_id,
+        day,
+        driver_name,
+        alarm_class
+    from {{ ref('fact_alarms') }}
+    where
+        alarm_class in ('harsh_driving', 'speeding')
+        and {{ has_changed('day + 7') }}
+    order by
+        vehicle_id asc,
+        alarm_type asc,
+        alarm_time asc,
+        driver_name is null asc,
+        is_primary_device desc,
+        imei asc
+
+),
+
 counted as (
 
     -- One row for each thing that is counted, with the driver of its own time.
@@ -96,19 +119,18 @@ counted as (
         and {{ has_changed('day + 7') }}
     union all
     select
-        imei,
-        day,
-        driver_name,
-        alarm_class || '_alarm' as kind,
+        vehicle_days.imei,
+        alarms.day,
+        alarms.driver_name,
+        alarms.alarm_class || '_alarm' as kind,
         null as km,
         null as seconds,
         null as after_hours_km,
         null as weekend_km,
         null as over_kmh
-    from {{ ref('fact_alarms') }}
-    where
-        alarm_class in ('harsh_driving', 'speeding')
-        and {{ has_changed('day + 7') }}
+    from alarms
+    inner join vehicle_days
+        on alarms.vehicle_id = vehicle_days.vehicle_id and alarms.day = vehicle_days.day
 
 ),
 
