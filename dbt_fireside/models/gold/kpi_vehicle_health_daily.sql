@@ -9,12 +9,14 @@ with
 
 readings as (
 
-    -- An odometer never runs back: a smaller reading is a reset, and counts on from
+    -- An odometer never runs back, nor on by more than a vehicle can drive: such a
+    -- reading is a reset or another of its counters (trip, tracker), and counts on from
     -- there. So every day of a vehicle is read, a row each.
     select
         metrics.*,
         vehicles.vehicle_class,
         metrics.odometer_km - lag(metrics.odometer_km) over days as rise_km,
+        24 * 200 * (metrics.day - lag(metrics.day) over days) as most_km,
         first_value(metrics.odometer_km) over days as first_km
     from {{ ref('fact_daily_fleet_metrics') }} as metrics
     inner join {{ ref('dim_vehicles') }} as vehicles
@@ -30,7 +32,8 @@ driven as (
 
     select
         *,
-        case when rise_km < 0 then 0 else rise_km end as driven_km
+        case when rise_km < 0 or rise_km > most_km then 0 else rise_km end
+            as driven_km
     from readings
 
 ),
