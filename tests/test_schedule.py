@@ -253,16 +253,35 @@ def _none_outlives_its_test() -> Iterator[None]:
         started.pop().kill()
 
 
+RUN = (str(ROOT / "orchestrate.py"), "run")
+WITH_A_SLOW_JOB = """
+import time
+from apscheduler.triggers.interval import IntervalTrigger
+from operations.commands.service import run
+from operations import service
+from operations.schedule import Job
+
+def plan(*_):
+    return [Job("slow", IntervalTrigger(seconds=1), lambda: time.sleep(600), "poll")]
+
+service.LOST_PATIENCE_S = 1
+service.Service.__init__.__defaults__ = (plan,)
+run()
+"""
+
+
 class Orchestrator:
     """`orchestrate.py run` as a process, and what it tells of itself."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, environment: dict[str, str], log: Path, program: Sequence[str] = RUN
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self.log = log
         with log.open("w") as said:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "orchestrate.py"), "run"],
+                [sys.executable, *program],
                 env=environment | {"ORCHESTRATOR_PORT": str(self._port)},
                 stderr=said,
             )
@@ -277,6 +296,21 @@ class Orchestrator:
 
     def metrics(self) -> str:
         return requests.get(f"http://127.0.0.1:{self._port}/metrics", timeout=5).text
+
+
+def test_a_process_that_is_stuck_starts_anew_by_itself(
+    live: Sandbox, database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database.url}
+    environment |= {"WORK_DIR": str(settings.work_dir), "PYTHONPATH": str(ROOT)} | live.environment
+    stuck = Orchestrator(environment, tmp_path / "stuck.log", ["-c", WITH_A_SLOW_JOB])
+    wait_for(lambda: stuck.role() == "leader" and runs(database)["slow"]["status"] == "running")
+    assert one(database, LOSE_LOCK, KEY)
+    wait_for(lambda: stuck.log.read_text().count('"leading"') == 2)
+    assert "starts anew, without these jobs" in stuck.log.read_text()
+    wait_for(lambda: stuck.role() == "leader")
+    stuck.process.send_signal(signal.SIGTERM)
+    assert stuck.process.wait(PATIENCE_S) == 0
 
 
 def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(

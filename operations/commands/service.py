@@ -36,7 +36,7 @@ def run() -> None:
 
     logs.configure(verbose=True)
     need_credentials()
-    code = 0
+    is_stuck = False
     with chosen_database() as database, failing(PortTaken):
         service = Service(settings(), database)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -44,11 +44,13 @@ def run() -> None:
         try:
             service.run()
         except Stuck as error:
-            structlog.get_logger().error("ends, to be started again", reason=str(error))
-            code = 1
+            structlog.get_logger().error("starts anew, without these jobs", reason=str(error))
+            is_stuck = True
     # Calls of the API that nobody waits for any more would keep the process.
     sys.stdout.flush()
-    os._exit(code)
+    if is_stuck:
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this very command
+    os._exit(0)
 
 
 @app.command()
