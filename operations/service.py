@@ -120,10 +120,10 @@ class Service:
         """Calls of the API may take minutes: who leaves them loses nothing."""
         began = time.monotonic()
         while self._busy:
-            waited_s = time.monotonic() - began
-            if self._told.is_set() and waited_s > PATIENCE_S:
+            is_told, waited_s = self._told.is_set(), time.monotonic() - began
+            if is_told and waited_s > PATIENCE_S:
                 return
-            if waited_s > LOST_PATIENCE_S:
+            if not is_told and waited_s > LOST_PATIENCE_S:
                 raise Stuck(
                     f"{', '.join(sorted(self._busy))}: still running after {waited_s:.0f} s"
                 )
