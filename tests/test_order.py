@@ -193,3 +193,25 @@ def test_any_arrival_gives_the_same_tables(
         assert full.keys() == incremental.keys()
         for table, rows in full.items():
             assert rows == incremental[table], (table, seed, loads)
+
+
+def test_a_plate_entered_later_is_known_of_all_days(new_database, tmp_path: Path) -> None:
+    """Of a vehicle that the client's list names, as for others the plate is the name itself."""
+    database: Database = new_database()
+    project = Settings(work_dir=tmp_path / "work")
+    Landing(database, project.work_dir).prepare()
+    imei = "860000000000001"
+    dbt.run(project, database, ["seed"], lambda *_: None)
+    with database.connect() as connection:
+        connection.execute(
+            "insert into tracksolid.vehicles (imei, vehicle_id) values (%s, 'A')", [imei]
+        )
+        asked(connection)
+        plates = "select distinct plates_pct::integer from dwh_gold.kpi_data_quality_daily"
+        for load, (numbers, found) in enumerate([((0, 7), 0), ((2,), 100)]):
+            deliver(connection, load, [(imei, number) for number in numbers])
+            dbt.run(project, database, ["run"], lambda *_: None)
+            assert connection.execute(plates.encode()).fetchall() == [(found,)]
+        incremental = contents(connection)
+        dbt.run(project, database, ["run", "--full-refresh"], lambda *_: None)
+        assert contents(connection) == incremental

@@ -118,7 +118,9 @@ vehicles as (
             drivers.known_drivers,
             extract(epoch from ranked.activation_time),
             extract(epoch from ranked.expiration_time),
-            ranked.is_enabled
+            ranked.is_enabled,
+            ranked.vehicle_number,
+            ranked.driver_name
         )::text) as vehicle_version
     from ranked
     left join drivers
