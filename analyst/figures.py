@@ -16,6 +16,7 @@ OVER_DAYS = {
     "max": "highest of {days}",
     "min": "lowest of {days}",
     "last": "last day",
+    "jobs": "all jobs of {days}",
 }
 
 

@@ -1,5 +1,14 @@
 {{ config(materialized='view') }}
 
+{#- Their days tell of a week so far, and no mean of that is a month's. -#}
+{% set of_jobs = {
+    'field_service.first_time_fix':
+        '100.0 * count(*) filter (where jobs.is_first_time_fix) / count(*)',
+    'field_service.mtta': 'avg(jobs.response_s) / 60',
+    'field_service.mttr': 'avg(jobs.repair_s) / 60',
+    'field_service.sla_compliance': '100 * avg(jobs.is_within_sla::integer)',
+} %}
+
 with
 
 finished as (
@@ -46,10 +55,48 @@ months as (
             else (
                 array_agg(value order by day desc) filter (where value is not null)
             )[1]
-        end as value,
+        end as value_of_days,
         (array_agg(gate_reason order by day desc))[1] as gate_reason
     from finished
     group by month, kpi_id, scope, scope_value, over_days
+
+),
+
+job_months as (
+
+    select
+        {% for kpi_id, value in of_jobs.items() -%}
+        {{ value }} as {{ kpi_id.split('.')[1] }},
+        {% endfor -%}
+        dates.month,
+        cut.scope,
+        cut.scope_value
+    from {{ ref('fact_jobs') }} as jobs
+    inner join {{ ref('dim_dates') }} as dates
+        on jobs.closed_day = dates.day
+    {{ scopes({'city': 'jobs.city', 'cost_centre': 'jobs.cost_centre'}) }}
+    where dates.day_start + interval '1 day' <= now()
+    group by dates.month, cut.scope, cut.scope_value
+
+),
+
+whole_months as (
+
+    select
+        months.*,
+        case
+            when months.over_days != 'jobs' then months.value_of_days
+            {% for kpi_id in of_jobs -%}
+            when months.kpi_id = '{{ kpi_id }}'
+                then job_months.{{ kpi_id.split('.')[1] }}
+            {% endfor %}
+        end as value
+    from months
+    left join job_months
+        on
+            months.month = job_months.month
+            and months.scope = job_months.scope
+            and months.scope_value = job_months.scope_value
 
 ),
 
@@ -63,7 +110,7 @@ compared as (
             else value
         end as daily_value,
         lag(month) over months = (month - interval '1 month')::date as follows
-    from months
+    from whole_months
     window months as (partition by kpi_id, scope, scope_value order by month)
 
 ),
