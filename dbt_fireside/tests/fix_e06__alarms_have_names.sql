@@ -1,21 +1,19 @@
 -- FIX-E06
 -- Was:    type and name null, the poll's alertTypeId and alarmTypeName were not read.
--- Holds:  of the polled alarms of the newest 7 days at most one in ten lacks its name,
---         and where answers came, alarms did.
+-- Holds:  of the polled alarms of the newest 7 days at most one in ten was read without
+--         its name, and where answers came, alarms did. Read where each way of telling
+--         stands by itself: alarms takes a missing name from the list of types.
 
 with
 
-recent as (
+polled as (
 
-    select alarm_name
-    from {{ ref('alarms') }}
-    where
-        -- The push of the IoT Hub sends no names.
-        source = 'poll'
-        and alarm_time > (
-            select max(newest.alarm_time) - interval '7 days'
-            from {{ ref('alarms') }} as newest
-        )
+    select
+        alarm_time,
+        has_name
+    from {{ ref('alarm_reports') }}
+    -- The push of the IoT Hub sends no names.
+    where told_by = 'alarm_list'
 
 ),
 
@@ -23,8 +21,11 @@ named as (
 
     select
         count(*) as alarms_count,
-        count(alarm_name) as named_count
-    from recent
+        count(*) filter (where has_name) as named_count
+    from polled
+    where alarm_time > (
+        select max(newest.alarm_time) - interval '7 days' from polled as newest
+    )
 
 )
 

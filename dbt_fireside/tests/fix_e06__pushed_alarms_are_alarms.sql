@@ -1,7 +1,7 @@
 -- FIX-E06
 -- Was:    type and name null, poll and push call them differently.
--- Holds:  each of the newest 200 alarms of both pushes is one row of alarms, with a
---         name if one was sent.
+-- Holds:  each of the newest 200 alarms of both pushes is one row of alarms, and was
+--         read with its name if one was sent.
 
 with
 
@@ -11,7 +11,8 @@ pushed as (
         imei,
         "alarmType" as alarm_type,
         "alarmTime" as alarm_time,
-        "alarmName" as alarm_name
+        "alarmName" as alarm_name,
+        'push_openapi' as told_by
     from {{ records('push_openapi', newest_taken('push_openapi', 'alarms')) }} as sent
     where is_usable
 
@@ -21,7 +22,8 @@ pushed as (
         imei,
         "alertType" as alarm_type,
         coalesce("alarmTime", "gateTime") as alarm_time,
-        "alarmName" as alarm_name
+        "alarmName" as alarm_name,
+        'push_alarm' as told_by
     from {{ records('push_alarm', newest_taken('push_alarm', 'alarms')) }} as sent
     where
         is_usable
@@ -35,11 +37,24 @@ from pushed
 where
     alarm_type is not null
     and (
-        select count(*)
-        from {{ ref('alarms') }} as alarm
-        where
-            alarm.imei = pushed.imei
-            and alarm.alarm_type = pushed.alarm_type
-            and alarm.alarm_time = pushed.alarm_time
-            and (pushed.alarm_name is null or alarm.alarm_name is not null)
-    ) != 1
+        (
+            select count(*)
+            from {{ ref('alarms') }} as alarm
+            where
+                alarm.imei = pushed.imei
+                and alarm.alarm_type = pushed.alarm_type
+                and alarm.alarm_time = pushed.alarm_time
+        ) != 1
+        or (
+            alarm_name is not null
+            and not exists (
+                select from {{ ref('alarm_reports') }} as report
+                where
+                    report.imei = pushed.imei
+                    and report.alarm_type = pushed.alarm_type
+                    and report.alarm_time = pushed.alarm_time
+                    and report.told_by = pushed.told_by
+                    and report.has_name
+            )
+        )
+    )
