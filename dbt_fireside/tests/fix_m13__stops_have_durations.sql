@@ -1,29 +1,58 @@
 -- FIX-M13
--- Was:    the duration was read from `seconds`, which the answer does not have.
--- Holds:  of the stops of the newest 7 days at most one in ten lacks its duration.
+-- Was:    asked without acc_type and account parking answers nothing, and the duration
+--         was read from `seconds`, which the answer does not have.
+-- Holds:  of the polled stops of the newest 7 days at most one in ten lacks its
+--         duration, and where 20 trips or more came and parking was asked, some of its
+--         answers are parked stops.
 
 with
 
-recent as (
+since as (
 
-    select duration_s
-    from {{ ref('parking_events') }}
-    where start_time > (
-        select max(newest.start_time) - interval '7 days'
-        from {{ ref('parking_events') }} as newest
-    )
+    select max(start_time) - interval '7 days' as start_time
+    from {{ ref('trips') }}
+    where source = 'poll'
 
 ),
 
-timed as (
+driven as (
+
+    select count(*) as trips_count
+    from {{ ref('trips') }}
+    where
+        source = 'poll'
+        and start_time > (select since.start_time from since)
+
+),
+
+stopped as (
 
     select
         count(*) as stops_count,
-        count(duration_s) as timed_count
-    from recent
+        count(duration_s) as timed_count,
+        count(*) filter (where kind = 'parked') as parked_count
+    from {{ ref('parking_events') }}
+    where
+        source = 'poll'
+        and start_time > (select since.start_time from since)
 
 )
 
-select *
-from timed
-where timed_count < 0.9 * stops_count
+select
+    stopped.*,
+    driven.trips_count
+from stopped
+cross join driven
+where
+    stopped.timed_count < 0.9 * stopped.stops_count
+    or (
+        stopped.parked_count = 0
+        and driven.trips_count >= 20
+        and exists (
+            select from {{ ref('ingestion_log') }} as asked
+            where
+                asked.method = 'jimi.open.platform.report.parking'
+                and asked.is_success
+                and asked.window_end_time > (select since.start_time from since)
+        )
+    )
