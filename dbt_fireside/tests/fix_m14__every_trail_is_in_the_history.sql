@@ -1,33 +1,56 @@
 -- FIX-M14
 -- Was:    one fix a minute, gaps of 1 to 2 km.
--- Holds:  each of the newest 200 trail calls that brought five points or more left
---         fixes of its device in its window.
+-- Holds:  of the loads of the newest 200 trail calls that brought five points or more,
+--         each of the first 1,000 points stands in the history. Pushes may have told of
+--         some of them.
+
+{% set landed %}
+    (
+        select answer.*
+        from (
+            select distinct asked.load_id
+            from (
+                select load_id
+                from {{ ref('ingestion_log') }} as asked_for
+                where
+                    method = 'jimi.device.track.list'
+                    and records_count >= 5
+                    and {{ has_taken('position_history', 'asked_for.load_id') }}
+                order by start_time desc
+                limit 200
+            ) as asked
+        ) as trail_load
+        inner join lateral (
+            select point.*
+            from {{ source('raw', 'track_list') }} as point
+            where point._dlt_load_id = trail_load.load_id
+            limit 1000
+        ) as answer on true
+    )
+{% endset %}
 
 with
 
-trails as (
+trail as (
 
     select
-        imeis as imei,
-        window_start_time,
-        window_end_time
-    from {{ ref('ingestion_log') }} as asked
+        imei,
+        "gpsTime" as gps_time
+    from {{ records('track_list', landed) }} as located
     where
-        method = 'jimi.device.track.list'
-        and records_count >= 5
-        and {{ has_taken('position_history', 'asked.load_id') }}
-    order by start_time desc
-    limit 200
+        is_usable
+        and not (lat = 0 and lng = 0)
 
 )
 
-select *
-from trails
+select
+    trail.imei,
+    trail.gps_time
+from trail
 where
     not exists (
         select from {{ ref('position_history') }} as history
         where
-            history.imei = trails.imei
-            and history.gps_time >= trails.window_start_time
-            and history.gps_time <= trails.window_end_time
+            history.imei = trail.imei
+            and history.gps_time = trail.gps_time
     )
