@@ -1,17 +1,91 @@
 -- FIX-M17
 -- Was:    the device sync kept 5 fields up to date; a changed driver or plate never
 --         came.
--- Holds:  the newest value of every field of every device stands in devices.
+-- Holds:  every field that one of the newest 200 answers of the device list fills
+--         stands in devices, unless a later answer, of list or detail, says other.
+
+{% set newest %}
+    (
+        select answer.*
+        from {{ source('raw', 'device_list') }} as answer
+        where {{ has_taken('device_attributes', 'answer._dlt_load_id') }}
+        order by answer.fetched_at desc
+        limit 200
+    )
+{% endset %}
+
+{% set since %}
+    (
+        select answer.*
+        from {{ source('raw', 'device_detail') }} as answer
+        where
+            {{ has_taken('device_attributes', 'answer._dlt_load_id') }}
+            and answer.fetched_at >= (
+                select min(listed.fetched_at) from {{ newest }} as listed
+            )
+    )
+{% endset %}
 
 with
 
-attributes as (
+answers as (
 
+    {% for table, landed in [('device_list', newest), ('device_detail', since)] -%}
     select
+        '{{ table }}' as source,
         imei,
-        attribute,
-        value
-    from {{ ref('device_attributes') }}
+        fetched_at,
+        record_id,
+        to_jsonb(device) - array[
+            'request',
+            'fetched_at',
+            'record_id',
+            'load_id',
+            'body',
+            'is_usable',
+            'problems'
+        ] as answer
+    from {{ records(table, landed) }} as device
+    where is_usable
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+told as (
+
+    select distinct on (answers.source, answers.imei, field.key)
+        answers.source,
+        answers.imei,
+        answers.fetched_at,
+        field.key as attribute,
+        field.value
+    from answers
+    cross join lateral jsonb_each_text(answers.answer) as field
+    where field.value is not null
+    order by
+        answers.source asc,
+        answers.imei asc,
+        field.key asc,
+        answers.fetched_at desc,
+        answers.record_id desc
+
+),
+
+listed as (
+
+    select * from told
+    where
+        source = 'device_list'
+        and not exists (
+            select from told as later
+            where
+                later.source = 'device_detail'
+                and later.imei = told.imei
+                and later.attribute = told.attribute
+                and later.fetched_at >= told.fetched_at
+                and later.value != told.value
+        )
 
 ),
 
@@ -26,18 +100,18 @@ devices as (
 )
 
 select
-    attributes.imei,
-    attributes.attribute,
-    attributes.value
-from attributes
+    listed.imei,
+    listed.attribute,
+    listed.value
+from listed
 left join devices
-    on attributes.imei = devices.imei
+    on listed.imei = devices.imei
 where
     case
-        when attributes.attribute = 'fuel_100km'
-            then devices.fuel_l_per_100km is distinct from attributes.value::numeric
+        when listed.attribute = 'fuel_100km'
+            then devices.fuel_l_per_100km is distinct from listed.value::numeric(6, 2)
         else not exists (
             select from jsonb_each_text(devices.known) as field
-            where field.value = attributes.value
+            where field.value = listed.value
         )
     end
