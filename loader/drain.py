@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -43,6 +43,8 @@ class Push(Protocol):
 class Spool(Protocol):
     """The reader's half of the spool."""
 
+    def newest(self) -> int: ...
+
     def batch(self, limit_rows: int, limit_bytes: int) -> Sequence[Push]: ...
 
     def forget(self, ids: list[int]) -> None: ...
@@ -59,11 +61,12 @@ def drain(spool: Spool, landing: Landing, progress: Callable[[int], None] | None
     """Land all that was spooled before now; rows leave the spool when their load is complete.
 
     What comes in meanwhile is for the next drain, else a busy receiver would keep this one for
-    ever. A crash between the two lands them again under the same record ids: staging keeps one.
+    ever; ids tell it apart, for clocks are set back. A crash between the two lands rows again
+    under the same record ids: staging keeps one.
     """
-    total, began = Drained(), datetime.now(UTC)
+    total, newest = Drained(), spool.newest()
     while pushes := spool.batch(BATCH_ROWS, BATCH_BYTES):
-        if pushes[0].received_at > began:
+        if pushes[0].id > newest:
             break
         batch = Batch()
         for push in pushes:

@@ -3,7 +3,7 @@
 import base64
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -143,8 +143,11 @@ class Spool:
         now = datetime.now(UTC)
         self.rows = {
             n: Push(n, f"receipt-{n}", path, kind, now, body)
-            for n, (path, kind, body) in enumerate(bodies)
+            for n, (path, kind, body) in enumerate(bodies, 1)
         }
+
+    def newest(self) -> int:
+        return max(self.rows, default=0)
 
     def batch(self, limit_rows: int, limit_bytes: int) -> list[Push]:
         return list(self.rows.values())[:limit_rows]
@@ -223,6 +226,20 @@ def test_rows_stay_until_they_are_landed_and_land_once_more_after_a_crash(
             drain(spool, landing)
     drain(spool, landing)
     assert rows(database, "select count(*), count(distinct record_id) from raw.push_hb") == [(4, 2)]
+
+
+def test_a_clock_that_was_ahead_holds_nothing_back(landing: Landing, database: Database) -> None:
+    spool = Spool([("/pushhb", JSON, BOTH)])
+    spool.rows[1].received_at += timedelta(days=1)
+    assert drain(spool, landing).pushes == 1
+    assert spool.rows == {}
+
+
+def test_what_comes_in_meanwhile_is_for_the_next_drain(landing: Landing) -> None:
+    spool = Spool([("/pushhb", JSON, BOTH)])
+    later = Spool([("/pushhb", JSON, BOTH)] * 2).rows[2]
+    done = drain(spool, landing, lambda _: spool.rows.update({2: later}))
+    assert (done.pushes, list(spool.rows)) == (1, [2])
 
 
 def test_replay_lands_what_a_fix_can_read_and_only_once(

@@ -319,7 +319,7 @@ def test_a_push_takes_a_fraction_of_its_size_on_disk(receiver: Receiver) -> None
 def test_the_reader_keeps_to_its_limits_and_shrinks_the_file(tmp_path: Path) -> None:
     path = tmp_path / "spool.sqlite"
     reader = SpoolReader(path)
-    assert reader.batch(10, 10) == []
+    assert (reader.newest(), reader.batch(10, 10)) == (0, [])
     assert not path.exists()
     instant = datetime(2026, 3, 2, 9, 30, 5, 42, tzinfo=UTC)
     connection = create(path)
@@ -332,6 +332,7 @@ def test_the_reader_keeps_to_its_limits_and_shrinks_the_file(tmp_path: Path) -> 
     )
     connection.close()
     full = path.stat().st_size
+    assert reader.newest() == 1_500
     assert [push.id for push in reader.batch(3, 10**9)] == [1, 2, 3]
     assert [push.id for push in reader.batch(10, 250_000)] == [1, 2]
     (first,) = reader.batch(10, 1)

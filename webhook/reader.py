@@ -18,6 +18,7 @@ BATCH = """
     order by id
     limit ?
 """
+NEWEST = "select coalesce(max(id), 0) from pushes"
 # Deleted in small transactions, so that the receiver never waits long for its turn.
 ROWS_PER_TRANSACTION = 200
 # Free pages up to this stay in the file for the next pushes; beyond it they go back to the disk.
@@ -42,6 +43,16 @@ class SpoolReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def newest(self) -> int:
+        """The largest id; 0 if there is no push, or no spool yet."""
+        if not self._path.exists():
+            return 0
+        with closing(connect(self._path)) as connection:
+            if not _has_table(connection):
+                return 0
+            (number,) = connection.execute(NEWEST).fetchone()
+        return int(number)
 
     def batch(self, limit_rows: int, limit_bytes: int) -> list[Push]:
         """The oldest pushes up to both limits, in the order of their ids.
