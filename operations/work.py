@@ -154,8 +154,12 @@ class Work:
         path = self._settings.spool_path.absolute()
         now, found = datetime.now(UTC), None
         if path.exists():
-            with suppress(sqlite3.OperationalError):  # its receiver is about to make the table
+            try:
                 found = store.measure(path)
+            except sqlite3.Error as error:
+                # Without the table its receiver is about to make it.
+                if "no such table" not in str(error):
+                    raise JobFailed(f"the spool {path} cannot be read: {error}") from error
         status: dict[str, object] = {"now": now, "rows": 0, "oldest": None, "bytes": 0}
         if found:
             age = timedelta(seconds=found.oldest_age_s)

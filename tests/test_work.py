@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import structlog
-from conftest import settings_for
+import time_machine
+from conftest import NOW, settings_for
 from fleets import land_new_fixes, one
 
 from operations.database import Database
-from operations.work import JobFailed, Work
+from operations.work import Done, JobFailed, Work
 from sandbox import Fault, Sandbox, fleet
 from settings import Settings
 
@@ -34,7 +35,7 @@ def still() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def settings(still: Sandbox, database: Database, tmp_path: Path) -> Settings:
-    return settings_for(still, database, tmp_path)
+    return settings_for(still, database, tmp_path, spool_path=tmp_path / "spool.sqlite")
 
 
 def test_a_sweep_is_taken_apart_once_and_who_looks_sees_the_same(
@@ -111,19 +112,33 @@ def test_a_table_that_a_load_under_way_made_anew_is_told_as_gone(
     assert work.poll(["alarm_list"]).rows
 
 
-def test_what_a_tracker_sent_late_is_fetched_by_night(
-    still: Sandbox, database: Database, settings: Settings
-) -> None:
-    work = Work(settings, database, lambda: None)
-    assert work.poll(["track_mileage"]).rows
+def test_what_a_tracker_sent_late_is_fetched_by_night(database: Database, tmp_path: Path) -> None:
     trips = "select count(distinct body) from raw.track_mileage"
-    known = one(database, trips)
-    # As if they had not been there when they were asked for.
-    one(database, "delete from raw.track_mileage where imei = (select min(imei) from"
-        " raw.track_mileage) returning 1")  # fmt: skip
-    left = one(database, trips)
-    assert left < known
-    work.poll(["track_mileage"])
-    assert one(database, trips) < known  # its look-back is for hours
-    assert work.poll_again(["track_mileage"], timedelta(days=3)).rows
-    assert one(database, trips) >= known
+    world = fleet(seed=3, days=2, devices=10, now=NOW)
+    with (
+        Sandbox(world, login_interval_seconds=0) as api,
+        time_machine.travel(datetime.fromtimestamp(NOW, UTC), tick=False),
+    ):
+        work = Work(settings_for(api, database, tmp_path), database, lambda: None)
+        work.poll(["track_mileage"])
+        known = one(database, trips)
+        # As if they had not been there when they were asked for: those of yesterday.
+        with database.connect() as connection:
+            connection.execute(
+                "delete from raw.track_mileage where body::jsonb ->> 'startTime' < '2026-11-18'"
+            )
+        assert one(database, trips) < known
+        work.poll(["track_mileage"])  # its look-back is for hours
+        assert one(database, trips) < known
+        assert work.poll_again(["track_mileage"], timedelta(days=3)).rows
+        assert one(database, trips) >= known
+
+
+def test_a_spool_that_cannot_be_read_is_told(database: Database, settings: Settings) -> None:
+    settings.spool_path.touch()
+    work = Work(settings, database, lambda: None)
+    assert work.drain() == Done()  # the receiver is about to make the table
+    settings.spool_path.unlink()
+    settings.spool_path.mkdir()
+    with pytest.raises(JobFailed, match=r"spool\.sqlite cannot be read"):
+        work.drain()
