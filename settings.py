@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).parent
@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     series_retention_days: int | None = Field(default=None, ge=62)
     # A build every five minutes adds some 70 rows to dwh_gold.dbt_run_history.
     history_retention_days: int = Field(default=90, ge=1)
+
+    @field_validator("spool_path", "work_dir", "archive_dir")
+    @classmethod
+    def _from_the_root(cls, value: Path) -> Path:
+        return ROOT / value
 
     @property
     def parking_kinds(self) -> list[str]:

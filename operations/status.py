@@ -77,14 +77,14 @@ class Status:
 
 def read(settings: Settings, database: Database) -> Status:
     """Measure all of it. Nothing needs to be there but the prepared database."""
-    spool = settings.spool_path.absolute()
+    spool = settings.spool_path
     faults, measured = [], None
     if spool.exists():
         try:
             measured = store.measure(spool)
         except sqlite3.Error as error:
             faults.append(f"the spool {spool} cannot be read: {error}")
-    work_dir = settings.work_dir.absolute()
+    work_dir = settings.work_dir
     work_dir.mkdir(parents=True, exist_ok=True)
     with database.connect() as connection:
         account = [settings.tracksolid_account, settings.tracksolid_app_key]

@@ -102,7 +102,7 @@ class Work:
 
     def drain(self) -> Done:
         """Land what waits in the spool, and note what still does."""
-        path = self._settings.spool_path.absolute()
+        path = self._settings.spool_path
         if not self._note_spool():
             return Done()
 
@@ -151,7 +151,7 @@ class Work:
 
     def _note_spool(self) -> int:
         """Write what waits to dwh_gold.spool_status; returns how many pushes."""
-        path = self._settings.spool_path.absolute()
+        path = self._settings.spool_path
         now, found = datetime.now(UTC), None
         if path.exists():
             try:

@@ -17,6 +17,7 @@ from operations import doctor
 from operations.database import Database
 from sandbox import Sandbox, baseline
 from settings import ROOT, Settings
+from webhook.settings import Settings as WebhookSettings
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -227,3 +228,16 @@ def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs/CONNECTIONS.md").read_text()
     for name in Settings.model_fields:
         assert f"`{name.upper()}`" in text, name
+
+
+def test_receiver_and_orchestrator_mean_the_same_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever each of them was started."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("SPOOL_PATH", "WORK_DIR", "ARCHIVE_DIR"):
+        monkeypatch.setenv(name, "somewhere/else")
+    given = Settings()
+    receivers = WebhookSettings(webhook_token="t", _env_file=None)
+    places = {given.spool_path, given.work_dir, given.archive_dir, receivers.spool_path}
+    assert places == {ROOT / "somewhere/else"}
