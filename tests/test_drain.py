@@ -12,6 +12,7 @@ from conftest import SHARED
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from loader.batch import Batch, Origin
 from loader.drain import drain, replay_rejected
 from loader.endpoints import endpoints
 from loader.landing import Landing, LandingError
@@ -256,6 +257,30 @@ def test_replay_lands_what_a_fix_can_read_and_only_once(
         (ONE.decode(), "860000000000017"),
         (TWO.decode(), "860000000000025"),
     ]
+
+
+def test_replay_takes_each_piece_where_it_belongs_now(
+    landing: Landing, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Polled by an endpoint that is switched off, pushed to a path that got its table since."""
+    polled = Origin("call", '{"method": "jimi.device.obd.list"}', datetime(2026, 3, 2, tzinfo=UTC))
+    batch = Batch()
+    batch.reject("obd_list", polled, 0, ONE, None, "NUL byte")
+    landing.land(batch)
+    with monkeypatch.context() as older:
+        older.delitem(PATHS, "/pushtem")
+        drain(Spool([("/pushtem", JSON, BOTH), ("/pushlater", JSON, BOTH)]), landing)
+    quiet, polling = (endpoints(Settings(poll_obd=polls)) for polls in (False, True))
+    assert replay_rejected(database, landing, quiet) == (3, 2)
+    assert rows(database, "select body from raw.push_tem order by imei") == [
+        (ONE.decode(),),
+        (TWO.decode(),),
+    ]
+    assert replay_rejected(database, landing, polling) == (3, 1)
+    assert rows(database, "select body, imei from raw.obd_list") == [
+        (ONE.decode(), "860000000000017")
+    ]
+    assert replay_rejected(database, landing, polling) == (3, 0)
 
 
 CASES = sorted((SHARED / "data/json_test_suite/test_parsing").glob("*.json"))
