@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from operations.migrate import MigrationError, migrate
 from settings import Settings
@@ -53,16 +55,15 @@ class Database:
         return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@")))
 
     def environment(self) -> dict[str, str]:
-        """libpq's variables, for psql, dbt and sqlfluff."""
-        parts = urlsplit(self.url)
-        options = dict(parse_qsl(parts.query)).get("options")
-        return {
-            "PGHOST": parts.hostname or "localhost",
-            "PGPORT": str(parts.port or 5432),
-            "PGUSER": unquote(parts.username or "postgres"),
-            "PGPASSWORD": unquote(parts.password or ""),
-            "PGDATABASE": unquote(parts.path.lstrip("/")),
-        } | ({"PGOPTIONS": options} if options else {})
+        """libpq's variables, for psql, dbt and sqlfluff: all that the URL says, and defaults."""
+        given = {
+            option.envvar.decode(): option.val.decode()
+            for option in Conninfo.parse(self.url.encode())
+            if option.envvar and option.val
+        }
+        # The profile of dbt asks for each of these.
+        defaults = {"PGHOST": "localhost", "PGPORT": "5432", "PGUSER": "postgres"}
+        return defaults | {"PGPASSWORD": "", "PGDATABASE": ""} | given
 
     def acting_as(self, role: str) -> "Database":
         """The same database, with the rights of one of its roles only.
@@ -116,6 +117,13 @@ def open_database(settings: Settings) -> Iterator[Database]:
     """Yield the prepared database; an embedded server is started here and stopped after use."""
     if settings.database_url is not None:
         database = Database(settings.database_url.get_secret_value())
+        try:
+            conninfo_to_dict(database.url)
+        except (psycopg.ProgrammingError, UnicodeDecodeError):  # their text repeats the password
+            raise DatabaseError(
+                "DATABASE_URL is no postgresql://user:password@host:5432/database;"
+                " write % in a password as %25, @ as %40 and / as %2F"
+            ) from None
         try:
             database.prepare()
         except psycopg.OperationalError as error:

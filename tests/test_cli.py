@@ -108,6 +108,31 @@ def test_a_database_out_of_reach_is_told(run: Run) -> None:
     assert "hidden" not in done.stderr
 
 
+@pytest.mark.parametrize("password", ["hidden%", "hid%den"])  # the second is no UTF-8
+def test_a_url_that_cannot_be_read_is_told_without_its_password(run: Run, password: str) -> None:
+    done = run("poll", DATABASE_URL=f"postgresql://u:{password}@127.0.0.1:1/x")
+    assert done.returncode == 1
+    assert "write % in a password as %25" in re.sub(r"\s+", " ", done.stderr)
+    assert password not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_programs_get_all_that_the_url_says() -> None:
+    verified = Database("postgresql://u:a%40b@db:5/x%20y?sslmode=verify-full&sslrootcert=/ca.pem")
+    assert verified.environment() == {
+        "PGHOST": "db",
+        "PGPORT": "5",
+        "PGUSER": "u",
+        "PGPASSWORD": "a@b",
+        "PGDATABASE": "x y",
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": "/ca.pem",
+    }
+    socket = Database("postgresql://u@/x?host=/var/run/postgresql&options=-crole%3Dr").environment()
+    assert (socket["PGHOST"], socket["PGOPTIONS"]) == ("/var/run/postgresql", "-crole=r")
+    assert (socket["PGPORT"], socket["PGPASSWORD"]) == ("5432", "")
+
+
 def test_doctor_says_ok_or_what_to_do(run: Run, april: Sandbox) -> None:
     well = run("doctor")
     assert well.returncode == 0, well.stdout
