@@ -37,6 +37,8 @@ restore() {
     else
         pg_restore --dbname="$PGDATABASE" --exit-on-error "$1"
     fi
+    # A dump holds neither settings of the database nor rights on it: the next migrate sets both.
+    psql --quiet -c "delete from tracksolid.schema_migrations where migration_id in ('0001_schemas', '0002_roles')"
     psql --quiet -c 'analyze'
     echo "restored $1 into $PGDATABASE"
 }

@@ -31,6 +31,19 @@ OURS = [name for name, service in SERVICES.items() if service.get("image") == "f
 ONE_SHOT = {"migrate"}
 LONG_RUNNING = sorted(set(OURS) - ONE_SHOT)
 
+RIGHTS = """
+    select
+        has_schema_privilege('grafana_ro', 'dwh_gold', 'usage'),
+        has_database_privilege('fireside_dbt', current_database(), 'create, temporary'),
+        has_database_privilege('grafana_ro', current_database(), 'temporary')
+"""
+LIMITS = """
+    select setrole, setconfig
+    from pg_db_role_setting
+    where setdatabase = (select oid from pg_database where datname = current_database())
+    order by setrole
+"""
+
 
 def checked(*command: str | Path, **environment: str) -> str:
     done = subprocess.run(
@@ -262,9 +275,9 @@ def test_a_backup_can_be_restored(
     checked(*backup, "check", **environment)
     (dump,) = folder.glob("*.dump")
     checked(*backup, "restore", dump, **environment | {"PGDATABASE": "restored_copy"})
+    assert copied.prepare() == ["0001_schemas", "0002_roles"], "what no dump holds is set anew"
     counts = "select (select count(*) from raw.location_list), (select count(*) from raw.api_calls)"
-    rights = "select has_schema_privilege('grafana_ro', 'dwh_gold', 'usage')"
     with database.connect() as before, copied.connect() as after:
-        assert after.execute(counts).fetchone() == before.execute(counts).fetchone()
-        assert after.execute(rights).fetchone() == (True,)
-    assert copied.prepare() == [], "the restored database knows its migrations"
+        for query in (counts, RIGHTS, LIMITS):
+            assert after.execute(query).fetchall() == before.execute(query).fetchall()
+    assert copied.prepare() == []
