@@ -83,6 +83,21 @@ def test_what_is_old_and_taken_goes_and_comes_back_as_it_was(
     assert archive.restore(settings, database) == 0
 
 
+def test_what_decides_whether_something_has_landed_stays(
+    database: Database, settings: Settings, loads: list[str]
+) -> None:
+    batch = Batch()
+    for table in ("jobs", "legacy_trips"):
+        origin = Origin("import", "{}", datetime(2026, 3, 2, tzinfo=UTC))
+        batch.add_record(table, origin, 0, b"{}", None)
+    load_id = Landing(database, settings.work_dir).land(batch)
+    with database.connect() as connection:
+        connection.execute("insert into tracksolid.offered_loads values (%s, 1)", [load_id])
+        connection.execute("update raw._dlt_loads set inserted_at = now() - interval '41 days'")
+    assert archive.archive(settings, database, AGE) == 9
+    assert {path.parent.name for path in settings.archive_dir.rglob("*.parquet")} == {"alarm_list"}
+
+
 def test_a_stop_between_file_and_database_loses_nothing_and_brings_nothing_twice(
     database: Database,
     settings: Settings,
