@@ -65,7 +65,10 @@ class Work:
         self._has_built = False
 
     def poll(self, names: Sequence[str]) -> Done:
-        """Fetch what is new of these endpoints. Raises JobFailed if most calls had no answer."""
+        """Fetch what is new of these endpoints.
+
+        Raises JobFailed if most questions to one of them had no answer.
+        """
         return self._fetched(names, lambda: self._loader.poll(names, self._progress))
 
     def poll_again(self, names: Sequence[str], span: timedelta) -> Done:
@@ -91,12 +94,13 @@ class Work:
             raise JobFailed(str(error)) from error
         if SWEEPS & set(names):
             self._keep_newest_fixes()
-        faults = [fault for summary in summaries for fault in summary.errors]
-        asks = sum(summary.asks for summary in summaries)
+        # Each for itself: a call a device would outweigh the few calls of a register.
+        failed = [summary for summary in summaries if 2 * len(summary.errors) > summary.asks]
+        faults = [fault for summary in failed or summaries for fault in summary.errors]
         note = "; ".join(faults[:FAULTS_SHOWN]) or None
         if len(faults) > FAULTS_SHOWN:
             note = f"{note}; and {len(faults) - FAULTS_SHOWN} more"
-        if note and 2 * len(faults) > asks:
+        if failed:
             raise JobFailed(note)
         return Done(sum(summary.records for summary in summaries), note)
 

@@ -23,7 +23,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from conftest import settings_for
 from fleets import land_new_fixes, one
 
-from operations import dbt, dbt_process, housekeeping, news, schedule
+from operations import dbt, dbt_process, housekeeping, news, notify, schedule
 from operations.database import Database
 from operations.leader import KEY
 from operations.runs import Runs
@@ -226,6 +226,14 @@ def test_what_was_missed_is_due_at_once(settings: Settings, database: Database) 
     pushed = settings.model_copy(update={"poll_trail": False})
     others = schedule.plan(pushed, Work(pushed, database, lambda: None))
     assert {job.name for job in jobs} - {job.name for job in others} == {"track_list"}
+
+
+def test_what_runs_once_a_day_is_told_of_at_its_first_failure(
+    settings: Settings, database: Database
+) -> None:
+    jobs = schedule.plan(settings, Work(settings, database, lambda: None))
+    daily = {job.name for job in jobs if job.last_due(datetime.now(ZONE))}
+    assert {job.name for job in jobs if notify.news(job.name, 0, 1)} == daily
 
 
 def test_a_late_night_is_told_once(settings: Settings, database: Database) -> None:

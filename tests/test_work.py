@@ -96,6 +96,17 @@ def test_a_poll_without_answers_has_failed_and_says_why(
         work.poll(["location_list"])
 
 
+def test_an_endpoint_without_answers_is_not_outweighed_by_another(
+    still: Sandbox, database: Database, settings: Settings
+) -> None:
+    daily = ["device_list", "device_detail"]
+    work = Work(settings, database, lambda: None)
+    work.poll(daily)
+    still.misbehave("jimi.user.device.list", Fault.SYSTEM_BUSY, rate=1.0)
+    with pytest.raises(JobFailed, match=r"jimi\.user\.device\.list .*System is busy"):
+        work.poll(daily)
+
+
 def test_a_table_that_a_load_under_way_made_anew_is_told_as_gone(
     database: Database, settings: Settings
 ) -> None:
