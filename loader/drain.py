@@ -13,7 +13,7 @@ import structlog
 from loader.batch import SCHEMAS, Batch, Origin, record_id, why_not_text
 from loader.endpoints import LOCATION_GET, Endpoint
 from loader.landing import Landing
-from loader.pushes import PATHS, take_apart
+from loader.pushes import PATHS, masked, take_apart
 from loader.slicing import NotSliceable, imei_of, slice_reply
 from operations.database import Database
 
@@ -90,7 +90,9 @@ def _add(batch: Batch, push: Push) -> None:
     origin = Origin(push.receipt, json.dumps(request), push.received_at)
     table = PATHS.get(push.path)
     if table is None:
-        batch.reject("push_unknown", origin, 0, push.body, None, f"no table for {push.path}")
+        batch.reject(
+            "push_unknown", origin, 0, masked(push.body), None, f"no table for {push.path}"
+        )
         return
     for position, record in enumerate(taken.records):
         batch.add_record(table, origin, position, record, imei_of(record))

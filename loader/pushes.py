@@ -32,6 +32,9 @@ PUSH_TABLES = tuple(PATHS.values())
 
 # A secret must not reach a row; of no documented record it is a part.
 TOKEN_IN_FORM = re.compile(rb"((?:^|&)token=)[^&]*", re.IGNORECASE)
+TOKEN_IN_PART = re.compile(
+    rb'(\bname="?token"?[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n)[^\r\n]*', re.IGNORECASE
+)
 TOKEN_IN_JSON = re.compile(rb'("token"\s*:\s*)"(?:[^"\\]++|\\.)*+"', re.IGNORECASE | re.DOTALL)
 
 
@@ -57,17 +60,17 @@ def take_apart(content_type: str, body: bytes) -> Taken:
     try:
         fields = _form(content_type, body)
     except Exception as error:  # whatever the email package makes of a malformed header
-        return Taken(problem=f"no form: {type(error).__name__}", rest=_mask(body))
+        return Taken(problem=f"no form: {type(error).__name__}", rest=masked(body))
     value, message_type = body, None
     if fields is not None:
         message_type = fields.get("msgType", b"").decode("utf-8", "replace") or None
         value = fields.get("data_list", fields.get("data", b""))
         if not value:
-            return Taken(message_type=message_type, problem="no data_list", rest=_mask(body))
+            return Taken(message_type=message_type, problem="no data_list", rest=masked(body))
     try:
         return Taken(tuple(map(_mask_json, _records(value))), message_type)
     except (NotSliceable, RecursionError) as error:
-        return Taken(message_type=message_type, problem=str(error), rest=_mask(value))
+        return Taken(message_type=message_type, problem=str(error), rest=masked(value))
 
 
 def _records(value: bytes, depth: int = 0) -> list[bytes]:
@@ -110,8 +113,9 @@ def _form(content_type: str, body: bytes) -> dict[str, bytes] | None:
     return fields
 
 
-def _mask(text: bytes) -> bytes:
-    return _mask_json(TOKEN_IN_FORM.sub(rb"\1***", text))
+def masked(body: bytes) -> bytes:
+    """A body that is kept as it came, but for the tokens in it."""
+    return _mask_json(TOKEN_IN_FORM.sub(rb"\1***", TOKEN_IN_PART.sub(rb"\1***", body)))
 
 
 def _mask_json(record: bytes) -> bytes:

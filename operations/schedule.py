@@ -63,7 +63,9 @@ def plan(settings: Settings, work: Work) -> Sequence[Job]:
     often = {e.table: e.every for e in known if e.every < DAY}
     # The trail waits by itself for who had no signal.
     late = [e.name for e in known if e.window and not e.only_moved]
-    daily = [e.name for e in known if e.every >= DAY]
+    # An account need not have the right to fences.
+    fences = [e.name for e in known if e.table.startswith("fence_")]
+    daily = [e.name for e in known if e.every >= DAY and e.name not in fences]
     nightly = Job("nightly", CronTrigger(hour=2, minute=30, timezone=zone), night, "build")
     return (
         *(
@@ -74,6 +76,7 @@ def plan(settings: Settings, work: Work) -> Sequence[Job]:
             "late", CronTrigger(hour=1, timezone=zone), partial(work.poll_again, late, LATE), "poll"
         ),
         Job("devices", CronTrigger(hour=2, timezone=zone), partial(work.poll, daily), "poll"),
+        Job("fences", CronTrigger(hour=2, timezone=zone), partial(work.poll, fences), "poll"),
         Job("drain", every(DRAIN_EVERY), work.drain, "drain"),
         Job("build", every(BUILD_EVERY), work.build, "build"),
         nightly,

@@ -213,15 +213,16 @@ def test_what_was_missed_is_due_at_once(settings: Settings, database: Database) 
 
     now = datetime.now(ZONE)
     succeeded = {job.name: now - timedelta(days=2) for job in jobs}
-    succeeded |= {"devices": now, "late": now}
+    daily = {"devices", "fences", "late"}
+    succeeded |= dict.fromkeys(daily, now)
     made = schedule.scheduler(jobs, lambda _: None, succeeded, ZONE)
     made.start(paused=True)
     due = {job.id for job in made.get_jobs() if job.next_run_time <= datetime.now(ZONE)}
     made.shutdown()
-    assert due == {job.name for job in jobs} - {"devices", "late"}
+    assert due == {job.name for job in jobs} - daily
     assert {job.name for job in jobs} == {
         *("location_list", "alarm_list", "track_mileage", "parking_report", "track_list"),
-        *("devices", "late", "drain", "build", "nightly"),
+        *("devices", "fences", "late", "drain", "build", "nightly"),
     }
     pushed = settings.model_copy(update={"poll_trail": False})
     others = schedule.plan(pushed, Work(pushed, database, lambda: None))
