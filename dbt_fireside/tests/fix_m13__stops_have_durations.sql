@@ -51,7 +51,7 @@ where
         and exists (
             select from {{ ref('ingestion_log') }} as asked
             where
-                asked.method = 'jimi.open.platform.report.parking'
+                asked.endpoint = 'parking_report' -- acc_type 0; idling has its own
                 and asked.is_success
                 and asked.window_end_time > (select since.start_time from since)
         )
