@@ -2,8 +2,9 @@
 
 VEHICLES and MINUTES say how many and how long; a day is MINUTES=1440. With SPEED=4 it takes six
 hours: all clocks run so much faster (benchmarks/clock.py), the work does not, so that what is said
-of lags is too bad rather than too good. Two cores carry SPEED=4 at 10,000 vehicles. Settings of
-the product hold here too: POLL_TRAIL=false is how 10,000 are meant to run (docs/SCALING.md).
+of lags is too bad rather than too good. Two cores carry SPEED=4 at 10,000 vehicles; at 12 and more
+sweeps are late. Settings of the product hold here too: POLL_TRAIL=false is how 10,000 are meant to
+run (docs/SCALING.md).
 """
 
 import os

@@ -28,7 +28,8 @@ log = structlog.get_logger()
 
 BEAT_S = 1.0
 PATIENCE_S = 20.0
-# A call under way ends by then. The slowest waits for hours, as does a build behind another one.
+# Most calls under way end by then; the slowest takes half an hour with its retries, and a build may
+# wait as long for another one.
 LOST_PATIENCE_S = 60.0
 SWEEP_LATE = timedelta(minutes=5)
 STEP_S = 60.0
