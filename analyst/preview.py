@@ -17,7 +17,7 @@ from operations.database import DBT_ROLE, Database
 from settings import Settings
 
 SCRATCH = "kpi_preview"
-LEDGER = ("claims", "changed_days", "first_times")
+LEDGER = ("claims", "changed_days", "first_times", "carried_vehicles")
 
 
 @dataclass(frozen=True)

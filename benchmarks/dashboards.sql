@@ -60,11 +60,11 @@ from generate_series(1, 200) as minute, vehicles;
 insert into dwh_gold.fact_daily_fleet_metrics (
     imei, day, day_start, vehicle_id, is_primary_device, city, cost_centre, is_in_service,
     has_reported, is_never_reported, trips_count, distance_km, driving_time_s, idle_time_s,
-    utilisation_pct, alarms_count, fixes_count, data_as_of, vehicle_version
+    utilisation_pct, alarms_count, fixes_count, data_as_of
 )
 select
     imei, day, day_start, vehicle_id, true, city, cost_centre, true, true, false, 6,
-    random() * 100, 9000, 1800, random() * 100, 1, 500, day_end, 'v'
+    random() * 100, 9000, 1800, random() * 100, 1, 500, day_end
 from days, vehicles
 order by day;
 

@@ -80,7 +80,7 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
     {%- if config.get('incremental_strategy') not in (none, 'all_anew') %}
     {%- set content = content_id(config.get('starts_over_with', [])) or 'null' %}
     {%- if not is_incremental() %}
-    delete from {{ ledger('claims') }} where model = '{{ this.name }}';
+    {{ forget_all_taken() }}
     {%- elif content != 'null' %}
     do $start_over$
     begin
@@ -88,7 +88,7 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
             select content_id from {{ ledger('claims') }} where model = '{{ this.name }}'
         ) then
             delete from {{ this }};
-            delete from {{ ledger('claims') }} where model = '{{ this.name }}';
+            {{ forget_all_taken() }}
         end if;
     end
     $start_over$;
@@ -121,6 +121,12 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
     {{ log_change("'-infinity'::date") }};
     {%- endif %}
 {% endmacro %}
+
+
+{% macro forget_all_taken() -%}
+    delete from {{ ledger('claims') }} where model = '{{ this.name }}';
+    delete from {{ ledger('carried_vehicles') }} where model = '{{ this.name }}';
+{%- endmacro %}
 
 
 {#- From (after_build_id) or up to (build_id) which build a model has claimed. -#}

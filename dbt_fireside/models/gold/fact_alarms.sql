@@ -4,6 +4,8 @@
     geom_of=['longitude', 'latitude'],
     takes_from=['alarms'],
     starts_over_with=['dim_zones', 'alarm_types'],
+    carries_vehicles=true,
+    distributed_by='imei',
     indexes=[
         {'columns': ['day']},
         {'columns': ['alarm_time']},
@@ -21,7 +23,7 @@ vehicles as (
 
 new_alarms as (
 
-    {{ news_of('alarms', 'alarm_time') }}
+    {{ news_of('alarms') }}
 
 ),
 
@@ -64,8 +66,7 @@ fact as (
         placed.longitude,
 
         ---------- lineage
-        placed.fetched_at as data_as_of,
-        vehicles.vehicle_version
+        placed.fetched_at as data_as_of
     from placed
     left join vehicles
         on placed.imei = vehicles.imei

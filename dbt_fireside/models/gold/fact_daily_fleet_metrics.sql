@@ -6,6 +6,7 @@
         'fault_codes', 'fuel_readings', 'obd_readings', 'fact_hourly_trail',
     ],
     starts_over_with=['dim_zones', 'alarm_types', 'operating_rules'],
+    carries_vehicles=true,
     indexes=[
         {'columns': ['day_start']},
         {'columns': ['day']},
@@ -70,18 +71,12 @@ renewed as (
 
     -- A vehicle that is new or has changed, and all of them once earlier days are asked
     -- about.
+    {{ changed_vehicles() }}
+    union
     select vehicles.imei
     from vehicles
-    left join lateral (
-        select fact.vehicle_version
-        from {{ this }} as fact
-        where fact.imei = vehicles.imei
-        order by fact.day desc
-        limit 1
-    ) as newest on true
     where
-        newest.vehicle_version is distinct from vehicles.vehicle_version
-        or (select min(dates.day) from dates)
+        (select min(dates.day) from dates)
         < (select min(fact.day) from {{ this }} as fact)
 
 ),
@@ -407,7 +402,6 @@ joined as (
         vehicles.is_enabled,
         vehicles.cost_centre,
         vehicles.fuel_norm_l_per_100km,
-        vehicles.vehicle_version,
         coalesce(
             vehicles.assigned_city,
             {{ city_at('located.longitude', 'located.latitude') }},
@@ -533,8 +527,7 @@ fact as (
         )::numeric(14, 2) as fuel_cost,
 
         ---------- lineage
-        measured.data_as_of,
-        measured.vehicle_version
+        measured.data_as_of
     from measured
     left join {{ ref('operating_rules') }} as fuel_price
         on

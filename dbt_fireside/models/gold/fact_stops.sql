@@ -4,6 +4,8 @@
     geom_of=['longitude', 'latitude'],
     takes_from=['parking_events'],
     starts_over_with=['dim_zones', 'operating_rules'],
+    carries_vehicles=true,
+    distributed_by='imei',
     indexes=[{'columns': ['day']}, {'columns': ['vehicle_id', 'start_time']}],
 ) }}
 
@@ -17,7 +19,7 @@ vehicles as (
 
 new_stops as (
 
-    {{ news_of('parking_events', 'start_time') }}
+    {{ news_of('parking_events') }}
 
 ),
 
@@ -81,8 +83,7 @@ fact as (
         placed.address,
 
         ---------- lineage
-        placed.fetched_at as data_as_of,
-        vehicles.vehicle_version
+        placed.fetched_at as data_as_of
     from placed
     left join vehicles
         on placed.imei = vehicles.imei

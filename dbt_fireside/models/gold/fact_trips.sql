@@ -3,6 +3,8 @@
     unique_key=['imei', 'start_time'],
     takes_from=['trips'],
     starts_over_with=['dim_zones', 'operating_rules'],
+    carries_vehicles=true,
+    distributed_by='imei',
     indexes=[
         {'columns': ['day_start', 'start_time']},
         {'columns': ['vehicle_id', 'start_time']},
@@ -19,7 +21,7 @@ vehicles as (
 
 new_trips as (
 
-    {{ news_of('trips', 'start_time') }}
+    {{ news_of('trips') }}
 
 ),
 
@@ -78,8 +80,7 @@ fact as (
 
         ---------- lineage
         placed.source,
-        placed.fetched_at as data_as_of,
-        vehicles.vehicle_version
+        placed.fetched_at as data_as_of
     from placed
     left join vehicles
         on placed.imei = vehicles.imei

@@ -3,6 +3,7 @@
     unique_key=['imei', 'start_time'],
     takes_from=['trips', 'parking_events'],
     starts_over_with=['operating_rules'],
+    carries_vehicles=true,
     indexes=[{'columns': ['vehicle_id', 'start_time']}],
 ) }}
 
@@ -21,7 +22,7 @@ news as (
         new_{{ table }}.imei,
         new_{{ table }}.start_time
     from (
-        {{ news_of(table, 'start_time') }}
+        {{ news_of(table) }}
     ) as new_{{ table }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -200,10 +201,7 @@ states as (
         ---------- the state
         changes.state,
         extract(epoch from changes.end_time - changes.instant)::integer as duration_s,
-        coalesce(changes.end_time, changes.known_until) as known_until,
-
-        ---------- lineage
-        vehicles.vehicle_version
+        coalesce(changes.end_time, changes.known_until) as known_until
     from changes
     left join vehicles
         on changes.imei = vehicles.imei
