@@ -52,6 +52,11 @@ TOUCHED = """
 """
 
 
+DISTRIBUTED = {
+    *("fact_trips", "fact_stops", "fact_alarms", "fact_zone_visits", "fact_driving_events"),
+}
+
+
 @pytest.fixture(scope="module")
 def given() -> Iterator[Database]:
     """A database with all engines that the given server offers."""
@@ -76,6 +81,17 @@ def given() -> Iterator[Database]:
 def extensions(database: Database) -> set[str]:
     with database.connect() as connection:
         return {name for (name,) in connection.execute("select extname from pg_extension")}
+
+
+def distributed(database: Database) -> set[str]:
+    with database.connect() as connection:
+        return {
+            name
+            for (name,) in connection.execute(
+                "select relname from pg_dist_partition"
+                " inner join pg_class on logicalrelid = oid where partmethod = 'h'"
+            )
+        }
 
 
 def copy(source: Database, target: Database, loads: list[str]) -> None:
@@ -249,6 +265,8 @@ def test_every_table_is_as_on_plain_postgresql(
         dbt.run(settings_of(tmp_path / name), database, ["run", "--full-refresh"], lambda *_: None)
     plain, on_engine = rows(databases["plain"]), rows(given)
     assert [table for table in plain if on_engine[table] != plain[table]] == []
+    if "citus" in extensions(given):
+        assert distributed(given) == DISTRIBUTED
     if "timescaledb" in extensions(given):
         settings = settings_of(tmp_path / "given")
         engines.compress(settings, given)

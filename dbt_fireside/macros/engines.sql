@@ -2,9 +2,9 @@
 What larger engines add, where their extension is installed in the database. Without it
 every table is a plain one with the same rows, and no model differs. Post-hook of all
 tables (dbt_project.yml); what it goes by in the config of a model:
-  time_column  of a time series, which becomes a hypertable of TimescaleDB
-  geom_of      its longitude and latitude, from which PostGIS gets a column geom
-On Citus a table of gold with an imei is distributed by it, the others are copied to all.
+  time_column     of a time series, which becomes a hypertable of TimescaleDB
+  geom_of         its longitude and latitude, from which PostGIS gets a column geom
+  distributed_by  of a fact, whose rows Citus spreads over its nodes by this column
 -#}
 {% macro engines() %}
     {%- if config.get('materialized') == 'incremental' %}
