@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from sandbox_client import Client, whole_fleet
 
 from loader.landing import Landing
 from loader.poll import Loader
@@ -92,6 +93,23 @@ def sandbox(world: Fleet) -> Iterator[Sandbox]:
 @pytest.fixture
 def loader(sandbox: Sandbox, database: Database, work_dir: Path) -> Loader:
     return Loader(settings_for(sandbox, database, work_dir), database)
+
+
+@pytest.fixture(scope="module")
+def whole_sandbox() -> Iterator[Sandbox]:
+    with Sandbox(whole_fleet(), login_interval_seconds=0) as running:
+        yield running
+
+
+@pytest.fixture
+def client(whole_sandbox: Sandbox) -> Iterator[Client]:
+    """Logged in to a stand-in that plays all 80 vehicles, and none of the last test's faults."""
+    whole_sandbox.clear()
+    client = Client(whole_sandbox)
+    client.log_in()
+    yield client
+    whole_sandbox.clear()
+    whole_sandbox.sent = None
 
 
 PRICES = {"Nairobi": 180, "Mombasa": 186, "Kampala": 5200}

@@ -1,0 +1,134 @@
+"""From faults that the sandbox is told to play to what a client sees."""
+
+from __future__ import annotations
+
+import socket
+import time
+from itertools import takewhile
+
+import pytest
+import requests
+from sandbox_client import ALARMS, MILEAGE, PARKING, TRACK, Client, some
+
+from sandbox import Fault, Sent
+from sandbox.faults import POISON
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [(Fault.RATE_LIMITED, 1006), (Fault.SYSTEM_BUSY, -1), (Fault.TOKEN_EXPIRED, 1004)],
+)
+def test_code_faults(client: Client, fault: Fault, code: int) -> None:
+    ask = some(client, "target")
+    client.sandbox.misbehave("*", fault, after=1)
+    codes = [client.call("jimi.user.device.list", **ask)["code"] for _ in range(3)]
+    really_revoked = fault is Fault.TOKEN_EXPIRED
+    assert codes == [0, code, 1004 if really_revoked else 0]
+
+
+def test_bodies_that_are_no_answer(client: Client) -> None:
+    ask = some(client, "target")
+    method = "jimi.user.device.list"
+    client.sandbox.misbehave(method, Fault.HTTP_500)
+    assert client.post(method, **ask).status_code == 500
+    client.sandbox.misbehave(method, Fault.HTML_PAGE)
+    page = client.post(method, **ask)
+    assert (page.status_code, page.text[:9]) == (200, "<!DOCTYPE")
+    client.sandbox.misbehave(method, Fault.NOT_JSON)
+    truncated = client.post(method, **ask)
+    assert len(truncated.content) == int(truncated.headers["Content-Length"])
+    with pytest.raises(requests.JSONDecodeError):
+        truncated.json()
+    client.sandbox.misbehave(method, Fault.CUT_OFF)
+    with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
+        client.post(method, **ask)
+    assert client.call(method, **ask)["code"] == 0
+
+
+def test_reset_is_a_reset(client: Client) -> None:
+    client.sandbox.misbehave("*", Fault.RESET)
+    host, port = client.sandbox.url.removeprefix("http://").split("/")[0].split(":")
+    body = b"method=jimi.user.child.list"
+    request = b"POST /route/rest HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(request + body)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(100)
+
+
+def test_stall_answers_late(client: Client) -> None:
+    client.sandbox.misbehave("jimi.user.child.list", "stall", seconds=0.3)
+    started = time.monotonic()
+    assert client.call("jimi.user.child.list", **some(client, "target"))["code"] == 0
+    assert time.monotonic() - started >= 0.3
+
+
+def test_rate_hits_about_that_share_and_spares_the_login(client: Client) -> None:
+    client.sandbox.misbehave("*", Fault.SYSTEM_BUSY, rate=0.3)
+    ask = some(client, "target")
+    codes = [client.call("jimi.user.child.list", **ask)["code"] for _ in range(100)]
+    assert 15 < codes.count(-1) < 45
+    assert all(client.log_in()["code"] == 0 for _ in range(5))
+
+
+def test_paging_and_order_faults(client: Client) -> None:
+    ask = some(client, "imeis begin") | {"page_size": 10}
+    first = client.call(MILEAGE, **ask, start_row=0)["result"]
+    second = client.call(MILEAGE, **ask, start_row=10)["result"]
+    client.sandbox.misbehave(MILEAGE, Fault.REPEATED_PAGE)
+    assert client.call(MILEAGE, **ask, start_row=10)["result"] == first != second
+    client.sandbox.misbehave(MILEAGE, Fault.SHUFFLED)
+    shuffled = client.call(MILEAGE, **ask, start_row=10)["result"]
+    assert shuffled != second
+    assert sorted(map(str, shuffled)) == sorted(map(str, second))
+
+
+MARKS = {
+    Fault.NUL_ESCAPE: b"\\u0000",
+    Fault.RAW_NUL: b"\x00",
+    Fault.BAD_UTF8: b"\xff\xfe",
+    Fault.LONE_SURROGATE: b"\\ud800",
+    Fault.NAN: b":NaN",
+    Fault.BIG_INTEGER: b"1234567890" * 4,
+    Fault.DEEP: b"[" * 1200,
+    Fault.NEW_FIELD: b"sandboxNew",
+}
+
+
+@pytest.mark.parametrize("fault", sorted(POISON))
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        (TRACK, "imei begin"),
+        (MILEAGE, "imeis begin"),
+        (ALARMS, "imeis begin"),
+        (PARKING, "account imeis start rows acc"),
+        ("jimi.user.device.location.list", "target"),
+        ("jimi.user.device.list", "target"),
+    ],
+)
+def test_poison_spoils_one_record_and_no_other(
+    client: Client, fault: Fault, method: str, params: str
+) -> None:
+    ask = some(client, params)
+    good = client.post(method, **ask).content
+    kept: list[Sent] = []
+    client.sandbox.sent = kept.append
+    client.sandbox.misbehave(method, fault)
+    bad = client.post(method, **ask).content
+    assert (kept[-1].body, kept[-1].fault) == (bad, fault)
+    assert bad != good
+    assert MARKS.get(fault, b"") in bad
+    same = shared(good, bad) + shared(good[::-1], bad[::-1])
+    longest = max(len(record) for record in good.split(b"},{"))
+    assert same > len(good) - longest
+    if fault is Fault.MISSING_FIELD:
+        assert good.count(b'":') - bad.count(b'":') == 1
+    if fault is Fault.DUPLICATE_KEY:
+        assert bad.count(b'":') - good.count(b'":') == 1
+    assert client.post(method, **ask).content == good
+
+
+def shared(one: bytes, other: bytes) -> int:
+    """How many bytes both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
