@@ -1,10 +1,18 @@
 {#-
 A circle around a point (longitude, latitude) as a polygon of 64 corners in degrees, so
-that every zone is one core type. A degree is taken as 111.2 km both ways: right within
-2 % up to 10 degrees from the equator, where this fleet drives.
+that every zone is one core type.
 -#}
 {% macro circle_area(center, radius_km) -%}
-    polygon(64, circle({{ center }}, {{ radius_km }}::double precision / 111.2))
+    polygon(64, circle({{ center }}, {{ degrees_of(radius_km) }}))
+{%- endmacro %}
+
+
+{#-
+A distance in degrees. One is taken as 111.2 km both ways: right within 2 % up to 10 degrees
+from the equator, where this fleet drives.
+-#}
+{% macro degrees_of(km) -%}
+    {{ km }}::double precision / 111.2
 {%- endmacro %}
 
 

@@ -36,7 +36,7 @@ zones as (
 fixes as (
 
     -- A fix speaks until the next one, but not longer than it counts as fresh, unless
-    -- the next one is within 200 m: a parked tracker sends none, perhaps all night.
+    -- the next one is at the same place: a parked tracker sends none, perhaps all night.
     select
         stretches.imei,
         trail.start_time,
@@ -44,7 +44,10 @@ fixes as (
         trail.next_time,
         trail.next_place,
         case
-            when trail.place <-> trail.next_place < 0.002 then 'infinity'
+            when
+                trail.place <-> trail.next_place
+                < {{ degrees_of(rule('standing_distance')) }}
+                then 'infinity'
             else trail.start_time + {{ rule('fresh_fix_age') }} * interval '1 hour'
         end as stale_time
     from stretches
