@@ -26,7 +26,7 @@ HISTORY = """
 # What dbt builds here: enough to see a step succeed, fail and be recorded.
 SELECTED = {
     "build": ["--select", "kpi_register kpi_rules_exist", "--indirect-selection", "cautious"],
-    "source": ["--select", "source:raw.api_calls"],
+    "source": ["--select", "source:raw.location_list"],
 }
 
 
@@ -71,12 +71,15 @@ def test_what_fails_is_on_record_and_stops_no_other_step(
     with database.acting_as(DBT_ROLE).connect() as connection:
         connection.execute("create table tracksolid.operating_rules (rule text, agreed boolean)")
     with database.connect() as connection:
-        connection.execute("update raw.api_calls set started_at = started_at - interval '1 day'")
+        connection.execute(
+            "update raw.api_calls set started_at = started_at - interval '1 day'"
+            " where endpoint = 'location_list'"
+        )
     with pytest.raises(nightly.NightlyFailed) as failed:
         nightly.run(settings, database, date(2026, 12, 1))
     assert str(failed.value).split("; ") == [
         "build: test kpi_rules_exist",
-        "freshness: source raw.api_calls",
+        "freshness: source raw.location_list",
     ]
     assert short == ["docs", "2026-11-01"]
     (built,) = rows(database, HISTORY, "kpi_register")
@@ -85,7 +88,7 @@ def test_what_fails_is_on_record_and_stops_no_other_step(
     assert broken[3] == "fail"
     assert broken[4] > 0
     assert "Got" in broken[5]
-    (stale,) = rows(database, HISTORY, "raw.api_calls")
+    (stale,) = rows(database, HISTORY, "raw.location_list")
     assert stale[0].startswith("source freshness")
     assert stale[3] == "error"
     assert stale[6] > 86_000
@@ -100,6 +103,9 @@ def test_only_a_trail_that_is_polled_can_be_stale(
     with pytest.raises(dbt.DbtFailed, match=r"raw\.location_list") as failed:
         nightly._steps(asked, database, date(2026, 12, 1))["freshness"]()
     assert ("freshness of raw.track_list" in str(failed.value)) == is_polled
+    (polled,) = rows(database, HISTORY, "raw.device_list")
+    assert polled[3] == "pass"
+    assert 0 < polled[6] < 3600
 
 
 def test_the_documents_show_the_sql_that_the_build_has_compiled(
