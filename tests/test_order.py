@@ -86,6 +86,8 @@ DELIVERIES = [
     alarm(5, "48", 6, alarmTypeName="Sudden Deceleration Alert", speed="46"),
     alarm(5, "48", 11, alertTypeName="Sudden Deceleration Alert", speed="46"),
     alarm(7, "overSpeed", 11, alarmTypeName="Overspeed", speed="97"),
+    # Told by a push, too, which knows less and is newer than the poll that may settle after it.
+    ("push_alarm", 12, {"alertType": "48", "alarmTime": f"{minutes(5):%Y-%m-%d %H:%M:%S}"}),
 ]
 # fmt: on
 

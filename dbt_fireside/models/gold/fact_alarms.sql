@@ -13,6 +13,8 @@
     ],
 ) }}
 
+-- depends_on: {{ ref('alarm_reports') }}
+
 with
 
 vehicles as (
@@ -24,6 +26,21 @@ vehicles as (
 new_alarms as (
 
     {{ news_of('alarms') }}
+    {%- if has_rows() %}
+
+    union
+
+    -- A poll that is settled late knows more than the push after it, whose load the
+    -- alarm carries.
+    select alarm.*
+    from {{ ref('alarm_reports') }} as report
+    inner join {{ ref('alarms') }} as alarm
+        on
+            report.imei = alarm.imei
+            and report.alarm_type = alarm.alarm_type
+            and report.alarm_time = alarm.alarm_time
+    where {{ is_claimed('report.load_id') }}
+    {%- endif %}
 
 ),
 
