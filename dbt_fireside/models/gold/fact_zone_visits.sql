@@ -36,7 +36,7 @@ zones as (
 fixes as (
 
     -- A fix speaks until the next one, but not longer than it counts as fresh, unless
-    -- the next one is at the same place: a parked tracker sends none, perhaps all night.
+    -- the next one is at the same place: a parked tracker may send none all night.
     select
         stretches.imei,
         trail.start_time,

@@ -195,7 +195,8 @@ per_distance as (
         *,
         -- Below a few km an event is no rate.
         case
-            when distance_km >= {{ rule('score_min_distance') }} then 100 / nullif(distance_km, 0)
+            when distance_km >= {{ rule('score_min_distance') }}
+                then 100 / nullif(distance_km, 0)
         end as per_100km
     from summed
 
