@@ -26,12 +26,14 @@ PROPOSED = """
 def write(settings: Settings, database: Database, folder: Path, is_compiled: bool = False) -> Path:
     """Write the documentation as one file that opens without server and network; its path.
 
-    `is_compiled`: straight after a build its SQL is shown as that compiled it.
+    `is_compiled`: straight after a build, by night, its SQL is shown as that compiled it; and dbt
+    is silent, as a service speaks lines of JSON.
 
     Raises DbtFailed, and Unknown if the feedback names a KPI that does not exist.
     """
     compiled = ["--no-compile"] if is_compiled else []
-    dbt.run(settings, database, ["docs", "generate", "--static", *compiled])
+    silent = (lambda *_: None) if is_compiled else None
+    dbt.run(settings, database, ["docs", "generate", "--static", *compiled], silent)
     made = dbt.target(settings, database)
     framework = Framework(Catalogue(made / "manifest.json"), address, last_values(database))
     static = (made / "static_index.html").read_text()

@@ -25,8 +25,12 @@ VARCHAR = """
     from information_schema.columns
     where table_schema = %s and data_type = 'character varying'
 """
-# The tables that grow with every minute or fix; the others are small beside these.
-SERIES = ("location_list", "track_list", "push_gps", "push_hb", "push_obd")
+# The tables that grow with every minute or fix, or hold each thing some twenty times, as every poll
+# reaches back; the others are small beside these.
+SERIES = (
+    *("location_list", "track_list", "track_mileage", "parking_report", "alarm_list"),
+    *("push_gps", "push_hb", "push_obd"),
+)
 # Where TimescaleDB is installed: those that are no hypertables yet.
 PLAIN = """
     select 'raw.' || plain.name

@@ -252,6 +252,9 @@ def test_every_table_is_as_on_plain_postgresql(
         dbt.run(project, database, ["run"], lambda *_: None)
         before = compressed_rows(database)
         sweep(database, "normal", now - timedelta(minutes=1))
+        with database.connect() as connection:  # as the sweep does, through the live view
+            kept = connection.execute("select tracksolid.keep_newest_fixes()").fetchone()
+        assert kept[0] > 10
         dbt.run(project, database, ["run"], lambda *_: None)
         # A normal minute leaves them alone.
         assert compressed_rows(database) == before

@@ -287,6 +287,19 @@ It says nothing new, but lets the planner leave out the chunks of a hypertable.
 {%- endmacro %}
 
 
+{#-
+Condition on the time of rows of raw that a view reads beside what is built. It has no claim
+that says from when on: a day, so that no chunk is read that is compressed.
+-#}
+{% macro is_recent(fetched_at) -%}
+    {%- if model.resource_type == 'unit_test' -%}
+    true
+    {%- else -%}
+    {{ fetched_at }} > now() - interval '1 day'
+    {%- endif -%}
+{%- endmacro %}
+
+
 {#- Note of the loads of this run from when on their rows are, for those who read them. -#}
 {% macro note_first_times(relation) -%}
     insert into {{ ledger('first_times') }} (model, load_id, first_time)

@@ -10,6 +10,7 @@
             on
                 answer._dlt_load_id = slow.load_id
                 and answer.record_id = slow.record_id
+                and answer.fetched_at = slow.fetched_at
     )
 {% endset %}
 
@@ -28,7 +29,8 @@ slow as (
 
     select
         load_id,
-        record_id
+        record_id,
+        fetched_at
     from newest
     where
         max_speed_kmh is null

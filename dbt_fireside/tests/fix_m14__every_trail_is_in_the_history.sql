@@ -8,9 +8,13 @@
     (
         select answer.*
         from (
-            select distinct asked.load_id
+            select
+                asked.load_id,
+                min(asked.start_time) as asked_from
             from (
-                select load_id
+                select
+                    load_id,
+                    start_time
                 from {{ ref('ingestion_log') }} as asked_for
                 where
                     method = 'jimi.device.track.list'
@@ -19,11 +23,14 @@
                 order by start_time desc
                 limit 200
             ) as asked
+            group by asked.load_id
         ) as trail_load
         inner join lateral (
             select point.*
             from {{ source('raw', 'track_list') }} as point
-            where point._dlt_load_id = trail_load.load_id
+            where
+                point._dlt_load_id = trail_load.load_id
+                and point.fetched_at >= trail_load.asked_from
             limit 1000
         ) as answer on true
     )

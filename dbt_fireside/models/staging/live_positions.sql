@@ -43,6 +43,7 @@ inner join lateral ( -- noqa: ST05
                 from {{ source('raw', table) }} as landed
                 where
                     landed.imei = devices.imei
+                    and {{ is_recent('landed.fetched_at') }}
                     and exists (
                         select from {{ source('raw', '_dlt_loads') }} as complete
                         where
@@ -59,7 +60,9 @@ inner join lateral ( -- noqa: ST05
                 answer._dlt_load_id > {{ built }}
                 -- Where nothing at all is new, no device is looked up.
                 and (
-                    select max(_dlt_load_id) from {{ source('raw', table) }}
+                    select max(recent._dlt_load_id)
+                    from {{ source('raw', table) }} as recent
+                    where {{ is_recent('recent.fetched_at') }}
                 ) > {{ built }}
         )
         {%- endset %}
