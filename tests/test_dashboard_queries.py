@@ -18,9 +18,7 @@ from grafana.columns import unit_of
 from grafana.expand import Values, expand
 from grafana.files import ALL, Asked
 
-# From the first day of the fleet to now, when its API was called.
-START = datetime.fromtimestamp(NOW, UTC) - timedelta(days=6)
-END = datetime.now(UTC)
+START = datetime.fromtimestamp(NOW, UTC) - timedelta(days=6)  # the first day of the fleet
 NUMBERS = {"int2", "int4", "int8", "float4", "float8", "numeric"}
 TIMES = {"timestamptz", "date"}
 # Of whom the fleet of the tests has none, or what only the service writes.
@@ -80,8 +78,13 @@ def choices(connection: psycopg.Connection) -> dict[str, Values]:
     }
 
 
+def until_now() -> tuple[datetime, datetime]:
+    """From that day on; asked anew each time, as the API was called after this file was read."""
+    return START, datetime.now(UTC)
+
+
 def answer(cursor: psycopg.Cursor[Any], query: Asked, values: Values) -> list[tuple[Any, ...]]:
-    sql = expand(query.sql, {**values, "kpi": ["fleet.utilisation"]}, START, END)
+    sql = expand(query.sql, {**values, "kpi": ["fleet.utilisation"]}, *until_now())
     try:
         return cursor.execute(sql.encode()).fetchall()
     except psycopg.Error as error:
@@ -170,7 +173,7 @@ def test_no_panel_reads_a_large_table_from_end_to_end(gold: psycopg.Connection) 
         for query in ALL:
             for choice in ("all", "one"):
                 values = {**every[choice], "kpi": ["fleet.utilisation"]}
-                sql = expand(query.sql, values, START, END)
+                sql = expand(query.sql, values, *until_now())
                 ((plan,),) = cursor.execute(f"explain (format json) {sql}".encode()).fetchall()
                 for node in nodes(plan[0]["Plan"]):
                     table = node.get("Relation Name", "")
