@@ -62,6 +62,11 @@ def runs(database: Database) -> dict[str, dict]:
     return {str(run["job"]): run for run in Runs(database).all()}
 
 
+def of_run(database: Database, job: str, what: str) -> object:
+    """None before its first run: a leader of a moment ago has begun nothing yet."""
+    return runs(database).get(job, {}).get(what)
+
+
 @contextmanager
 def serving(settings: Settings, database: Database, plan: Callable[..., Sequence[Job]]) -> Iterator:
     """A service of these jobs in a thread of this process."""
@@ -313,7 +318,7 @@ def test_a_process_that_is_stuck_starts_anew_by_itself(
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database.url}
     environment |= {"WORK_DIR": str(settings.work_dir), "PYTHONPATH": str(ROOT)} | live.environment
     stuck = Orchestrator(environment, tmp_path / "stuck.log", ["-c", WITH_A_SLOW_JOB])
-    wait_for(lambda: stuck.role() == "leader" and runs(database)["slow"]["status"] == "running")
+    wait_for(lambda: stuck.role() == "leader" and of_run(database, "slow", "status") == "running")
     assert one(database, LOSE_LOCK, KEY)
     wait_for(lambda: stuck.log.read_text().count('"leading"') == 2)
     assert "starts anew, without these jobs" in stuck.log.read_text()
@@ -339,14 +344,14 @@ def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(
     wait_for(lambda: first.role() == "leader")
     second = Orchestrator(environment, tmp_path / "second.log")
     wait_for(lambda: second.role() == "standby")
-    wait_for(lambda: builds() and runs(database)["location_list"]["succeeded_at"])
+    wait_for(lambda: builds() and of_run(database, "location_list", "succeeded_at"))
     first.process.kill()
     first.process.wait()
     wait_for(lambda: second.role() == "leader")
     wait_for(lambda: 'fireside_job_runs_total{job="location_list",status="ok"}' in second.metrics())
 
     # Its own build, as that of the first died with it.
-    wait_for(lambda: builds() and runs(database)["build"]["status"] == "running")
+    wait_for(lambda: builds() and of_run(database, "build", "status") == "running")
     second.process.send_signal(signal.SIGTERM)
     assert second.process.wait(PATIENCE_S) == 0, second.log.read_text()
     assert not builds()
