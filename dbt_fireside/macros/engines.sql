@@ -1,13 +1,13 @@
 {#-
 What larger engines add, where their extension is installed in the database. Without it
 every table is a plain one with the same rows, and no model differs. Post-hook of all
-tables (dbt_project.yml); what it goes by in the config of a model:
+tables, seeds included (dbt_project.yml); what it goes by in the config of a model:
   time_column     of a time series, which becomes a hypertable of TimescaleDB
   geom_of         its longitude and latitude, from which PostGIS gets a column geom
   distributed_by  of a fact, whose rows Citus spreads over its nodes by this column
 -#}
 {% macro engines() %}
-    {%- if config.get('materialized') == 'incremental' %}
+    {%- if config.get('materialized') in ('incremental', 'seed') %}
     {#- In this order: a compressed hypertable takes no generated column. #}
     {{ geom() }}
     {{ hypertable() }}
@@ -78,10 +78,13 @@ said here: by device, ordered by the rest of the key. When, operations/engines.p
 {% endmacro %}
 
 
-{#- The dimensions of gold are copied to all nodes; what is distributed joins them there. -#}
+{#-
+The dimensions of gold and the seeds are copied to all nodes; what is distributed joins them
+there.
+-#}
 {% macro distributed() %}
     {%- set column = config.get('distributed_by') %}
-    {%- if column or this.name.startswith('dim_') %}
+    {%- if column or this.name.startswith('dim_') or model.resource_type == 'seed' %}
     do $engine$
     begin
         if exists (select from pg_extension where extname = 'citus') then

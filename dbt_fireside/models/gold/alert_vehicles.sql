@@ -4,7 +4,7 @@
 
 with
 
-vehicles as (
+vehicles as not materialized (
 
     select
         *,
@@ -17,8 +17,6 @@ vehicles as (
 
 judged as (
 
-    -- A rule asks for one column, and PostgreSQL works out that one alone: what costs
-    -- more therefore stands in the column, not in a join.
     select
         vehicles.city,
         -- Who has been silent for long is known, and no news.
@@ -27,37 +25,6 @@ judged as (
             as is_silent,
         vehicles.is_live and vehicles.is_too_fast as is_too_fast,
         vehicles.is_live and vehicles.is_outside_city as is_outside_city,
-        -- On the move at night, far from where it mostly stands by the nights of four
-        -- weeks; with fewer than five nothing is usual yet. A depot is always usual.
-        case
-            when
-                vehicles.is_live
-                and vehicles.state = 'driving'
-                and (
-                    vehicles.local_hour
-                    >= {{ rule_for("'after_hours_start'", 'vehicles.city') }}
-                    or vehicles.local_hour
-                    < {{ rule_for("'after_hours_end'", 'vehicles.city') }}
-                )
-                and not {{ is_at_depot('vehicles.longitude', 'vehicles.latitude') }}
-                then (
-                    select
-                        count(*) >= 5
-                        and {{ great_circle_km(
-                            'vehicles.latitude::double precision',
-                            'vehicles.longitude::double precision',
-                            middle.format('latitude'),
-                            middle.format('longitude'),
-                        ) }} > {{ rule('overnight_distance') }}
-                    from {{ ref('fact_daily_fleet_metrics') }} as night
-                    where
-                        night.imei = vehicles.imei
-                        and night.day
-                        between {{ day_of('now()') }} - 28 and {{ day_of('now()') }} - 1
-                        and night.has_reported
-                        and night.end_latitude is not null
-                )
-        end as is_out_at_night,
         vehicles.is_live
         and vehicles.state = 'idling'
         and extract(epoch from now() - vehicles.state_since_time) / 60
@@ -65,6 +32,61 @@ judged as (
         vehicles.freshness = 'fresh'
         and vehicles.battery_pct < {{ rule('battery_low') }} as is_battery_low
     from vehicles
+
+),
+
+-- A rule asks for one column, and PostgreSQL leaves out a join to one row per city if
+-- nothing is asked of it.
+on_the_move_at_night as (
+
+    select
+        imei,
+        city,
+        latitude,
+        longitude
+    from vehicles
+    where
+        is_live
+        and state = 'driving'
+        and (
+            local_hour >= {{ rule_for("'after_hours_start'", 'vehicles.city') }}
+            or local_hour < {{ rule_for("'after_hours_end'", 'vehicles.city') }}
+        )
+        and not {{ is_at_depot('vehicles.longitude', 'vehicles.latitude') }}
+
+),
+
+out_at_night as (
+
+    -- Far from where it mostly stands by the nights of four weeks; with fewer than five
+    -- nothing is usual yet. A depot is always usual.
+    select
+        moving.city,
+        count(*) as vehicles_count
+    from on_the_move_at_night as moving
+    inner join lateral (
+        select
+            night.imei,
+            {{ middle.format('latitude') }} as latitude,
+            {{ middle.format('longitude') }} as longitude
+        from {{ ref('fact_daily_fleet_metrics') }} as night
+        where
+            night.imei = moving.imei
+            and night.day
+            between {{ day_of('now()') }} - 28 and {{ day_of('now()') }} - 1
+            and night.has_reported
+            and night.end_latitude is not null
+        group by night.imei
+        having count(*) >= 5
+    ) as usual on true
+    where
+        {{ great_circle_km(
+            'moving.latitude::double precision',
+            'moving.longitude::double precision',
+            'usual.latitude',
+            'usual.longitude',
+        ) }} > {{ rule('overnight_distance') }}
+    group by moving.city
 
 ),
 
@@ -100,13 +122,15 @@ alerts as (
         (count(*) filter (where judged.is_silent))::integer as silent_count,
         (count(*) filter (where judged.is_too_fast))::integer as too_fast_count,
         (count(*) filter (where judged.is_outside_city))::integer as outside_city_count,
-        (count(*) filter (where judged.is_out_at_night))::integer as out_at_night_count,
+        coalesce(max(out_at_night.vehicles_count), 0)::integer as out_at_night_count,
         (count(*) filter (where judged.is_idling))::integer as idling_count,
         (count(*) filter (where judged.is_battery_low))::integer as battery_low_count,
         coalesce(max(due.vehicles_count), 0)::integer as service_due_count
     from cities
     left join judged
         on cities.city = judged.city
+    left join out_at_night
+        on cities.city = out_at_night.city
     left join due
         on cities.city = due.city
     group by cities.city

@@ -7,6 +7,7 @@
     ],
     starts_over_with=['dim_zones', 'alarm_types', 'operating_rules'],
     carries_vehicles=true,
+    distributed_by='imei',
     indexes=[
         {'columns': ['day_start']},
         {'columns': ['day']},
@@ -255,23 +256,16 @@ warned as materialized (
 
 ),
 
-located as materialized (
+trailed as materialized (
 
     select
-        device_days.imei,
         device_days.day,
-        fixes.fixes_count,
-        fixes.trail_km,
-        fixes.min_external_voltage_v,
-        fixes.min_battery_pct,
-        last_fix.latitude,
-        last_fix.longitude,
-        last_fix.odometer_km,
-        last_fix.fetched_at
+        hours.*
     from device_days
     inner join lateral (
         select
-            coalesce(sum(hourly.fixes_count), 0)::integer as fixes_count,
+            hourly.imei,
+            sum(hourly.fixes_count)::integer as fixes_count,
             sum(hourly.trail_km) as trail_km,
             min(hourly.min_external_voltage_v) as min_external_voltage_v,
             min(hourly.min_battery_pct) as min_battery_pct
@@ -280,9 +274,21 @@ located as materialized (
             hourly.imei = device_days.imei
             and hourly.hour_start >= device_days.day_start
             and hourly.hour_start < device_days.day_end
-    ) as fixes on true
-    left join lateral (
-        -- The last place known by the end of the day, however old.
+        -- It is one device, but said so, Citus sums where the hours are.
+        group by hourly.imei
+    ) as hours on true
+
+),
+
+located as materialized (
+
+    -- The last place known by the end of the day, however old.
+    select
+        device_days.imei,
+        device_days.day,
+        last_fix.*
+    from device_days
+    inner join lateral (
         select
             fix.latitude,
             fix.longitude,
@@ -389,10 +395,10 @@ joined as (
         {% for class in alarm_classes -%}
         warned.{{ class }}_alarms_count,
         {% endfor -%}
-        located.fixes_count,
-        located.trail_km,
-        located.min_external_voltage_v,
-        least(located.min_battery_pct, engine.min_battery_pct) as min_battery_pct,
+        coalesce(trailed.fixes_count, 0) as fixes_count,
+        trailed.trail_km,
+        trailed.min_external_voltage_v,
+        least(trailed.min_battery_pct, engine.min_battery_pct) as min_battery_pct,
         engine.fault_codes_count,
         engine.fuel_measured_l,
         located.latitude as end_latitude,
@@ -416,7 +422,7 @@ joined as (
         case
             when
                 driven.trips_count + coalesce(stood.stops_count, 0)
-                + warned.alarms_count + located.fixes_count > 0
+                + warned.alarms_count + coalesce(trailed.fixes_count, 0) > 0
                 then 0
         end as zero
     from device_days
@@ -428,7 +434,9 @@ joined as (
         on device_days.imei = stood.imei and device_days.day = stood.day
     inner join warned
         on device_days.imei = warned.imei and device_days.day = warned.day
-    inner join located
+    left join trailed
+        on device_days.imei = trailed.imei and device_days.day = trailed.day
+    left join located
         on device_days.imei = located.imei and device_days.day = located.day
     inner join engine
         on device_days.imei = engine.imei and device_days.day = engine.day

@@ -6,6 +6,7 @@
         ~ ' and known.hour_start >= ' ~ first_hour
         ~ ' and known.hour_start <= stretch.to_time',
     takes_from=['position_history'],
+    distributed_by='imei',
 ) }}
 
 with

@@ -18,21 +18,28 @@ newest as (
 
 ),
 
+answered as (
+
+    select
+        metrics.day,
+        max(metrics.data_as_of) as data_as_of
+    from {{ ref('fact_daily_fleet_metrics') }} as metrics
+    inner join newest
+        on metrics.day = newest.day
+    group by metrics.day
+
+),
+
 clock as (
 
     -- Today is known up to the newest answer; the weekday before is cut at that hour.
     select
         newest.day,
         newest.day_start,
-        least(
-            newest.day_end,
-            (
-                select max(metrics.data_as_of)
-                from {{ ref('fact_daily_fleet_metrics') }} as metrics
-                where metrics.day = newest.day
-            )
-        ) as as_of
+        least(newest.day_end, answered.data_as_of) as as_of
     from newest
+    left join answered
+        on newest.day = answered.day
 
 ),
 

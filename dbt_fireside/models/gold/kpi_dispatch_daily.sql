@@ -62,6 +62,36 @@ seen as (
 
 ),
 
+usual as materialized (
+
+    -- Where it mostly stands at midnight, by the nights of four weeks: device-day by
+    -- device-day through an index. Each group is one device, so that Citus can work it
+    -- out where its nights are.
+    select
+        vehicle_days.day,
+        nights.*
+    from vehicle_days
+    inner join lateral (
+        select
+            night.imei,
+            count(*) as nights_count,
+            percentile_cont(0.5) within group (
+                order by night.end_latitude::double precision
+            ) as latitude,
+            percentile_cont(0.5) within group (
+                order by night.end_longitude::double precision
+            ) as longitude
+        from {{ ref('fact_daily_fleet_metrics') }} as night
+        where
+            night.imei = vehicle_days.imei
+            and night.day between vehicle_days.day - 28 and vehicle_days.day - 1
+            and night.has_reported
+            and night.end_latitude is not null
+        group by night.imei
+    ) as nights on true
+
+),
+
 described as (
 
     select
@@ -71,8 +101,7 @@ described as (
         vehicle_days.cost_centre,
         vehicle_days.vehicle_id,
         seen.was_outside,
-        -- Where it stood at midnight against where it mostly does, by the nights of
-        -- four weeks; with fewer than five of them nothing is usual yet.
+        -- With fewer than five nights nothing is usual yet.
         case
             when vehicle_days.ends_at_depot then false
             when usual.nights_count >= 5 then {{ great_circle_km(
@@ -87,22 +116,10 @@ described as (
         on
             vehicle_days.imei = seen.imei
             and vehicle_days.day = seen.day
-    inner join lateral (
-        select
-            count(*) as nights_count,
-            percentile_cont(0.5) within group (
-                order by night.end_latitude::double precision
-            ) as latitude,
-            percentile_cont(0.5) within group (
-                order by night.end_longitude::double precision
-            ) as longitude
-        from {{ ref('fact_daily_fleet_metrics') }} as night
-        where
-            night.imei = vehicle_days.imei
-            and night.day between vehicle_days.day - 28 and vehicle_days.day - 1
-            and night.has_reported
-            and night.end_latitude is not null
-    ) as usual on true
+    left join usual
+        on
+            vehicle_days.imei = usual.imei
+            and vehicle_days.day = usual.day
 
 ),
 
