@@ -33,7 +33,9 @@ class DbtInterrupted(DbtFailed):
 def environment(settings: Settings, database: Database) -> dict[str, str]:
     """What dbt, and sqlfluff's dbt templater, need to know."""
     return (
-        os.environ
+        # Every statement in dbt.log, as dbt has it, costs a tenth of a build without news.
+        {"DBT_LOG_LEVEL_FILE": "info"}
+        | os.environ
         | database.acting_as(DBT_ROLE).environment()
         | {
             "DBT_PROJECT_DIR": str(PROJECT),

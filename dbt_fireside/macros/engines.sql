@@ -99,6 +99,10 @@ there.
                 {%- else %}
                 perform create_reference_table('{{ this.include(database=false) }}');
                 {%- endif %}
+                -- Citus leaves the rows where they were, too, unseen.
+                perform truncate_local_data_after_distributing_table(
+                    '{{ this.include(database=false) }}'
+                );
             end if;
         end if;
     end
