@@ -14,14 +14,16 @@ from uuid import uuid4
 import pytest
 from fleets import build, load
 from psycopg import sql
+from test_dashboard_queries import answer, choices, reading
 from test_order import contents
 
+from grafana.files import ALL
 from loader.batch import SCHEMAS
 from loader.landing import Landing
 from operations import archive, dbt, engines
 from operations.database import Database
 from sandbox import fleet
-from settings import Settings
+from settings import ROOT, Settings
 
 GIVEN = os.environ.get("ENGINES_DATABASE_URL")
 pytestmark = pytest.mark.skipif(
@@ -80,6 +82,22 @@ def prepare(database: Database) -> None:
         # Its sessions from node to node are of the role that asks.
         with database.connect() as connection:
             connection.execute("alter role fireside_dbt login")
+
+
+def grant_on_citus(database: Database) -> None:
+    """What docs/SCALING.md tells the administrator of Citus to do."""
+    of_citus = (ROOT / "docs/SCALING.md").read_text().partition("## Citus")[2]
+    told = of_citus.partition("```sql\n")[2].partition("```")[0]
+    with database.connect() as connection:
+        connection.execute(told.encode())
+
+
+def ask_as_dashboards(database: Database) -> None:
+    """Every query of every dashboard has an answer."""
+    with database.connect() as connection, reading(connection) as cursor:
+        for values in choices(connection).values():
+            for query in ALL:
+                answer(cursor, query, values)
 
 
 def extensions(database: Database) -> set[str]:
@@ -259,6 +277,8 @@ def test_every_table_is_as_on_plain_postgresql(
         Landing(database, project.work_dir).prepare()
         copy(source, database, loads[::2])
         build(database, project.work_dir)
+        if "citus" in extensions(database):
+            grant_on_citus(database)
         engines.compress(project, database)
         copy(source, database, loads[1::2])  # late: into chunks that are compressed by now
         dbt.run(project, database, ["run"], lambda *_: None)
@@ -285,6 +305,7 @@ def test_every_table_is_as_on_plain_postgresql(
         dbt.run(settings_of(tmp_path / name), database, ["run", "--full-refresh"], lambda *_: None)
     plain, on_engine = rows(databases["plain"]), rows(given)
     assert [table for table in plain if on_engine[table] != plain[table]] == []
+    ask_as_dashboards(given)
     if "citus" in extensions(given):
         assert on_nodes(given, "h") == DISTRIBUTED
         assert on_nodes(given, "n") == ON_ALL_NODES
