@@ -33,7 +33,7 @@ demo: $(STAMP) $(PROGRAMS)  ## Load a stand-in fleet (or TRACES=file), build it,
 	$(FLEET) demo $(if $(TRACES),--traces $(TRACES))
 
 test: $(STAMP) $(PROGRAMS)  ## All tests, on an embedded PostgreSQL of their own; PG=16 for production's.
-	$(BIN)/python -m pytest $(or $(TESTS),tests) -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest $(or $(TESTS),tests) -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-engines: $(STAMP)  ## On a server with TimescaleDB, PostGIS or Citus: DATABASE_URL=postgresql://…
 	$(if $(DATABASE_URL),,$(error DATABASE_URL is not set: a superuser's address of a server with the extensions))
