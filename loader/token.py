@@ -107,20 +107,27 @@ class Tokens:
                     )
                 except (LoginRefused, TokenRefused) as error:
                     log.warning("token refresh refused, logging in", reason=str(error))
-            self._wait_for_login()
-            try:
-                return self._grant(
-                    "jimi.oauth.token.get",
-                    {"user_id": self._account, "user_pwd_md5": self._password_md5},
-                )
-            except LoginRefused as error:
-                self._login_refused = error
-                self._next_login_at = time.monotonic() + self._refused_pause_s
-                log.error("login refused", again_in_s=self._refused_pause_s, reason=str(error))
-                self._refused_pause_s = min(2 * self._refused_pause_s, REFUSED_PAUSE_S[1])
-                raise
+            return self._log_in()
         finally:
             self._execute("update {table} set renewing_until = null where {key}")
+
+    def _log_in(self) -> Token:
+        self._wait_for_login()
+        self._note_login()  # a kill amid the call must not hide it
+        try:
+            return self._grant(
+                "jimi.oauth.token.get",
+                {"user_id": self._account, "user_pwd_md5": self._password_md5},
+            )
+        except LoginRefused as error:
+            self._login_refused = error
+            self._next_login_at = time.monotonic() + self._refused_pause_s
+            log.error("login refused", again_in_s=self._refused_pause_s, reason=str(error))
+            self._refused_pause_s = min(2 * self._refused_pause_s, REFUSED_PAUSE_S[1])
+            raise
+        finally:
+            # The API counts from when the call reached it, which may have been only now.
+            self._note_login()
 
     def _grant(self, method: str, private: dict[str, str]) -> Token:
         response = self._transport.post(method, private | {"expires_in": str(LIFE_S)}, TIMEOUT_S)
@@ -154,9 +161,11 @@ class Tokens:
         return self._read() or self._lost()
 
     def _wait_for_login(self) -> None:
-        """Sleep until the account may log in again, and note that it does now."""
-        row = self._execute("select login_at from {table} where {key}")
-        wait = row[0] + LOGIN_GAP - datetime.now(UTC) if row and row[0] else timedelta()
+        """Sleep until the account may log in again."""
+        row = self._execute(
+            "select login_at + %(gap)s - now() from {table} where {key}", gap=LOGIN_GAP
+        )
+        wait = row[0] if row and row[0] else timedelta()
         if wait > timedelta():
             log.info("waiting to log in", wait_s=round(wait.total_seconds(), 1))
             self._execute(
@@ -164,6 +173,8 @@ class Tokens:
                 lease=LEASE + wait,
             )
             time.sleep(wait.total_seconds())
+
+    def _note_login(self) -> None:
         self._execute("update {table} set login_at = now() where {key}")
 
     def _take_lease(self, seen: Token | None) -> bool:

@@ -82,16 +82,22 @@ def test_a_refused_refresh_ends_in_a_login(
 def test_logins_keep_their_distance(
     world: Fleet, tokens: Make, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stand-in answers 1006 to a login too early; the gap is a second here, not a minute."""
+    """The stand-in answers 1006 to a login too early; the gap is a second here, not a minute.
+
+    The first takes long, and nobody knows when it reached the API: the gap is from its end on.
+    """
     monkeypatch.setattr(loader.token, "LOGIN_GAP", timedelta(seconds=1))
     with Sandbox(world, login_interval_seconds=1) as strict:
+        strict.misbehave(GET, Fault.STALL, seconds=0.6)
         for _ in range(3):
             tokens(strict).current()
             with database.connect() as connection:
                 connection.execute("update tracksolid.api_token_cache set access_token = null")
         times = [request.at for request in strict.requests if request.method == GET]
     assert len(times) == 3
-    assert all(later - earlier >= 1 for earlier, later in pairwise(times))
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert gaps[0] >= 1.6
+    assert gaps[1] >= 1
 
 
 def test_a_killed_renewer_does_not_hold_the_others_up(
