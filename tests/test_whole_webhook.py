@@ -6,15 +6,18 @@ import random
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 import requests
 
 from operations import dbt
-from operations.embedded import embedded_url, pg_ctl, start_embedded
+from operations.embedded import EmbeddedServer, embedded_url, pg_ctl, start_embedded
 from settings import ROOT, Settings
 
 KILLS = int(os.environ.get("WEBHOOK_KILLS", "6"))  # make bench asks for 50
@@ -77,9 +80,19 @@ def start_receiver(port: int, spool: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def test_every_acknowledged_push_is_in_staging(tmp_path: Path) -> None:
+@pytest.fixture
+def server() -> Iterator[EmbeddedServer]:
+    """A PostgreSQL of its own, to be stopped."""
+    with tempfile.TemporaryDirectory(prefix="fireside-test-") as folder:
+        running = start_embedded(Path(folder) / "postgres")
+        try:
+            yield running
+        finally:
+            running.cleanup()
+
+
+def test_every_acknowledged_push_is_in_staging(server: EmbeddedServer, tmp_path: Path) -> None:
     chance = random.Random(3)
-    server = start_embedded(Path(os.environ.get("TMPDIR", "/tmp")) / f"fireside-{os.getpid()}")
     spool = tmp_path / "spool.sqlite"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -136,4 +149,3 @@ def test_every_acknowledged_push_is_in_staging(tmp_path: Path) -> None:
     finally:
         receiver.kill()
         receiver.wait()
-        server.cleanup()
