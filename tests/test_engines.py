@@ -85,7 +85,7 @@ def prepare(database: Database) -> None:
 
 
 def grant_on_citus(database: Database) -> None:
-    """What docs/SCALING.md tells the administrator of Citus to do."""
+    """What docs/SCALING.md tells the administrator of Citus to do after the first build."""
     of_citus = (ROOT / "docs/SCALING.md").read_text().partition("## Citus")[2]
     told = of_citus.partition("```sql\n")[2].partition("```")[0]
     with database.connect() as connection:
