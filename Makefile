@@ -39,9 +39,10 @@ test-engines: $(STAMP)  ## On a server with TimescaleDB, PostGIS or Citus: DATAB
 	$(if $(DATABASE_URL),,$(error DATABASE_URL is not set: a superuser's address of a server with the extensions))
 	ENGINES_DATABASE_URL=$(DATABASE_URL) $(BIN)/python -m pytest tests/test_engines.py $(ARGS)
 
-lint: $(STAMP)  ## ruff, mypy, sqlfluff.
+lint: $(STAMP)  ## ruff, the layers of imports, mypy, sqlfluff.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(FLEET) exec $(BIN)/sqlfluff lint --processes 0 dbt_fireside
 

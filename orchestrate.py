@@ -7,15 +7,15 @@ Exit codes: 0 done, 1 failed, 2 used wrongly.
 
 import typer
 
-from analyst.cli import app as kpi
-from operations.commands import building, intake, polling, service, takeover, tools
+from operations.cli import arrivals, building, polling, serving, takeover, tools
+from operations.cli.kpi import app as kpi
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Fireside fleet intelligence: Tracksolid Pro to raw to KPIs. Each command has --help.",
 )
-for group in (service, polling, intake, building, takeover, tools):
+for group in (serving, polling, arrivals, building, takeover, tools):
     app.add_typer(group.app)
 app.add_typer(kpi, name="kpi")
 

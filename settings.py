@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     # The vendor specifies OBD polling; on this account OBD arrives by push only.
     poll_obd: bool = False
 
-    # Where the webhook keeps what was pushed until it is drained; webhook/settings.py agrees.
+    # Pushes wait here until the drain has landed them; webhook/receiver_settings.py agrees.
     spool_path: Path = ROOT / ".fireside" / "spool.sqlite"
 
     database_url: SecretStr | None = None

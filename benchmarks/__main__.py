@@ -7,11 +7,11 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from operations import logs
+import logs
 
 NAMES = (
-    *("landing", "live", "sweep", "build", "intraday", "night"),
-    *("dashboards", "webhook", "kills", "service"),
+    *("landing_beside_copy", "live", "sweep", "daily_build", "intraday", "night"),
+    *("dashboards", "receiver", "kills", "whole_service"),
 )
 
 

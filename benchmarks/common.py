@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from operations.database import Database
-from operations.embedded import embedded_url, start_embedded
+from warehouse.database import Database
+from warehouse.embedded import embedded_url, start_embedded
 
 
 @dataclass(frozen=True)

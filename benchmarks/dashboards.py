@@ -18,13 +18,13 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from benchmarks.common import Result, scratch_database
-from grafana.expand import Values, expand
-from grafana.files import ALL, DASHBOARDS, Asked
+from grafana.kit.expand import Values, expand
+from grafana.kit.files import ALL, DASHBOARDS, Asked
 from loader.landing import Landing
-from operations import dbt
-from operations.database import Database
-from operations.work import FIRST_BUILD
+from operations.service.jobs import FIRST_BUILD
 from settings import Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
 
 VEHICLES = int(os.environ.get("VEHICLES", "10000"))
 DAYS = int(os.environ.get("DAYS", "365"))
@@ -97,7 +97,7 @@ def fill(database: Database, folder: Path) -> None:
     """Empty gold as dbt builds it, then the rows."""
     settings = Settings(work_dir=folder / "work", database_url=None)
     Landing(database, settings.work_dir).prepare()
-    dbt.run(settings, database, FIRST_BUILD, lambda *_: None)
+    dbt_runner.run(settings, database, FIRST_BUILD, lambda *_: None)
     with database.connect() as connection:
         cursor = psycopg.ClientCursor(connection)  # several statements with parameters
         cursor.execute(FILL.read_bytes(), {"vehicles": VEHICLES, "days": DAYS})

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from benchmarks.common import Result, scratch_database
 from benchmarks.sweep import stand_in
 from loader.endpoints import endpoints
-from operations.work import Work
+from operations.service.jobs import Work
 from settings import Settings
 
 DEVICES = int(os.environ.get("VEHICLES", "2000"))

@@ -7,8 +7,8 @@ import psycopg
 
 from benchmarks.common import Result, scratch_database
 from loader.landing import Landing
-from operations import dbt
 from settings import Settings
+from warehouse import dbt_runner
 
 DEVICES = 10_000
 FIXES_PER_DEVICE = 1_000
@@ -53,8 +53,8 @@ def run() -> list[Result]:
         settings = Settings(work_dir=folder / "work", database_url=None)
         Landing(database, settings.work_dir).prepare()
         select = ["run", "--select", "+live_positions", "--exclude", "resource_type:snapshot"]
-        dbt.run(settings, database, ["seed"], lambda *_: None)
-        dbt.run(settings, database, select, lambda *_: None)
+        dbt_runner.run(settings, database, ["seed"], lambda *_: None)
+        dbt_runner.run(settings, database, select, lambda *_: None)
         with database.connect() as connection:
             cursor = psycopg.ClientCursor(connection)  # several statements with parameters
             cursor.execute(FILL.encode(), {"devices": DEVICES, "fixes": FIXES_PER_DEVICE})

@@ -10,13 +10,14 @@ from datetime import date
 from pathlib import Path
 from statistics import median
 
-from benchmarks.build import BUILD, DEVICES, land_day
 from benchmarks.common import Result, scratch_database
+from benchmarks.daily_build import BUILD, DEVICES, land_day
 from loader.landing import Landing
-from operations import dbt, nightly
-from operations.database import Database
-from operations.embedded import programs
+from operations.service import nightly
 from settings import Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
+from warehouse.embedded import programs
 
 HISTORY_DAYS = 5
 ROUNDS = 3
@@ -31,23 +32,25 @@ def run() -> list[Result]:
         Landing(database, settings.work_dir).prepare()
         for day in range(HISTORY_DAYS):
             land_day(database, day)
-        dbt.run(settings, database, BUILD, _silently)
+        dbt_runner.run(settings, database, BUILD, _silently)
         land_day(database, HISTORY_DAYS)
         with database.sibling("postgres").connect() as server:
             server.execute(f"create database before template {database.name}".encode())
 
         logs = folder / "logs"
-        dbt.run(settings, database, [*TO_REPEAT, "--log-path", str(logs)], _silently)
+        dbt_runner.run(settings, database, [*TO_REPEAT, "--log-path", str(logs)], _silently)
         same = folder / "same.sql"
         same.write_text(";\n".join(_statements(logs / "dbt.log")) + ";\n")
         # In turns, as one machine is faster now and slower then; and from the same state.
         dbt_s, psql_s = [], []
         for _ in range(ROUNDS):
             psql_s.append(_took_s(database, lambda: _by_psql(database, same)))
-            dbt_s.append(_took_s(database, lambda: dbt.run(settings, database, RUN, _silently)))
+            dbt_s.append(
+                _took_s(database, lambda: dbt_runner.run(settings, database, RUN, _silently))
+            )
 
         began = time.perf_counter()
-        dbt.run(settings, database, ["run"], _silently)
+        dbt_runner.run(settings, database, ["run"], _silently)
         models_s = time.perf_counter() - began
         began = time.perf_counter()
         with suppress(nightly.NightlyFailed):  # of freshness: the data is of March

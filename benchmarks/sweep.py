@@ -13,13 +13,14 @@ import psutil
 from dotenv import dotenv_values
 
 from benchmarks.common import Result, scratch_database
+from loader.ask import Ask
 from loader.client import Client
-from loader.endpoints import Ask, endpoints
+from loader.endpoints import endpoints
+from loader.http import Transport
 from loader.poll import Loader
-from loader.protocol import Transport
-from loader.token import Tokens
-from operations.database import Database
+from loader.token import TokenCache
 from settings import ROOT, Settings
+from warehouse.database import Database
 
 SIZES = (80, 10_000)
 ROUNDS = 5
@@ -48,7 +49,7 @@ def run() -> list[Result]:
 def _api_alone(settings: Settings, database: Database) -> float:
     """The same calls, asked and cut into records, nothing landed."""
     transport = Transport(settings)
-    client = Client(settings, transport, Tokens(settings, transport, database))
+    client = Client(settings, transport, TokenCache(settings, transport, database))
     endpoint = next(e for e in endpoints(settings) if e.table == "location_list")
     with database.connect() as connection:
         accounts = connection.execute(

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from grafana.boards import BOARDS, encoded
-from grafana.changes import changes
+from grafana.kit.changes import changes
 
 FOLDER = Path(__file__).parent / "dashboards"
 

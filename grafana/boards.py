@@ -8,14 +8,15 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.daily import daily
-from grafana.live import noc
-from grafana.pipeline import pipeline
-from grafana.query import register
-from grafana.scoreboard import scoreboard
-from grafana.subjects import behaviour, maintenance
-from grafana.vehicle import vehicle
-from grafana.zones import zones
+from grafana.kit.query import register
+from grafana.pages.daily_operations import daily
+from grafana.pages.data_pipeline import pipeline
+from grafana.pages.driver_behaviour import behaviour
+from grafana.pages.kpi_scoreboard import scoreboard
+from grafana.pages.maintenance_fuel import maintenance
+from grafana.pages.noc_live import noc
+from grafana.pages.vehicle import vehicle
+from grafana.pages.zones_dwell import zones
 
 register_default_plugins()
 register()

@@ -9,7 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 import structlog
 
-from loader.answers import Answer, Call
+from loader.ask import Answer, Call
 from loader.endpoints import TABLES
 from loader.pushes import PUSH_TABLES
 from loader.slicing import imei_of

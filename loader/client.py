@@ -11,9 +11,9 @@ import stamina
 import stamina.instrumentation
 import structlog
 
-from loader.answers import Answer, Call, Page
-from loader.endpoints import Ask, Paging
-from loader.protocol import (
+from loader.ask import Answer, Ask, Call, Page
+from loader.endpoints import Paging
+from loader.http import (
     TIME_FORMAT,
     RateLimited,
     Refused,
@@ -22,7 +22,7 @@ from loader.protocol import (
     Unsettled,
 )
 from loader.slicing import NotSliceable, Reply, imei_of, slice_reply
-from loader.token import Tokens
+from loader.token import TokenCache
 from settings import Settings
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ NOT_YOURS = "1002"
 class Client:
     """Asks Tracksolid. Thread-safe."""
 
-    def __init__(self, settings: Settings, transport: Transport, tokens: Tokens) -> None:
+    def __init__(self, settings: Settings, transport: Transport, tokens: TokenCache) -> None:
         self._transport = transport
         self._tokens = tokens
         self._backoff_s = settings.tracksolid_backoff_seconds

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 import psycopg
 
-from loader.endpoints import Endpoint, Window
+from loader.ask import Window
+from loader.endpoints import Endpoint
 
 # Newest completed answer per request, of loads that count.
 NEWEST_CALLS = """

@@ -1,7 +1,7 @@
 """Tracksolid endpoints -> raw tables. Says what to ask for; landing.py says how it lands."""
 
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
 from settings import Settings
@@ -221,40 +221,3 @@ TABLES = (
     "legacy_obd_readings",
     "jobs",
 )
-
-Window = tuple[datetime, datetime]
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One question to the API; several calls if its answer has pages."""
-
-    endpoint: Endpoint
-    account: str
-    subject: tuple[str, ...]  # IMEIs, or the one account or value
-    window: Window | None = None
-    expected: frozenset[str] = frozenset()  # IMEIs of which an answer is due
-
-    @property
-    def imeis(self) -> tuple[str, ...]:
-        return self.subject if self.endpoint.per in ("device", "batch") else ()
-
-    def halves(self) -> list["Ask"]:
-        """The same question as two, by device or else by time; empty if it cannot be halved."""
-        if len(self.subject) > 1:
-            half = len(self.subject) // 2
-            return [
-                replace(self, subject=part, expected=self.expected & set(part))
-                for part in (self.subject[:half], self.subject[half:])
-            ]
-        if self.window and self.window[1] - self.window[0] > timedelta(seconds=1):
-            start, end = self.window
-            middle = start + (end - start) // 2
-            middle = middle.replace(microsecond=0)
-            return [replace(self, window=w) for w in ((start, middle), (middle, end))]
-        return []
-
-    def __str__(self) -> str:
-        span = f", {self.window[0]:%F %T} to {self.window[1]:%F %T} UTC" if self.window else ""
-        about = f"{self.endpoint.asks} {','.join(self.subject)}"
-        return f"{self.endpoint.method} of account {self.account} ({about}{span})"

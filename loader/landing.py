@@ -24,7 +24,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from loader.batch import SCHEMAS, Batch
 from loader.endpoints import SWEEP
 from loader.raw_tables import DATASET, declared, finish
-from operations.database import LOADER_ROLE, Database
+from warehouse.database import LOADER_ROLE, Database
 
 log = structlog.get_logger()
 

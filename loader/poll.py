@@ -12,15 +12,15 @@ from math import ceil
 import structlog
 
 from loader import coverage
-from loader.answers import Answer
+from loader.ask import Answer, Ask, Window
 from loader.batch import Batch
 from loader.client import NOT_YOURS, Client
-from loader.endpoints import BATCH, LOCATION_GET, Ask, Endpoint, Window, endpoints
+from loader.endpoints import BATCH, LOCATION_GET, Endpoint, endpoints
+from loader.http import Transport
 from loader.landing import Landing
-from loader.protocol import Transport
-from loader.token import Tokens
-from operations.database import LOADER_ROLE, Database
+from loader.token import TokenCache
 from settings import Settings
+from warehouse.database import LOADER_ROLE, Database
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Loader:
         self._database = database.acting_as(LOADER_ROLE)
         self._endpoints = endpoints(settings)
         transport = Transport(settings)
-        self._client = Client(settings, transport, Tokens(settings, transport, self._database))
+        self._client = Client(settings, transport, TokenCache(settings, transport, self._database))
         self.landing = Landing(database, settings.work_dir)
         self.landing.prepare()
 

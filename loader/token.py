@@ -14,7 +14,7 @@ import msgspec
 import psycopg
 import structlog
 
-from loader.protocol import LoginRefused, RateLimited, TokenRefused, Transport, Unsettled
+from loader.http import LoginRefused, RateLimited, TokenRefused, Transport, Unsettled
 from settings import Settings
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ class Connecting(Protocol):
     def connect(self) -> psycopg.Connection: ...
 
 
-class Tokens:
+class TokenCache:
     """Hands out the shared access token and renews it. Thread-safe."""
 
     def __init__(self, settings: Settings, transport: Transport, database: Connecting) -> None:

@@ -16,11 +16,11 @@ from sandbox_client import Client, whole_fleet
 
 from loader.landing import Landing
 from loader.poll import Loader
-from operations import dbt
-from operations.database import Database
-from operations.embedded import embedded_url, start_embedded
 from sandbox import Fleet, Sandbox, fleet
 from settings import ROOT, Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
+from warehouse.embedded import embedded_url, start_embedded
 
 SHARED = ROOT.parent / "shared"
 NOW = int(datetime(2026, 11, 18, 9, 30, tzinfo=UTC).timestamp())  # a Wednesday, 12:30 in Nairobi
@@ -136,7 +136,7 @@ def gold(
 
     database, work_dir = new_database(), tmp_path_factory.mktemp("work")
     load(fleet_world, database, work_dir, pushed=True)
-    dbt.run(Settings(work_dir=work_dir), database, ["seed"], lambda *_: None)
+    dbt_runner.run(Settings(work_dir=work_dir), database, ["seed"], lambda *_: None)
     with database.connect() as connection:
         for number, device in enumerate(fleet_world.devices.values()):
             city = device.account.rpartition("_")[2].title()
@@ -157,7 +157,7 @@ def empty(
     database, work_dir = new_database(), tmp_path_factory.mktemp("work")
     Landing(database, work_dir).prepare()
     for command in (["seed"], ["run"]):
-        dbt.run(Settings(work_dir=work_dir), database, command, lambda *_: None)
+        dbt_runner.run(Settings(work_dir=work_dir), database, command, lambda *_: None)
     with database.connect() as connection:
         yield connection
 
@@ -170,7 +170,7 @@ def manifest_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [
             str(Path(sys.executable).with_name("dbt")),
             "parse",
-            *("--project-dir", dbt.PROJECT, "--profiles-dir", dbt.PROJECT),
+            *("--project-dir", dbt_runner.PROJECT, "--profiles-dir", dbt_runner.PROJECT),
             *("--target-path", target, "--log-path", target),
         ],
         check=True,

@@ -12,11 +12,11 @@ from test_drain import FORM, Spool, form
 from loader.drain import drain
 from loader.landing import Landing
 from loader.poll import Loader
-from operations import dbt
-from operations.database import Database
 from sandbox import Fault, Sandbox, World
 from sandbox.pushes import pushes
 from settings import Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
 
 
 def load(
@@ -47,7 +47,7 @@ def build(database: Database, work_dir: Path, *options: str, unit_tests: bool = 
     if not unit_tests:
         options += ("--exclude-resource-type", "unit_test")
     settings = Settings(work_dir=work_dir)
-    dbt.run(settings, database, ["build", *options], lambda *_: None)
+    dbt_runner.run(settings, database, ["build", *options], lambda *_: None)
 
 
 def spooled(world: World) -> Spool:

@@ -14,12 +14,13 @@ from pathlib import Path
 import time_machine
 from apscheduler.triggers.interval import IntervalTrigger
 
-from operations import logs, schedule
-from operations.database import open_database
-from operations.schedule import Job
-from operations.service import Service, Stuck
-from operations.work import Work
+import logs
+from operations.service import schedule
+from operations.service.jobs import Work
+from operations.service.orchestrator import Service, Stuck
+from operations.service.schedule import Job
 from settings import Settings, settings
+from warehouse.server import open_database
 
 EVERY_S = {
     "location_list": 1,

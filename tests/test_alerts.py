@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import yaml
 
-from grafana.files import DASHBOARDS
+from grafana.kit.files import DASHBOARDS
 from settings import ROOT
 
 PROVISIONING = ROOT / "grafana/provisioning"

@@ -8,11 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from operations import dbt
-from operations.database import Database
 from settings import Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
 
-ANALYSES = dbt.PROJECT / "analyses"
+ANALYSES = dbt_runner.PROJECT / "analyses"
 QUESTIONS = sorted(path.stem for path in ANALYSES.glob("*.sql"))
 HEADER = re.compile(
     r"-- Question: (?P<question>.+?)\n-- Tag: (?P<tag>.+?)\n-- Status: (?P<status>.+?)\n"
@@ -50,11 +50,13 @@ def library(
 ) -> Library:
     database = server.sibling(gold.info.dbname, create=False)
     settings = Settings(work_dir=tmp_path_factory.mktemp("work"))
-    dbt.run(settings, database, ["compile", "--select", "resource_type:analysis"], lambda *_: None)
+    dbt_runner.run(
+        settings, database, ["compile", "--select", "resource_type:analysis"], lambda *_: None
+    )
     gold.execute("create role reader_of_gold")
     gold.execute("grant usage on schema dwh_gold to reader_of_gold")
     gold.execute("grant select on all tables in schema dwh_gold to reader_of_gold")
-    return Library(database, dbt.target(settings, database))
+    return Library(database, dbt_runner.target(settings, database))
 
 
 def header(name: str) -> dict[str, str]:

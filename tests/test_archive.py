@@ -10,9 +10,10 @@ import pytest
 
 from loader.batch import Batch, Origin
 from loader.landing import Landing
-from operations import archive, dbt
-from operations.database import Database
+from operations.maintenance import archive
 from settings import Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
 
 AGE = timedelta(days=40)
 RAW = "select * from raw.alarm_list order by record_id"
@@ -74,8 +75,8 @@ def test_what_is_old_and_taken_goes_and_comes_back_as_it_was(
         kept = connection.execute("select count(*) from raw._dlt_loads where status = 0").fetchone()
     assert kept == (4,)
 
-    with pytest.raises(dbt.DbtFailed, match="restore-archive first"):
-        dbt.run(settings, database, ["build", "--full-refresh"])
+    with pytest.raises(dbt_runner.DbtFailed, match="restore-archive first"):
+        dbt_runner.run(settings, database, ["build", "--full-refresh"])
 
     assert archive.restore(settings, database) == 6
     assert raw() == whole

@@ -23,9 +23,9 @@ from conftest import NOW, settings_for
 from troubles import IS_LONG, ROUNDS, TROUBLES, Stack, wait_for
 
 from loader.poll import Loader
-from operations.database import Database
-from operations.embedded import embedded_url, start_embedded
 from sandbox import Fault, Sandbox, fleet
+from warehouse.database import Database
+from warehouse.embedded import embedded_url, start_embedded
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from operations import doctor
-from operations.database import Database
+from operations.service import doctor
 from sandbox import Sandbox, baseline
 from settings import ROOT, Settings
-from webhook.settings import Settings as WebhookSettings
+from warehouse.database import Database
+from webhook.receiver_settings import ReceiverSettings
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -263,6 +263,6 @@ def test_receiver_and_orchestrator_mean_the_same_place(
     for name in ("SPOOL_PATH", "WORK_DIR", "ARCHIVE_DIR"):
         monkeypatch.setenv(name, "somewhere/else")
     given = Settings()
-    receivers = WebhookSettings(webhook_token="t", _env_file=None)
+    receivers = ReceiverSettings(webhook_token="t", _env_file=None)
     places = {given.spool_path, given.work_dir, given.archive_dir, receivers.spool_path}
     assert places == {ROOT / "somewhere/else"}

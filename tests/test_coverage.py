@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from loader import coverage
 from loader.endpoints import endpoints
 from loader.landing import Landing
-from operations.database import Database
 from settings import Settings
+from warehouse.database import Database
 
 ENDPOINTS = {e.name: e for e in endpoints(Settings(_env_file=None))}
 NOON = datetime(2026, 4, 12, 12, tzinfo=UTC)

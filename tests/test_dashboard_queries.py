@@ -14,9 +14,9 @@ import pytest
 from conftest import NOW
 from psycopg.rows import tuple_row
 
-from grafana.columns import unit_of
-from grafana.expand import Values, expand
-from grafana.files import ALL, Asked
+from grafana.kit.columns import unit_of
+from grafana.kit.expand import Values, expand
+from grafana.kit.files import ALL, Asked
 
 START = datetime.fromtimestamp(NOW, UTC) - timedelta(days=6)  # the first day of the fleet
 NUMBERS = {"int2", "int4", "int8", "float4", "float8", "numeric"}

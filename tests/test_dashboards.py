@@ -13,12 +13,12 @@ import yaml
 from grafana_foundation_sdk.models import units
 from sqlglot import exp
 
-from analyst.catalogue import Catalogue
-from analyst.framework import slug
+from analyst.docs.framework import slug
+from analyst.kpi.catalogue import Catalogue
 from grafana.__main__ import main
 from grafana.boards import BOARDS, encoded
-from grafana.expand import expand
-from grafana.files import ALL, DASHBOARDS, Asked, panels, variables
+from grafana.kit.expand import expand
+from grafana.kit.files import ALL, DASHBOARDS, Asked, panels, variables
 from settings import ROOT
 
 START, END = (datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (3, 4))

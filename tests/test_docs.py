@@ -9,13 +9,13 @@ import psycopg
 import pytest
 from documentation import BROWSER, Browser, Embedded, Page, Table
 
-from analyst import registers, site
-from analyst.catalogue import Catalogue, Unknown
-from analyst.framework import Framework, table
-from analyst.pages import feedback
-from operations import dbt
-from operations.database import Database
+from analyst.docs import registers, site
+from analyst.docs.client_pages import feedback
+from analyst.docs.framework import Framework, table
+from analyst.kpi.catalogue import Catalogue, Unknown
 from settings import ROOT, Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
 
 REMARK = "Split by | shift: <b>bold</b> </script>"
 
@@ -26,8 +26,8 @@ def file(
 ) -> Path:
     """index.html of a built fleet, with a remark of the client that tries to break out."""
     project = tmp_path_factory.mktemp("project")
-    shutil.copytree(dbt.PROJECT / "seeds", project / "seeds")
-    shutil.copy(dbt.PROJECT / "fixes.yml", project)
+    shutil.copytree(dbt_runner.PROJECT / "seeds", project / "seeds")
+    shutil.copy(dbt_runner.PROJECT / "fixes.yml", project)
     with (project / "seeds/kpi_feedback.csv").open("a") as log:
         log.write(f'2026-11-02,fleet.utilisation,dispatcher,"{REMARK}",later,open\n')
     settings = Settings(work_dir=tmp_path_factory.mktemp("work"))
@@ -205,7 +205,7 @@ def test_nothing_built_shows_no_values(new_database: Callable[[], Database]) -> 
 def test_what_is_agreed_is_no_longer_assumed(
     catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(dbt.PROJECT / "seeds", tmp_path / "seeds")
+    shutil.copytree(dbt_runner.PROJECT / "seeds", tmp_path / "seeds")
     monkeypatch.setattr(registers, "PROJECT", tmp_path)
     seed = tmp_path / "seeds/operating_rules.csv"
     assert Framework(catalogue, str).is_assumed(catalogue.kpi("fleet.utilisation"))

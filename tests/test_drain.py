@@ -13,13 +13,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loader.batch import Batch, Origin
-from loader.drain import drain, replay_rejected
+from loader.drain import drain
 from loader.endpoints import endpoints
 from loader.landing import Landing, LandingError
 from loader.pushes import PATHS, take_apart
-from operations.database import Database
+from loader.replay import replay_rejected
 from settings import Settings
-from webhook.catalogue import PUSHES
+from warehouse.database import Database
+from webhook.push_paths import PUSHES
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

@@ -17,13 +17,14 @@ from psycopg import sql
 from test_dashboard_queries import answer, choices, reading
 from test_order import contents
 
-from grafana.files import ALL
+from grafana.kit.files import ALL
 from loader.batch import SCHEMAS
 from loader.landing import Landing
-from operations import archive, dbt, engines
-from operations.database import Database
+from operations.maintenance import archive, timescale
 from sandbox import fleet
 from settings import ROOT, Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
 
 GIVEN = os.environ.get("ENGINES_DATABASE_URL")
 pytestmark = pytest.mark.skipif(
@@ -218,7 +219,7 @@ def leaves_and_comes_back(database: Database, settings: Settings) -> None:
     moved = archive.archive(settings, database, timedelta(0))
     assert moved > 10_000
     assert sum(map(len, raw_rows(database).values())) == sum(map(len, whole.values())) - moved
-    dbt.run(settings, database, ["run"], lambda *_: None)
+    dbt_runner.run(settings, database, ["run"], lambda *_: None)
     assert rows(database) == gold
     assert archive.restore(settings, database) == moved
     assert raw_rows(database) == whole
@@ -228,8 +229,8 @@ def series_leave(database: Database, settings: Settings) -> None:
     """Old chunks of the series are dropped; gold keeps what it made of them."""
     kept = timedelta(days=AGE.days + 2)
     before = rows(database)
-    engines.compress(settings.model_copy(update={"series_retention_days": kept.days}), database)
-    dbt.run(settings, database, ["run"], lambda *_: None)
+    timescale.compress(settings.model_copy(update={"series_retention_days": kept.days}), database)
+    dbt_runner.run(settings, database, ["run"], lambda *_: None)
     with database.connect() as connection:
         (first,) = connection.execute(
             "select min(gps_time) from tracksolid.position_history"
@@ -279,20 +280,20 @@ def test_every_table_is_as_on_plain_postgresql(
         build(database, project.work_dir)
         if "citus" in extensions(database):
             grant_on_citus(database)
-        engines.compress(project, database)
+        timescale.compress(project, database)
         copy(source, database, loads[1::2])  # late: into chunks that are compressed by now
-        dbt.run(project, database, ["run"], lambda *_: None)
-        engines.compress(project, database)
+        dbt_runner.run(project, database, ["run"], lambda *_: None)
+        timescale.compress(project, database)
         # A normal minute has another hour before it.
         sweep(database, "catching up", now - timedelta(minutes=62))
         sweep(database, "caught up", now - timedelta(minutes=2))
-        dbt.run(project, database, ["run"], lambda *_: None)
+        dbt_runner.run(project, database, ["run"], lambda *_: None)
         before = compressed_rows(database)
         sweep(database, "normal", now - timedelta(minutes=1))
         with database.connect() as connection:  # as the sweep does, through the live view
             kept = connection.execute("select tracksolid.keep_newest_fixes()").fetchone()
         assert kept[0] > 10
-        dbt.run(project, database, ["run"], lambda *_: None)
+        dbt_runner.run(project, database, ["run"], lambda *_: None)
         # A normal minute leaves them alone.
         assert compressed_rows(database) == before
         assert before or "timescaledb" not in extensions(database)
@@ -302,7 +303,9 @@ def test_every_table_is_as_on_plain_postgresql(
     assert [table for table in plain if on_engine[table] != plain[table]] == []
 
     for name, database in databases.items():
-        dbt.run(settings_of(tmp_path / name), database, ["run", "--full-refresh"], lambda *_: None)
+        dbt_runner.run(
+            settings_of(tmp_path / name), database, ["run", "--full-refresh"], lambda *_: None
+        )
     plain, on_engine = rows(databases["plain"]), rows(given)
     assert [table for table in plain if on_engine[table] != plain[table]] == []
     ask_as_dashboards(given)
@@ -311,7 +314,7 @@ def test_every_table_is_as_on_plain_postgresql(
         assert on_nodes(given, "n") == ON_ALL_NODES
     if "timescaledb" in extensions(given):
         settings = settings_of(tmp_path / "given")
-        engines.compress(settings, given)
+        timescale.compress(settings, given)
         leaves_and_comes_back(given, settings)
         series_leave(given, settings)
     assert extensions(given) - {"plpgsql"}, "the server has none of the engines: nothing was tested"

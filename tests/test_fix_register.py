@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from analyst.registers import guard_prefix
-from operations.dbt import PROJECT
+from analyst.docs.registers import guard_prefix
+from warehouse.dbt_runner import PROJECT
 
 FIXES = [fix["id"] for fix in yaml.safe_load((PROJECT / "fixes.yml").read_text())["fixes"]]
 

@@ -11,9 +11,9 @@ from conftest import NOW, settings_for
 from test_order import contents
 
 from loader.poll import Loader
-from operations import dbt
-from operations.database import Database
 from sandbox import Sandbox, fleet
+from warehouse import dbt_runner
+from warehouse.database import Database
 
 READ = """
     select
@@ -75,10 +75,10 @@ def test_gold_is_whole_at_every_moment(new_database, tmp_path: Path) -> None:
         middle = first + (last - first) / 2
 
         def build(*options: str) -> None:
-            dbt.run(settings, database, ["run", *options], lambda *_: None)
+            dbt_runner.run(settings, database, ["run", *options], lambda *_: None)
 
         loader.backfill(first, middle)
-        dbt.run(settings, database, ["seed"], lambda *_: None)
+        dbt_runner.run(settings, database, ["seed"], lambda *_: None)
         build()
         before = contents(database.connect())
         loader.backfill(middle, last)
@@ -89,7 +89,7 @@ def test_gold_is_whole_at_every_moment(new_database, tmp_path: Path) -> None:
             "alter table dwh_gold.kpi_values add constraint impossible"
             f" check (day <= '{middle:%F}') not valid".encode()
         )
-        with pytest.raises(dbt.DbtFailed, match="impossible"):
+        with pytest.raises(dbt_runner.DbtFailed, match="impossible"):
             build()
         after = contents(connection)
         assert after["dwh_gold.kpi_values"] == before["dwh_gold.kpi_values"]

@@ -16,13 +16,13 @@ from conftest import NOW, settings_for
 from test_jobs_import import commands, write
 from test_pipeline import haversine_km
 
-from loader.jobs import import_jobs, read_jobs
 from loader.landing import Landing
 from loader.poll import Loader
-from operations import dbt
-from operations.database import Database
+from operations.imports.jobs_file import import_jobs, read_jobs
 from sandbox import Fleet, Sandbox, fleet
 from settings import Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
 
 EAT = ZoneInfo("Africa/Nairobi")
 BUILD = ["--indirect-selection", "cautious", "--exclude-resource-type", "unit_test"]
@@ -95,7 +95,7 @@ def gold(
     done = commands(database, work_dir)("import-jobs", str(jobs_file))
     assert done.returncode == 0, done.stderr
     selected = ["build", "--select", "+kpi_field_service_daily", "rejected_records", *BUILD]
-    dbt.run(settings, database, selected, lambda *_: None)
+    dbt_runner.run(settings, database, selected, lambda *_: None)
     with database.connect() as connection:
         yield connection, settings, database
 
@@ -288,19 +288,19 @@ def test_sla_compliance_appears_once_a_target_is_known(gold, world: Fleet, jobs_
     run = ["run", "--select", "fact_jobs", "kpi_field_service_daily"]
     try:
         connection.execute(rule, [45])
-        dbt.run(settings, database, run, lambda *_: None)
+        dbt_runner.run(settings, database, run, lambda *_: None)
         jobs = assert_gold(connection, world, jobs_file, sla_min=45)
         assert {True, False, None} == {job["is_within_sla"] for job in jobs.values()}
     finally:
         connection.execute(rule, [None])
-        dbt.run(settings, database, run, lambda *_: None)
+        dbt_runner.run(settings, database, run, lambda *_: None)
 
 
 def test_a_build_without_news_writes_no_job(gold) -> None:
     connection, settings, database = gold
     versions = "select job_id, xmin::text from dwh_gold.fact_jobs order by 1"
     before = connection.execute(versions).fetchall()
-    dbt.run(settings, database, ["run", "--select", "fact_jobs"], lambda *_: None)
+    dbt_runner.run(settings, database, ["run", "--select", "fact_jobs"], lambda *_: None)
     assert connection.execute(versions).fetchall() == before
 
 
@@ -318,10 +318,10 @@ def test_a_later_export_changes_the_jobs_it_changes(
     changed = write(tmp_path / "later.csv", rows)
     assert import_jobs(read_jobs(changed), database, Landing(database, settings.work_dir))
     run = ["run", "--select", "jobs", "fact_jobs", "kpi_field_service_daily"]
-    dbt.run(settings, database, run, lambda *_: None)
+    dbt_runner.run(settings, database, run, lambda *_: None)
     assert_gold(connection, world, changed, sla_min=None)
     incremental = built(connection)
-    dbt.run(settings, database, [*run, "--full-refresh"], lambda *_: None)
+    dbt_runner.run(settings, database, [*run, "--full-refresh"], lambda *_: None)
     assert built(connection) == incremental
 
 

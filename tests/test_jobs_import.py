@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from loader.jobs import COLUMNS, import_jobs, read_jobs
 from loader.landing import Landing
-from operations import dbt
-from operations.database import Database
+from operations.imports.jobs_file import COLUMNS, import_jobs, read_jobs
 from settings import ROOT, Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -58,7 +58,7 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
 def staged(database: Database, work_dir: Path) -> list[tuple]:
     """Staging after a build of it."""
     run = ["run", "--select", "jobs", "rejected_records"]
-    dbt.run(Settings(work_dir=work_dir), database, run, lambda *_: None)
+    dbt_runner.run(Settings(work_dir=work_dir), database, run, lambda *_: None)
     with database.connect() as connection:
         return connection.execute("select * from tracksolid.jobs order by job_id").fetchall()
 
@@ -197,6 +197,6 @@ def test_the_columns_told_are_those_read() -> None:
     assert tuple(yaml.safe_load(declared[0])["jobs"]) == COLUMNS
     documented = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/JOBS.md").read_text(), re.MULTILINE)
     assert tuple(documented) == COLUMNS
-    command = (ROOT / "operations/commands/intake.py").read_text()
+    command = (ROOT / "operations/cli/arrivals.py").read_text()
     for column in COLUMNS:
         assert re.search(rf"\b{column}\b", command), column

@@ -18,10 +18,10 @@ from dlt.common.storages.load_package import PackageStorage
 from loader.batch import Batch, Origin
 from loader.landing import Landing
 from loader.poll import Loader
-from operations import dbt
-from operations.database import Database
 from sandbox import Sandbox, fleet
 from settings import ROOT
+from warehouse import dbt_runner
+from warehouse.database import Database
 
 KILLS = 25
 DAYS = 60  # a kill that comes too late costs a day
@@ -115,7 +115,9 @@ def test_25_kills_lose_nothing_and_leave_nothing_to_mend(new_database, tmp_path:
     assert delivered(killed) == expected
 
     settings = settings_for(api, killed, tmp_path / "killed")
-    dbt.run(settings, killed, ["build", "--exclude-resource-type", "unit_test"], lambda *_: None)
+    dbt_runner.run(
+        settings, killed, ["build", "--exclude-resource-type", "unit_test"], lambda *_: None
+    )
     for table, (model, time_column, names) in KEYS.items():
         keys = set()
         for name, imei, body in expected:

@@ -15,17 +15,18 @@ import psycopg
 import pytest
 from conftest import NOW, settings_for
 
-from analyst.catalogue import Catalogue, Unknown
-from analyst.compare import KpiChange, TableChange, kpi_changes, largest, table_changes
-from analyst.explain import explain
-from analyst.preview import SCRATCH, Preview, preview
-from analyst.rules import rules_in
-from analyst.terminal import print_preview
+from analyst.kpi.catalogue import Catalogue, Unknown
+from analyst.kpi.compare import KpiChange, TableChange, kpi_changes, largest, table_changes
+from analyst.kpi.explain import explain
+from analyst.kpi.preview import SCRATCH, Preview, preview
+from analyst.kpi.rules import rules_in
 from loader.poll import Loader
-from operations import command, dbt
-from operations.database import DBT_ROLE, Database, DatabaseError
+from operations.cli import command
+from operations.cli.kpi_tables import print_preview
 from sandbox import Sandbox, World, fleet
 from settings import ROOT, Settings
+from warehouse import dbt_runner
+from warehouse.database import DBT_ROLE, Database, DatabaseError
 
 Built = tuple[Settings, Database]
 Change = Callable[[str, str, str], None]
@@ -52,7 +53,7 @@ def built(
         first, now = (datetime.fromtimestamp(t, UTC) for t in (world.first, world.now()))
         loader.backfill(first, now - timedelta(hours=4))
         build = ["build", "--exclude-resource-type", "unit_test"]
-        dbt.run(settings, database, build, lambda *_: None)
+        dbt_runner.run(settings, database, build, lambda *_: None)
         loader.backfill(now - timedelta(hours=4), now)
     return settings, database
 
@@ -260,8 +261,8 @@ def test_without_a_build_the_tools_say_what_to_do(database: Database, work_dir: 
 @pytest.fixture
 def change(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Change:
     """Replaces text in a copy of the dbt project, which dbt then takes."""
-    copy = shutil.copytree(dbt.PROJECT, tmp_path / "dbt_fireside")
-    monkeypatch.setattr(dbt, "PROJECT", copy)
+    copy = shutil.copytree(dbt_runner.PROJECT, tmp_path / "dbt_fireside")
+    monkeypatch.setattr(dbt_runner, "PROJECT", copy)
 
     def replace(file: str, old: str, new: str) -> None:
         text = (copy / file).read_text()
@@ -331,7 +332,7 @@ def test_preview_shows_a_changed_formula_per_city_and_leaves_gold_alone(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     change(
-        "models/gold/kpi_fleet_utilisation_daily.sql",
+        "models/gold/kpi/kpi_fleet_utilisation_daily.sql",
         "        distance_km::numeric(14, 3) as distance_km,",
         "        (2 * distance_km)::numeric(14, 3) as distance_km,",
     )
@@ -390,7 +391,7 @@ def test_preview_shows_a_changed_band(
             warn_at: null
 """
     after = before.replace("warn_at: null", "warn_at: 30")
-    change("models/gold/kpi_fleet_utilisation_daily.yml", before, after)
+    change("models/gold/kpi/kpi_fleet_utilisation_daily.yml", before, after)
     found = run(built)
     untouched()
     changed = {table.name: table.changed for table in found.tables if table.differs}
@@ -419,8 +420,10 @@ def test_preview_of_a_named_model_takes_no_more_than_gold_has_taken(
 def test_preview_of_a_model_that_does_not_build_leaves_nothing_behind(
     built: Built, change: Change, untouched: Callable[[], None]
 ) -> None:
-    change("models/gold/fact_trips.sql", "select * from fact", "select *, 1 / 0 as no from fact")
-    with pytest.raises(dbt.DbtFailed, match="fact_trips"):
+    change(
+        "models/gold/facts/fact_trips.sql", "select * from fact", "select *, 1 / 0 as no from fact"
+    )
+    with pytest.raises(dbt_runner.DbtFailed, match="fact_trips"):
         run(built)
     untouched()
 
@@ -491,10 +494,10 @@ def test_a_changed_formula_holds_for_all_days(
     before = gold.execute(select).fetchall()
     formula = "        distance_km::numeric(14, 3) as distance_km,"
     doubled = "        (2 * distance_km)::numeric(14, 3) as distance_km,"
-    file = "models/gold/kpi_fleet_utilisation_daily.sql"
+    file = "models/gold/kpi/kpi_fleet_utilisation_daily.sql"
     for old, new, factor in ((formula, doubled, 2), (doubled, formula, 1)):
         change(file, old, new)
-        dbt.run(*built, ["run", "--select", Path(file).stem], lambda *_: None)
+        dbt_runner.run(*built, ["run", "--select", Path(file).stem], lambda *_: None)
         assert gold.execute(select).fetchall() == [
             (*where, km and factor * km, hours) for *where, km, hours in before
         ]

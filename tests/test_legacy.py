@@ -24,11 +24,11 @@ from psycopg.types.json import Jsonb
 
 from loader.batch import Batch
 from loader.landing import Landing
-from operations import legacy
-from operations.database import Database
-from operations.legacy import LegacyError, OldSystem, import_legacy
+from operations.imports import legacy
+from operations.imports.legacy import LegacyError, OldSystem, import_legacy
 from sandbox import fleet
 from settings import ROOT
+from warehouse.database import Database
 
 # Of the old DDL only names are known; PostGIS writes a geometry into JSON as GeoJSON.
 OLD = """

@@ -17,12 +17,12 @@ import loader.client
 import loader.poll
 import loader.token
 from loader.batch import Batch, Origin
+from loader.http import LoginRefused
 from loader.landing import Landing, LandingError
 from loader.poll import Loader, Summary
-from loader.protocol import LoginRefused
-from operations.database import Database
 from sandbox import Fault, Sandbox, Sent
 from sandbox.faults import POISON
+from warehouse.database import Database
 
 TRIPS = "jimi.device.track.mileage"
 SWEEP = "jimi.user.device.location.list"

@@ -10,9 +10,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from operations.database import DBT_ROLE, LOADER_ROLE, Database
-from operations.embedded import embedded_url, start_embedded
-from operations.migrate import MIGRATIONS, MigrationError, migrate
+from warehouse.database import DBT_ROLE, LOADER_ROLE, Database
+from warehouse.embedded import embedded_url, start_embedded
+from warehouse.migrate import MIGRATIONS, MigrationError, migrate
 
 NAMES = sorted(path.stem for path in MIGRATIONS.glob("*.sql"))
 

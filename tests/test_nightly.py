@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 from conftest import settings_for
 
-from analyst import report, site
+from analyst.docs import site
+from analyst.report import monthly
 from loader.poll import Loader
-from operations import dbt, housekeeping, nightly
-from operations.database import DBT_ROLE, Database
-from operations.runs import Runs
+from operations.maintenance import prune
+from operations.service import nightly
+from operations.service.job_runs import Runs
 from sandbox import Fleet, Sandbox
 from settings import ROOT, Settings
+from warehouse import dbt_runner
+from warehouse.database import DBT_ROLE, Database
 
 HISTORY = """
     select command, resource_type, name, status, failures, message, age_s
@@ -45,16 +48,16 @@ def night(
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """A night of few nodes, whose documents go elsewhere; returns what was written."""
-    whole, written = dbt.run, []
+    whole, written = dbt_runner.run, []
 
     def some(settings, database, arguments, progress=None) -> None:
         whole(settings, database, [*arguments, *SELECTED[arguments[0]]], progress)
 
-    monkeypatch.setattr(dbt, "run", some)
+    monkeypatch.setattr(dbt_runner, "run", some)
     monkeypatch.setattr(site, "write", lambda *_, **__: written.append("docs"))
-    monkeypatch.setattr(report, "usual_place", lambda month: tmp_path / f"{month:%Y-%m}.html")
+    monkeypatch.setattr(monthly, "usual_place", lambda month: tmp_path / f"{month:%Y-%m}.html")
     monkeypatch.setattr(
-        report, "write", lambda _, month, city, to: (written.append(str(month)), to.touch())
+        monthly, "write", lambda _, month, city, to: (written.append(str(month)), to.touch())
     )
     return written
 
@@ -100,7 +103,7 @@ def test_only_a_trail_that_is_polled_can_be_stale(
 ) -> None:
     settings, database = night
     asked = settings.model_copy(update={"poll_trail": is_polled})
-    with pytest.raises(dbt.DbtFailed, match=r"raw\.location_list") as failed:
+    with pytest.raises(dbt_runner.DbtFailed, match=r"raw\.location_list") as failed:
         nightly._steps(asked, database, date(2026, 12, 1))["freshness"]()
     assert ("freshness of raw.track_list" in str(failed.value)) == is_polled
     (polled,) = rows(database, HISTORY, "raw.device_list")
@@ -112,13 +115,13 @@ def test_the_documents_show_the_sql_that_the_build_has_compiled(
     night: tuple[Settings, Database], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings, database = night
-    whole = dbt.run
+    whole = dbt_runner.run
 
     def some(settings, database, arguments, progress=None) -> None:
         whole(settings, database, [*arguments, "--select", "ingestion_log"], progress)
 
-    with monkeypatch.context() as patch, dbt.in_one_process(settings, database):
-        patch.setattr(dbt, "run", some)
+    with monkeypatch.context() as patch, dbt_runner.in_one_process(settings, database):
+        patch.setattr(dbt_runner, "run", some)
         some(settings, database, ["run"])
         page = site.write(settings, database, tmp_path, is_compiled=True)
     assert '"compiled_code": "' in page.read_text()  # else null
@@ -127,7 +130,7 @@ def test_the_documents_show_the_sql_that_the_build_has_compiled(
 def test_a_report_that_stands_is_written_anew_on_the_first_only(
     night: tuple[Settings, Database], short: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dbt, "run", lambda *_: None)
+    monkeypatch.setattr(dbt_runner, "run", lambda *_: None)
     for day in (2, 3, 1):
         nightly.run(*night, date(2026, 12, day))
     nightly.run(*night, date(2027, 1, 15))  # the first was missed
@@ -183,14 +186,14 @@ def test_housekeeping_forgets_what_all_have_taken_and_nothing_else(
         return {"resource_type": "model", "name": name, "config": config}
 
     settings = Settings(work_dir=tmp_path)
-    target = dbt.target(settings, database)
+    target = dbt_runner.target(settings, database)
     target.mkdir(parents=True)
     models = [model("fact"), model("mart", "fact"), model("other_mart", "fact")]
     (target / "manifest.json").write_text(json.dumps({"nodes": dict(enumerate(models))}))
     with database.connect() as connection:
         connection.execute(LEDGER.encode())
 
-    housekeeping.prune(settings, database)
+    prune.prune(settings, database)
     assert rows(database, "select model, build_id from tracksolid.changed_days") == [("fact", 2)]
     assert rows(database, "select model, build_id from tracksolid.claims order by 1") == [
         ("fact", 2),

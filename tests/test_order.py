@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from loader.landing import Landing
-from operations import dbt
-from operations.database import Database
 from settings import Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
 
 DEVICES = 30
 NOON = datetime(2026, 4, 12, 9, tzinfo=UTC)
@@ -170,14 +170,14 @@ def test_any_arrival_gives_the_same_tables(
             for load in chance.sample(range(loads), min(times, loads)):
                 arrivals[load].append((imei, number))
 
-    dbt.run(project, database, ["seed"], lambda *_: None)
+    dbt_runner.run(project, database, ["seed"], lambda *_: None)
     with database.connect() as connection:
         asked(connection)
         # Settled in another order than their ids: a killed package comes late.
         for load in chance.sample(range(loads), loads):
             chance.shuffle(arrivals[load])
             deliver(connection, load, arrivals[load])
-            dbt.run(project, database, ["run"], lambda *_: None)
+            dbt_runner.run(project, database, ["run"], lambda *_: None)
         incremental = contents(connection)
 
         for table, rows in incremental.items():
@@ -190,7 +190,7 @@ def test_any_arrival_gives_the_same_tables(
         assert json.loads(device)["driver_name"] == "Achieng"
         assert json.loads(device)["sim"] == "1"
 
-        dbt.run(project, database, ["run", "--full-refresh"], lambda *_: None)
+        dbt_runner.run(project, database, ["run", "--full-refresh"], lambda *_: None)
         full = contents(connection)
         assert full.keys() == incremental.keys()
         for table, rows in full.items():
@@ -203,7 +203,7 @@ def test_a_plate_entered_later_is_known_of_all_days(new_database, tmp_path: Path
     project = Settings(work_dir=tmp_path / "work")
     Landing(database, project.work_dir).prepare()
     imei = "860000000000001"
-    dbt.run(project, database, ["seed"], lambda *_: None)
+    dbt_runner.run(project, database, ["seed"], lambda *_: None)
     with database.connect() as connection:
         connection.execute(
             "insert into tracksolid.vehicles (imei, vehicle_id) values (%s, 'A')", [imei]
@@ -212,8 +212,8 @@ def test_a_plate_entered_later_is_known_of_all_days(new_database, tmp_path: Path
         plates = "select distinct plates_pct::integer from dwh_gold.kpi_data_quality_daily"
         for load, (numbers, found) in enumerate([((0, 7), 0), ((2,), 100)]):
             deliver(connection, load, [(imei, number) for number in numbers])
-            dbt.run(project, database, ["run"], lambda *_: None)
+            dbt_runner.run(project, database, ["run"], lambda *_: None)
             assert connection.execute(plates.encode()).fetchall() == [(found,)]
         incremental = contents(connection)
-        dbt.run(project, database, ["run", "--full-refresh"], lambda *_: None)
+        dbt_runner.run(project, database, ["run", "--full-refresh"], lambda *_: None)
         assert contents(connection) == incremental

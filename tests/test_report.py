@@ -15,11 +15,11 @@ from fleets import build, load
 from typer.testing import CliRunner
 
 import orchestrate
-from analyst.gold import NoData, UnknownCity
-from analyst.report import render
-from operations.database import Database
+from analyst.report.monthly import render
+from analyst.report.queries import NoData, UnknownCity
 from sandbox import fleet
 from settings import settings
+from warehouse.database import Database
 
 NOW = int(datetime(2026, 11, 3, 9, 30, tzinfo=UTC).timestamp())
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)

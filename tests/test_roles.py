@@ -17,11 +17,11 @@ from psycopg import sql
 from structlog.testing import capture_logs
 
 from loader.poll import Loader
-from operations import dbt
-from operations.archive import archive, restore
-from operations.database import DBT_ROLE, LOADER_ROLE, Database
-from operations.migrate import MIGRATIONS, migrate, set_grafana_password
+from operations.maintenance.archive import archive, restore
 from sandbox import Fleet, Sandbox
+from warehouse import dbt_runner
+from warehouse.database import DBT_ROLE, LOADER_ROLE, Database
+from warehouse.migrate import MIGRATIONS, migrate, set_grafana_password
 
 OWNERS = """
     select namespace.nspname, class.relname, pg_get_userbyid(class.relowner)
@@ -111,7 +111,7 @@ def built(
         ["build", *models, "--select", "+vehicle_status_now"],
         ["run", "--full-refresh", "--select", "dim_vehicles", "vehicle_status_now"],
     ):
-        dbt.run(settings, database, arguments, lambda *_: None)
+        dbt_runner.run(settings, database, arguments, lambda *_: None)
     return database
 
 
@@ -279,7 +279,7 @@ def test_a_login_that_is_no_superuser(
         assert summary.records > 0
         assert not summary.errors
     if not may_make_roles:  # with its roles all of this file runs dbt
-        dbt.run(settings, database, ["seed", "--select", "zones"], lambda *_: None)
+        dbt_runner.run(settings, database, ["seed", "--select", "zones"], lambda *_: None)
     with database.connect() as connection:
         owners = {owner for *_, owner in connection.execute(OWNERS.encode())}
         connection.execute("select * from raw.device_list")

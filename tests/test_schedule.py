@@ -23,17 +23,19 @@ from apscheduler.triggers.interval import IntervalTrigger
 from conftest import settings_for
 from fleets import land_new_fixes, one
 
-from operations import dbt, dbt_process, housekeeping, news, notify, schedule
-from operations.database import Database
-from operations.leader import KEY
-from operations.runs import Runs
-from operations.schedule import Job, night_of
-from operations.service import Service, Stuck
-from operations.watch import LateNight
-from operations.work import Done, JobFailed, Work
+from operations.maintenance import prune
+from operations.service import notify, schedule
+from operations.service.job_runs import Runs
+from operations.service.jobs import Done, JobFailed, Work
+from operations.service.leader import KEY
+from operations.service.orchestrator import Service, Stuck
+from operations.service.schedule import Job, night_of
+from operations.service.watchdog import LateNight
 from sandbox import Sandbox, fleet
 from settings import ROOT, Settings
-from webhook import store
+from warehouse import dbt_process, dbt_runner, pending_loads
+from warehouse.database import Database
+from webhook import spool_file
 
 ZONE = ZoneInfo("Africa/Nairobi")
 OFTEN = IntervalTrigger(seconds=0.3)
@@ -117,7 +119,7 @@ def test_a_slow_job_delays_neither_sweep_nor_drain(
         wait_for(lambda: begun)
         before = swept(live)
         wait_for(lambda: swept(live) >= before + 9)  # three accounts a sweep
-        with closing(store.create(settings.spool_path)) as spool:
+        with closing(spool_file.create(settings.spool_path)) as spool:
             spool.execute(
                 "insert into pushes (receipt, path, content_type, received_at, body)"
                 " values ('r', '/pushevent', ?, ?, ?)",
@@ -187,7 +189,7 @@ def test_it_tells_once_of_what_fails_and_leads_again_after_its_lock_is_lost(
 def test_a_job_that_does_not_end_after_the_lock_is_lost_makes_way_for_a_new_process(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("operations.service.LOST_PATIENCE_S", 1.0)
+    monkeypatch.setattr("operations.service.orchestrator.LOST_PATIENCE_S", 1.0)
     is_over, begun = threading.Event(), []
 
     def slow() -> Done:
@@ -338,7 +340,7 @@ def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(
     )
 
     def builds() -> bool:
-        return one(database, DBT_SESSIONS, dbt.SESSIONS) != 0
+        return one(database, DBT_SESSIONS, dbt_runner.SESSIONS) != 0
 
     first = Orchestrator(environment, tmp_path / "first.log")
     wait_for(lambda: first.role() == "leader")
@@ -366,21 +368,21 @@ def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(
 
     # The next one takes what that one did not, and then there is nothing more to take.
     work = Work(settings, database, lambda: None)
-    assert news.wait(database)
+    assert pending_loads.wait(database)
     assert work.build().rows > 0
-    assert not news.wait(database)
+    assert not pending_loads.wait(database)
     count = "select count(*) from dwh_gold.dbt_run_history"
     before = one(database, count)
     assert work.build() == Done()
     assert one(database, count) == before
-    housekeeping.prune(settings, database)
+    prune.prune(settings, database)
     assert one(database, "select count(*) from tracksolid.changed_days") == 0
-    assert not news.wait(database)
+    assert not pending_loads.wait(database)
     with_fix = "select count(*) from tracksolid.live_positions"
     asked = "select count(distinct imei) from raw.location_list where body !~ '\"lat\" *: *0[,.}]'"
     assert one(database, with_fix) == one(database, asked)
     land_new_fixes(database)
-    assert news.wait(database)
+    assert pending_loads.wait(database)
 
 
 def test_what_a_dying_dbt_says_is_in_the_error_and_not_in_our_log(
@@ -393,6 +395,6 @@ def test_what_a_dying_dbt_says_is_in_the_error_and_not_in_our_log(
     dying = tmp_path / "dying.py"
     dying.write_text("raise SystemExit('no room for dbt')")
     monkeypatch.setattr(dbt_process, "PROGRAM", str(dying))
-    with pytest.raises(dbt.DbtFailed, match="no room for dbt"):
-        dbt.run(settings, database, ["run"], lambda *_: None)
+    with pytest.raises(dbt_runner.DbtFailed, match="no room for dbt"):
+        dbt_runner.run(settings, database, ["run"], lambda *_: None)
     assert capfd.readouterr().err == ""

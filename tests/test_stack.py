@@ -17,11 +17,11 @@ import requests
 import yaml
 
 from loader.poll import Loader
-from operations.database import Database
-from operations.embedded import programs
 from sandbox import Sandbox
 from settings import ROOT, Settings
-from webhook.settings import Settings as WebhookSettings
+from warehouse.database import Database
+from warehouse.embedded import programs
+from webhook.receiver_settings import ReceiverSettings
 
 TEXT = (ROOT / "docker-compose.yaml").read_text()
 STACK: dict[str, Any] = yaml.safe_load(TEXT)
@@ -74,7 +74,7 @@ def test_every_variable_is_documented() -> None:
     connections = (ROOT / "docs/CONNECTIONS.md").read_text()
     example = (ROOT / ".env.example").read_text()
     of_stack = {found[1] for found in VARIABLE.finditer(TEXT)}
-    of_code = {name.upper() for name in Settings.model_fields | WebhookSettings.model_fields}
+    of_code = {name.upper() for name in Settings.model_fields | ReceiverSettings.model_fields}
     assert of_stack
     assert {name for name in of_stack | of_code if f"`{name}`" not in connections} == set()
     assert {name for name in of_stack if f"{name}=" not in example} == set()
@@ -257,7 +257,7 @@ def test_a_backup_can_be_restored(
     copied = server.sibling("restored_copy")
     folder = tmp_path / "backups"
     folder.mkdir()
-    backup = ["sh", str(ROOT / "operations/backup.sh")]
+    backup = ["sh", str(ROOT / "operations/maintenance/backup.sh")]
     environment = database.environment() | {
         "BACKUP_DIR": str(folder),
         "PATH": f"{programs()}:{os.environ['PATH']}",

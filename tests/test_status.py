@@ -9,13 +9,13 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from operations import status
-from operations.database import Database
-from operations.leader import Leader
-from operations.runs import Runs
-from operations.screen import screen
+from operations.cli.status_screen import screen
+from operations.service import status
+from operations.service.job_runs import Runs
+from operations.service.leader import Leader
 from settings import Settings
-from webhook import store
+from warehouse.database import Database
+from webhook import spool_file
 
 RUN = """
     insert into dwh_gold.dbt_run_history (
@@ -87,7 +87,7 @@ def test_it_shows_jobs_spool_token_and_the_last_build_with_what_failed(
     with database.connect() as connection:
         connection.execute(RUN)
         connection.execute(TOKEN)
-    with closing(store.create(settings.spool_path)) as spool:
+    with closing(spool_file.create(settings.spool_path)) as spool:
         for number in range(3):
             spool.execute(
                 "insert into pushes (receipt, path, content_type, received_at, body)"

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from loader.landing import Landing
-from operations import dbt
-from operations.database import Database
 from settings import Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
 
 DEVICES, FIXES, LOADS = 150, 25, 4
 EVENING = datetime(2026, 4, 12, 18, tzinfo=UTC)  # midnight of the fleet is three hours away
@@ -95,7 +95,7 @@ def test_any_arrival_of_fixes_gives_what_a_full_refresh_gives(
     chance, database = random.Random(seed), new_database()
     project = Settings(work_dir=tmp_path / "work")
     Landing(database, project.work_dir).prepare()
-    dbt.run(project, database, ["seed"], lambda *_: None)
+    dbt_runner.run(project, database, ["seed"], lambda *_: None)
     trails: list[list[Row]] = [[] for _ in range(LOADS)]
     drivers: list[list[Row]] = [[] for _ in range(LOADS)]
     for number in range(DEVICES):
@@ -115,9 +115,9 @@ def test_any_arrival_of_fixes_gives_what_a_full_refresh_gives(
             connection.execute(
                 "insert into raw._dlt_loads values (%s, 'x', 0, now(), 'h')", [str(load)]
             )
-            dbt.run(project, database, RUN, lambda *_: None)
+            dbt_runner.run(project, database, RUN, lambda *_: None)
         incremental = contents(connection)
-        dbt.run(project, database, [*RUN, "--full-refresh"], lambda *_: None)
+        dbt_runner.run(project, database, [*RUN, "--full-refresh"], lambda *_: None)
         full = contents(connection)
     for fact in FACTS:
         assert len(full[fact]) > 5 * DEVICES

@@ -13,13 +13,13 @@ import pytest
 from conftest import settings_for
 
 import loader.token
-from loader.protocol import LoginRefused, Transport, sign
-from loader.token import Tokens
-from operations.database import Database
+from loader.http import LoginRefused, Transport, sign
+from loader.token import TokenCache
 from sandbox import Fault, Fleet, Sandbox
+from warehouse.database import Database
 
 GET, REFRESH = "jimi.oauth.token.get", "jimi.oauth.token.refresh"
-Make = Callable[[Sandbox], Tokens]
+Make = Callable[[Sandbox], TokenCache]
 
 
 class Clock:
@@ -35,9 +35,9 @@ class Clock:
 def tokens(database: Database, work_dir: Path) -> Make:
     """A token holder as a process of its own would have it: nothing shared but the database."""
 
-    def make(sandbox: Sandbox, **more: object) -> Tokens:
+    def make(sandbox: Sandbox, **more: object) -> TokenCache:
         settings = settings_for(sandbox, database, work_dir, **more)
-        return Tokens(settings, Transport(settings), database)
+        return TokenCache(settings, Transport(settings), database)
 
     return make
 

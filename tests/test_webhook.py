@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from settings import ROOT
-from webhook.catalogue import PUSHES, TAG
-from webhook.reader import Push, SpoolReader
+from webhook.push_paths import PUSHES, TAG
+from webhook.spool_reader import Push, SpoolReader
 
 TOKEN = "the-token-of-the-tests"
 SAMPLES = ROOT.parent / "shared" / "reference" / "samples"

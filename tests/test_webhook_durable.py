@@ -25,8 +25,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_webhook import SUCCESS, TOKEN, Receiver, answer_of, form, until
 
-from webhook.reader import SpoolReader
-from webhook.store import create, packed, unpacked
+from webhook.spool_file import create, packed, unpacked
+from webhook.spool_reader import SpoolReader
 
 KILLS = int(os.environ.get("WEBHOOK_KILLS", "8"))
 CLIENTS = 16

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from operations import dbt
-from operations.embedded import EmbeddedServer, embedded_url, pg_ctl, start_embedded
 from settings import ROOT, Settings
+from warehouse import dbt_runner
+from warehouse.embedded import EmbeddedServer, embedded_url, pg_ctl, start_embedded
 
 KILLS = int(os.environ.get("WEBHOOK_KILLS", "6"))  # make bench asks for 50
 CLIENTS = 16
@@ -135,7 +135,7 @@ def test_every_acknowledged_push_is_in_staging(server: EmbeddedServer, tmp_path:
         ).stdout.count("push_gps")
 
         project = Settings(work_dir=work_dir)
-        dbt.run(project, database, ["run", "--select", "+position_history"], lambda *_: None)
+        dbt_runner.run(project, database, ["run", "--select", "+position_history"], lambda *_: None)
         with database.connect() as connection:
             rows = connection.execute(
                 "select imei, to_char(gps_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')"

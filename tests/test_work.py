@@ -11,10 +11,10 @@ import time_machine
 from conftest import NOW, settings_for
 from fleets import land_new_fixes, one
 
-from operations.database import Database
-from operations.work import Done, JobFailed, Work
+from operations.service.jobs import Done, JobFailed, Work
 from sandbox import Fault, Sandbox, fleet
 from settings import Settings
+from warehouse.database import Database
 
 SWEEP = "jimi.user.device.location.list"
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from operations.database import LOADER_ROLE
-from operations.embedded import EmbeddedServer, embedded_url, pg_ctl
 from sandbox import Fault, Sandbox
 from settings import ROOT
+from warehouse.database import LOADER_ROLE
+from warehouse.embedded import EmbeddedServer, embedded_url, pg_ctl
 
 IS_LONG = "CHAOS" in os.environ
 ROUNDS = int(os.environ.get("CHAOS", "1"))

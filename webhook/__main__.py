@@ -4,15 +4,15 @@ import sys
 
 import pydantic
 
-from webhook import logs
+import logs
 from webhook.app import make_app
-from webhook.server import serve
-from webhook.settings import Settings
+from webhook.receiver_settings import ReceiverSettings
+from webhook.uvicorn_server import serve
 
 
 def main() -> None:
     try:
-        settings = Settings.model_validate({})
+        settings = ReceiverSettings.model_validate({})
     except pydantic.ValidationError as error:
         # Never the values: one of them is the token.
         faults = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
@@ -21,7 +21,7 @@ def main() -> None:
             "WEBHOOK_TOKEN is the token agreed with the platform; set it here or in .env\n"
         )
         sys.exit(2)
-    logs.configure()
+    logs.configure(verbose=True)
     serve(make_app(settings), settings)
 
 

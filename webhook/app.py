@@ -17,14 +17,14 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from webhook import refusals, store
-from webhook.catalogue import PUSHES, ROUTE, SUCCESS, TAG, TAG_SUCCESS, Push
+from webhook import refusals, spool_file
 from webhook.intake import Intake
 from webhook.metrics import Metrics
 from webhook.openapi import DESCRIBED, described
-from webhook.settings import Settings
+from webhook.push_paths import PUSHES, ROUTE, SUCCESS, TAG, TAG_SUCCESS, Push
+from webhook.push_token import AcceptedTokens
+from webhook.receiver_settings import ReceiverSettings
 from webhook.spool import Spool
-from webhook.tokens import Tokens
 
 log = structlog.get_logger()
 
@@ -43,10 +43,12 @@ class BareRoute(APIRoute):
         return handle
 
 
-def make_app(settings: Settings, spool_class: type[Spool] = Spool) -> FastAPI:
+def make_app(settings: ReceiverSettings, spool_class: type[Spool] = Spool) -> FastAPI:
     metrics = Metrics()
     spool = spool_class(settings.spool_path, settings.spool_min_free_bytes, metrics.committed)
-    intake = Intake(Tokens(settings.tokens), settings.networks, settings.webhook_max_body_bytes)
+    intake = Intake(
+        AcceptedTokens(settings.tokens), settings.networks, settings.webhook_max_body_bytes
+    )
     success = dict.fromkeys(PUSHES, SUCCESS) | {TAG: TAG_SUCCESS}
 
     @asynccontextmanager
@@ -106,7 +108,7 @@ def make_app(settings: Settings, spool_class: type[Spool] = Spool) -> FastAPI:
     async def figures(request: Request) -> Response:
         """Figures for Prometheus."""
         intake.check_scraper(request)
-        measured = await asyncio.to_thread(store.measure, spool.path)
+        measured = await asyncio.to_thread(spool_file.measure, spool.path)
         return Response(metrics.text(measured), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/openapi.json", include_in_schema=False)
@@ -126,10 +128,10 @@ def make_app(settings: Settings, spool_class: type[Spool] = Spool) -> FastAPI:
     return app
 
 
-def _problems(settings: Settings) -> list[str]:
+def _problems(settings: ReceiverSettings) -> list[str]:
     try:
-        store.try_to_write(settings.spool_path)
-        figures = store.measure(settings.spool_path)
+        spool_file.try_to_write(settings.spool_path)
+        figures = spool_file.measure(settings.spool_path)
     except (OSError, sqlite3.Error) as error:
         return [f"the spool cannot be written: {error}"]
     problems = []

@@ -6,8 +6,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 import structlog
 from fastapi import HTTPException, Request
 
+from webhook.push_token import AcceptedTokens
 from webhook.spool import MOST_WAITING_BYTES, Overloaded
-from webhook.tokens import Tokens
 
 log = structlog.get_logger()
 
@@ -21,7 +21,7 @@ class Intake:
     """The checks before a push is kept. Each raises the HTTP error that answers the sender."""
 
     def __init__(
-        self, tokens: Tokens, networks: Sequence[IPv4Network | IPv6Network], most_bytes: int
+        self, tokens: AcceptedTokens, networks: Sequence[IPv4Network | IPv6Network], most_bytes: int
     ) -> None:
         self._tokens = tokens
         self._networks = networks

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from webhook.store import Figures
+from webhook.spool_file import SpoolFigures
 
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
@@ -60,7 +60,7 @@ class Metrics:
         self._batch.observe(rows)
         self._seconds.observe(seconds)
 
-    def text(self, figures: Figures) -> bytes:
+    def text(self, figures: SpoolFigures) -> bytes:
         for name, gauge in self._gauges.items():
             gauge.set(getattr(figures, name))
         return generate_latest(self._registry)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import structlog
 
-from webhook import store
+from webhook import spool_file
 
 log = structlog.get_logger()
 
@@ -140,11 +140,11 @@ class Spool:
         """In the thread: returns what failed, None if all of the batch is on disk."""
         try:
             if self._connection is None:
-                self._connection = store.create(self.path)
-            if store.free_bytes(self.path) < self._min_free_bytes:
+                self._connection = spool_file.create(self.path)
+            if spool_file.free_bytes(self.path) < self._min_free_bytes:
                 return f"less than {self._min_free_bytes} bytes are free on the disk"
             if batch:
-                frames = store.packed([waiting.body for waiting in batch])
+                frames = spool_file.packed([waiting.body for waiting in batch])
                 # One statement is one transaction, and one turn without the interpreter's lock;
                 # with a statement per row each would queue behind the event loop.
                 self._connection.execute(

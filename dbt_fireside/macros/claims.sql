@@ -4,8 +4,8 @@ the one before, under its number, and a model claims builds: all that it was off
 a number, in its own transaction, so that its rows and its claim are committed together or
 not at all. A number per model, whatever the number of loads. It counts offers and not load
 ids: a package that is settled late carries an old id, and is offered when it is there.
-Builds follow one another: operations/dbt.py lets no two work on a database at once. The
-tables are made by operations/migrations/0007_builds.sql.
+Builds follow one another: warehouse/dbt_runner.py lets no two work on a database at once. The
+tables are made by warehouse/migrations/0007_builds.sql.
 -#}
 
 {% macro ledger(table) -%}

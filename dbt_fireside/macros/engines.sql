@@ -18,7 +18,7 @@ tables, seeds included (dbt_project.yml); what it goes by in the config of a mod
 
 {#-
 A hypertable by time_column, with the rows that are there already. How it is compressed is
-said here: by device, ordered by the rest of the key. When, operations/engines.py decides.
+said here: by device, ordered by the rest of the key. When, operations/maintenance/timescale.py decides.
 -#}
 {% macro hypertable() %}
     {%- set time_column = config.get('time_column') %}

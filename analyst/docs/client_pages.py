@@ -1,0 +1,135 @@
+"""From the framework and the registers, each page of the client's documentation by its name."""
+
+from analyst.docs.framework import Framework, band, slug, table
+from analyst.docs.registers import Fix, Rule, fixes, seed, spaced
+
+INTRODUCTION = """\
+Every number about the fleet is defined once, here. A KPI starts as **proposed**; it becomes
+**active** when the client has confirmed that it matters, **baseline set** when there is enough
+history for a target, and **retired** when nobody needs it any more. **Assumed** means that a
+figure it rests on, such as the length of a shift, is not agreed yet. A dash means that the number
+is not known; it never stands for zero."""
+VALUES = """\
+Values are those of {day}, East Africa Time; those of live KPIs are of the moment at which this page
+was written. A target or a band counts when the client has agreed to it. Those suggested are only
+what the fleet's own last 30 days show: the better quarter of its days, the worse quarter, and the
+worst tenth."""
+
+
+def pages(framework: Framework) -> dict[str, str]:
+    """Name -> markdown; the first is the one that opens."""
+    day = framework.last.day
+    values = f"\n\n{VALUES.format(day=f'{day:%-d %B %Y}')}" if day else ""
+    domains = framework.domains()
+    return {
+        "overview": "\n\n".join(
+            (
+                "# Fleet KPIs",
+                INTRODUCTION + values,
+                framework.contents(),
+                _other_pages(framework),
+                *map(framework.domain, domains),
+            )
+        ),
+        **{slug(name): _page(framework, framework.domain(name)) for name in domains},
+        "decisions": _page(framework, f"# Open decisions\n\n{decisions(framework)}"),
+        "fixes": _page(framework, f"# Fix history\n\n{fix_history(framework)}"),
+        "feedback": _page(framework, f"# Feedback\n\n{feedback(framework)}"),
+    }
+
+
+def decisions(framework: Framework) -> str:
+    """Every rule that nobody has agreed: first those without a value, then the assumed."""
+    open_rules = [rule for rule in framework.rules if not rule.is_agreed]
+    unknown = [rule for rule in open_rules if rule.value is None]
+    assumed = [rule for rule in open_rules if rule.value is not None]
+    places = [
+        (row["name"], row["kind"], row["city"], _reason(row["source"]))
+        for row in seed("zones")
+        if row["agreed"] != "true"
+    ]
+    kpis = framework.kpis
+    lacks = (
+        ("the client's confirmation", sum(k.meta["kpi_status"] == "proposed" for k in kpis)),
+        ("a target or a band", sum(band(k) is None for k in kpis)),
+        ("a reviewer", sum(k.meta["reviewer"] is None for k in kpis)),
+    )
+    return "\n\n".join(
+        (
+            f"## Not known yet ({len(unknown)})",
+            "Until somebody says what they are, the KPIs that rest on them stay empty.",
+            _rules(framework, unknown),
+            f"## Assumed ({len(assumed)})",
+            "In use now; every number that rests on them is marked as assumed.",
+            _rules(framework, assumed),
+            f"## Places not agreed ({len(places)})",
+            table(("Place", "Kind", "City", "Where it comes from"), places),
+            "## What KPIs still lack",
+            table(("Lacking", f"KPIs, of {len(kpis)}:"), lacks),
+        )
+    )
+
+
+def fix_history(framework: Framework) -> str:
+    """What went wrong, what holds now, and the tests that keep it so."""
+
+    def guards(fix: Fix) -> str:
+        names = ((test, framework.catalogue.tests[test].split("__", 1)[1]) for test in fix.guards)
+        return "; ".join(f"[{spaced(name)}]({framework.link(test)})" for test, name in names)
+
+    return table(
+        ("Fix", "What went wrong", "What holds now", "Tests that guard it"),
+        ((fix.fix_id, fix.was, fix.now, guards(fix)) for fix in fixes(framework.catalogue)),
+    )
+
+
+def feedback(framework: Framework) -> str:
+    """The client's remarks as they were written down, newest first."""
+    rows = sorted(seed("kpi_feedback"), key=lambda row: row["date"], reverse=True)
+    if not rows:
+        return "No feedback has been written down yet."
+    return table(
+        ("Date", "KPI", "From", "Feedback", "Decision", "Status"),
+        (
+            (
+                row["date"],
+                framework.linked(framework.catalogue.kpi(row["kpi_id"])),
+                row["from_role"],
+                row["feedback"],
+                row["decision"],
+                row["status"],
+            )
+            for row in rows
+        ),
+    )
+
+
+def _page(framework: Framework, text: str) -> str:
+    return f"[All KPIs]({framework.link('overview.overview')})\n\n{text}"
+
+
+def _other_pages(framework: Framework) -> str:
+    return "\n".join(
+        f"- [{title}]({framework.link(f'overview.{name}')}): {what}"
+        for title, name, what in (
+            ("Open decisions", "decisions", "what the client still has to agree on"),
+            ("Feedback", "feedback", "what the client said about a KPI, and what was decided"),
+            ("Fix history", "fixes", "what once went wrong, and the tests that keep it right"),
+        )
+    )
+
+
+def _rules(framework: Framework, rules: list[Rule]) -> str:
+    def row(rule: Rule) -> tuple[str, ...]:
+        used_by = [framework.linked(kpi) for kpi in framework.kpis if rule.name in kpi.rules]
+        value = "" if rule.value is None else f"{rule.value:f}"
+        place = rule.city or "all"
+        kpis = ", ".join(used_by) or "none"
+        return (spaced(rule.name), place, value, rule.unit, _reason(rule.source), kpis)
+
+    header = ("Rule", "City", "Value:", "Unit", "Where it comes from", "KPIs that rest on it")
+    return table(header, map(row, rules))
+
+
+def _reason(source: str) -> str:
+    return source.removeprefix("assumed").removeprefix(": ") or "assumed"

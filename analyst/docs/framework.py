@@ -1,0 +1,155 @@
+"""From catalogue, registers and newest values, tables of KPIs in markdown: computes nothing."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from analyst.docs.registers import Rule, rules
+from analyst.kpi.catalogue import Catalogue, Kpi
+
+# The order in which the client thinks of them; a new domain follows at the end.
+DOMAINS = (
+    "Fleet utilisation",
+    "Technician productivity",
+    "Dispatch",
+    "Driver behaviour",
+    "Cost and fuel",
+    "Vehicle health",
+    "Zones",
+    "Readiness and data quality",
+)
+SUGGESTED = "Suggested target / warning / critical"
+SIGNS = {" * ": " × ", " - ": " – ", ">=": "≥", "<=": "≤", "_": " "}
+
+
+@dataclass(frozen=True)
+class LastValues:
+    """What gold holds now, by KPI and place, and the bands that history suggests."""
+
+    day: date | None = None  # of all but live KPIs
+    places: tuple[str, ...] = ()  # Fleet first, then cities
+    values: dict[tuple[str, str], Decimal | None] = field(default_factory=dict)
+    proposals: dict[str, tuple[Decimal, Decimal, Decimal]] = field(default_factory=dict)
+
+
+class Framework:
+    """The pages. `link` makes the address of a table or a test by its unique id."""
+
+    def __init__(
+        self, catalogue: Catalogue, link: Callable[[str], str], last: LastValues | None = None
+    ) -> None:
+        self.catalogue = catalogue
+        self.link = link
+        self.last = last or LastValues()
+        self.rules = rules()
+        self.kpis = sorted(catalogue.kpis.values(), key=_place)
+
+    def domains(self) -> dict[str, list[Kpi]]:
+        """KPIs by domain, in the order of the page."""
+        found: dict[str, list[Kpi]] = {}
+        for kpi in self.kpis:
+            found.setdefault(kpi.meta["domain"], []).append(kpi)
+        return found
+
+    def domain(self, name: str) -> str:
+        """A heading and the KPIs of a domain: where they stand and how they are worked out."""
+        kpis = self.domains()[name]
+        parts = [f"## {name}"]
+        if self.last.places:
+            places = (f"{place}:" for place in self.last.places)
+            parts.append(table(("KPI", "Unit", *places, SUGGESTED), map(self._now, kpis)))
+        header = ("KPI", "Unit", "How it is worked out", "Rules", "Why it can be empty")
+        more = ("How often", "Band", "Status", "Owner")
+        parts.append(table((*header, *more), map(self._definition, kpis)))
+        return "\n\n".join(parts)
+
+    def contents(self) -> str:
+        """How many KPIs there are of each domain, and how many the client has confirmed."""
+        rows = (
+            (
+                f"[{domain}]({self.link(f'overview.{slug(domain)}')})",
+                len(kpis),
+                sum(kpi.meta["kpi_status"] != "proposed" for kpi in kpis),
+                sum(self.is_assumed(kpi) for kpi in kpis),
+                sum(band(kpi) is not None for kpi in kpis),
+            )
+            for domain, kpis in self.domains().items()
+        )
+        return table(("Domain", "KPIs:", "Confirmed:", "On assumed rules:", "With a band:"), rows)
+
+    def is_assumed(self, kpi: Kpi) -> bool:
+        """Does it rest on a rule that is not agreed?"""
+        return any(not rule.is_agreed for rule in self.rules_of(kpi))
+
+    def rules_of(self, kpi: Kpi) -> list[Rule]:
+        """The operating rules in its formula, a row per city where they differ."""
+        return [rule for rule in self.rules if rule.name in kpi.rules]
+
+    def _now(self, kpi: Kpi) -> Iterator[str]:
+        yield f"**{self.linked(kpi)}**"
+        yield kpi.meta["unit"]
+        for place in self.last.places:
+            yield kpi.shown(self.last.values.get((kpi.kpi_id, place)), unit=False)
+        bounds = self.last.proposals.get(kpi.kpi_id, (None,))
+        yield " / ".join(kpi.shown(bound, unit=False) for bound in bounds)
+
+    def _definition(self, kpi: Kpi) -> tuple[str, ...]:
+        status = str(kpi.meta["kpi_status"]).replace("_", " ")
+        return (
+            f"**{self.linked(kpi)}**",
+            kpi.meta["unit"],
+            formula(kpi),
+            "; ".join(rule.words for rule in self.rules_of(kpi)),
+            kpi.meta["gate"] or "",
+            kpi.meta["cadence"],
+            band(kpi) or "no band agreed",
+            f"{status}, assumed" if self.is_assumed(kpi) else status,
+            kpi.meta["kpi_owner"],
+        )
+
+    def linked(self, kpi: Kpi) -> str:
+        """Its label, which leads to its mart."""
+        return f"[{kpi.meta['label']}]({self.link(kpi.mart.unique_id)})"
+
+
+def formula(kpi: Kpi) -> str:
+    """The formula as a sentence, with the signs that people write."""
+    text = " ".join(str(kpi.meta["formula"]).split())
+    for sign, shown in SIGNS.items():
+        text = text.replace(sign, shown)
+    return text[0].upper() + text[1:] + "."
+
+
+def slug(domain: str) -> str:
+    """Cost and fuel -> cost-and-fuel"""
+    return domain.lower().replace(" ", "-")
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A markdown table; what stands under a title that ends in a colon is a number."""
+    titles = list(header)
+    rules = ["---:" if title.endswith(":") else "---" for title in titles]
+    lines = [[title.rstrip(":") for title in titles], rules, *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    """On one line; as entities, since dbt's markdown knows no other way to quote a bar."""
+    return " ".join(str(value).split()).replace("|", "&#124;").replace("<", "&lt;")
+
+
+def _place(kpi: Kpi) -> tuple[int, str, str, int]:
+    domain = kpi.meta["domain"]
+    rank = DOMAINS.index(domain) if domain in DOMAINS else len(DOMAINS)
+    return (rank, domain, kpi.mart.name, kpi.mart.columns.index(kpi.column))
+
+
+def band(kpi: Kpi) -> str | None:
+    """The bounds that are agreed; None if there are none."""
+    bounds = {
+        "target": kpi.meta["target"],
+        "warning": kpi.meta["warn_at"],
+        "critical": kpi.meta["critical_at"],
+    }
+    return ", ".join(f"{name} {at:g}" for name, at in bounds.items() if at is not None) or None

@@ -1,0 +1,214 @@
+"""From gold and a scratch schema, what differs between them: per table, per KPI and city."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import psycopg
+from psycopg import sql
+
+from analyst.kpi.catalogue import Catalogue
+
+BUILT = """
+    select relname from pg_class
+    where relnamespace = %s::regnamespace and relkind in ('r', 'p', 'v')
+"""
+# What has no order (areas, JSON) or has changed its nature is compared as text.
+COMMON_COLUMNS = """
+    select
+        old.attname,
+        old_type.typcategory = new_type.typcategory
+        and old_type.typcategory in ('B', 'D', 'N', 'S', 'T')
+    from pg_attribute as old
+    inner join pg_attribute as new on old.attname = new.attname
+    inner join pg_type as old_type on old.atttypid = old_type.oid
+    inner join pg_type as new_type on new.atttypid = new_type.oid
+    where
+        old.attrelid = %s::regclass and new.attrelid = %s::regclass
+        and old.attnum > 0 and new.attnum > 0
+        and not old.attisdropped and not new.attisdropped
+    order by old.attnum
+"""
+PAIRED = """
+    with paired as (
+        select
+            kpi_id,
+            scope,
+            scope_value,
+            day,
+            coalesce(old.day_start, new.day_start) + interval '1 day' <= now() as is_over,
+            old.value as old_value,
+            new.value as new_value,
+            old.day is null as is_added,
+            new.day is null as is_gone
+        from dwh_gold.kpi_values as old
+        full join {scratch}.kpi_values as new using (kpi_id, scope, scope_value, day)
+        where scope in ('fleet', 'city')
+    )
+"""
+# Today has only begun: the newest day that is over says more.
+CHANGES = """
+    select
+        kpi_id,
+        scope_value,
+        count(*) filter (where is_added) as added,
+        count(*) filter (where is_gone) as gone,
+        count(*) filter (
+            where not is_added and not is_gone and old_value is distinct from new_value
+        ) as changed,
+        (array_agg(day order by is_over desc, day desc))[1] as newest_day,
+        (array_agg(old_value order by is_over desc, day desc))[1] as old_value,
+        (array_agg(new_value order by is_over desc, day desc))[1] as new_value
+    from paired
+    group by kpi_id, scope, scope_value
+    having bool_or(is_added or is_gone or old_value is distinct from new_value)
+    order by kpi_id asc, scope desc, scope_value asc
+"""
+# By share, so that km and per cent can stand in one list.
+LARGEST = """
+    , shared as (
+        select
+            *,
+            abs(new_value - old_value) / greatest(abs(old_value), abs(new_value)) as share
+        from paired
+        where old_value != new_value
+    ),
+
+    largest as (
+        select distinct on (kpi_id) *
+        from shared
+        order by kpi_id asc, share desc, day desc, scope desc, scope_value asc
+    )
+
+    select kpi_id, scope_value, day, old_value, new_value
+    from largest
+    order by share desc, kpi_id asc
+    limit %s
+"""
+
+
+@dataclass(frozen=True)
+class TableChange:
+    """Rows of a table that would come, go or change; without a key a changed row does both."""
+
+    name: str
+    added: int
+    gone: int
+    changed: int
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.added or self.gone or self.changed)
+
+
+@dataclass(frozen=True)
+class KpiChange:
+    """Days of a KPI in a city, or the fleet, that would come, go or change."""
+
+    kpi_id: str
+    city: str
+    added: int
+    gone: int
+    changed: int
+    newest_day: date
+    old_value: Decimal | None
+    new_value: Decimal | None
+
+
+@dataclass(frozen=True)
+class ValueChange:
+    """What would become of a value."""
+
+    kpi_id: str
+    city: str
+    day: date
+    old_value: Decimal
+    new_value: Decimal
+
+
+def table_changes(
+    connection: psycopg.Connection,
+    gold: Catalogue,
+    project: Catalogue,
+    scratch: str,
+    passed_over: Collection[str],
+) -> list[TableChange]:
+    """Compare each table of the scratch schema with the one that was built before."""
+    built = sorted(name for (name,) in connection.execute(BUILT.encode(), [scratch]))
+    return [
+        _compare(connection, gold, project, scratch, name)
+        for name in built
+        if name not in passed_over
+    ]
+
+
+def kpi_changes(connection: psycopg.Connection, scratch: str) -> list[KpiChange]:
+    """Each KPI and city whose values differ."""
+    query = sql.SQL(PAIRED + CHANGES).format(scratch=sql.Identifier(scratch))
+    return [KpiChange(*row) for row in connection.execute(query)]
+
+
+def largest(connection: psycopg.Connection, scratch: str, limit: int = 10) -> list[ValueChange]:
+    """The largest difference of each KPI, in proportion to its value; the worst of them first."""
+    query = sql.SQL(PAIRED + LARGEST).format(scratch=sql.Identifier(scratch))
+    return [ValueChange(*row) for row in connection.execute(query, [limit])]
+
+
+def _compare(
+    connection: psycopg.Connection, gold: Catalogue, project: Catalogue, scratch: str, name: str
+) -> TableChange:
+    new = sql.Identifier(scratch, name)
+    if name not in gold.tables:
+        (count,) = connection.execute(sql.SQL("select count(*) from {}").format(new)).fetchall()[0]
+        return TableChange(name, count, 0, 0)
+    old = sql.Identifier(gold.tables[name].schema, name)
+    ids = [identifier.as_string(connection) for identifier in (old, new)]
+    columns = connection.execute(COMMON_COLUMNS.encode(), ids).fetchall()
+    key = gold.tables[name].key
+    has_key = key and key == project.tables[name].key
+    query = _by_key(columns, key) if has_key else _by_content(columns)
+    row = connection.execute(query.format(old=old, new=new)).fetchone()
+    assert row is not None
+    return TableChange(name, *row)
+
+
+def _by_key(columns: list[tuple[str, bool]], key: tuple[str, ...]) -> sql.SQL:
+    """Rows that have a key in common, and differ."""
+    different = [
+        f'old."{name}" is distinct from new."{name}"'
+        if is_comparable
+        else f'old."{name}"::text is distinct from new."{name}"::text'
+        for name, is_comparable in columns
+        if name not in key
+    ]
+    names = ", ".join(f'"{name}"' for name in key)
+    is_new, is_old = f'old."{key[0]}" is null', f'new."{key[0]}" is null'
+    return sql.SQL(
+        f"""
+        select
+            count(*) filter (where {is_new}),
+            count(*) filter (where {is_old}),
+            count(*) filter (
+                where not {is_new} and not {is_old} and ({" or ".join(different) or "false"})
+            )
+        from {{old}} as old
+        full join {{new}} as new using ({names})
+        """
+    )
+
+
+def _by_content(columns: list[tuple[str, bool]]) -> sql.SQL:
+    """Rows that the other side does not have, as often as it does not have them."""
+    read = ", ".join(
+        f'"{name}"' if is_comparable else f'"{name}"::text' for name, is_comparable in columns
+    )
+    old, new = (f"select {read} from {{{side}}}" for side in ("old", "new"))
+    return sql.SQL(
+        f"""
+        select
+            (select count(*) from ({new} except all {old}) as added),
+            (select count(*) from ({old} except all {new}) as gone),
+            0
+        """
+    )

@@ -1,0 +1,156 @@
+"""From gold, one number taken apart: its formula, the rules in it and the rows under it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from analyst.kpi.catalogue import Catalogue, Kpi, Table, Unknown
+from analyst.kpi.rules import Rule, rules_in
+
+# Quantities that add up; km/h, per cent, degrees and odometers do not.
+ADDITIVE = re.compile(r"(?<!odometer)_(km|s|l|count|cost)$")
+YES_OR_NO = re.compile(r"^(is|has)_")
+# Why a row counts or not, beside what the mart reads itself.
+TELLING = re.compile(rf"{YES_OR_NO.pattern}|_(km|s)$|^(kind|zone_id)$")
+# What all rows of one vehicle have in common.
+COMMON = {"imei", "vehicle_id", "day_start", "is_primary_device", "cost_centre"}
+
+VEHICLE = """
+    select
+        vehicle.vehicle_id,
+        vehicle.imei,
+        coalesce(metrics.city, vehicle.city) as city,
+        (
+            select array_agg(other.imei order by other.imei)
+            from dwh_gold.dim_vehicles as other
+            where other.vehicle_id = vehicle.vehicle_id and not other.is_primary_device
+        ) as other_imeis
+    from dwh_gold.dim_vehicles as named
+    inner join dwh_gold.dim_vehicles as vehicle
+        on named.vehicle_id = vehicle.vehicle_id and vehicle.is_primary_device
+    left join dwh_gold.fact_daily_fleet_metrics as metrics
+        on vehicle.imei = metrics.imei and metrics.day = %(day)s
+    where %(vehicle)s in (named.vehicle_id, named.vehicle_number, named.imei)
+    limit 1
+"""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a fact that a mart reads for a vehicle."""
+
+    fact: str
+    columns: tuple[str, ...]
+    rows: Sequence[Mapping[str, Any]]
+
+    def sums(self) -> dict[str, object]:
+        """Sums of the quantities; of yes and no, how many say yes."""
+        found: dict[str, object] = {}
+        for column in self.columns:
+            values = [row[column] for row in self.rows if row[column] is not None]
+            if values and ADDITIVE.search(column):
+                found[column] = sum(values)
+            elif values and YES_OR_NO.match(column):
+                found[column] = f"{sum(values)} true"
+        return found
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A KPI of one vehicle on one day and what it was made of."""
+
+    vehicle_id: str
+    imei: str
+    other_imeis: Sequence[str]
+    city: str
+    value: object
+    before: Mapping[date, object]  # the seven days before, as far as there are any
+    rules: Sequence[Rule]
+    first_day: date  # a weekly or monthly KPI adds up from here to the day
+    facts: Sequence[Rows]
+
+
+def explain(
+    connection: psycopg.Connection, catalogue: Catalogue, kpi: Kpi, vehicle: str, day: date
+) -> Explanation:
+    """Take a KPI of a vehicle (its id, plate or IMEI) on a day apart.
+
+    Raises Unknown for a vehicle or day that is not there and a KPI that is not kept per vehicle.
+    """
+    scopes = _scopes(connection, kpi)
+    if "vehicle" not in scopes:
+        raise Unknown(f"{kpi.kpi_id} per", "vehicle", scopes)
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(VEHICLE.encode(), {"vehicle": vehicle, "day": day}).fetchone()
+    if found is None:
+        raise Unknown("vehicle, plate or IMEI", vehicle, _vehicles(connection))
+    values = _values(connection, kpi, found["vehicle_id"])
+    if day not in values:
+        raise Unknown(f"{kpi.kpi_id} of {found['vehicle_id']} on", str(day), map(str, values))
+    first_day = _first_day(kpi, day)
+    return Explanation(
+        vehicle_id=found["vehicle_id"],
+        imei=found["imei"],
+        other_imeis=found["other_imeis"] or [],
+        city=found["city"],
+        value=values[day],
+        before={then: value for then, value in values.items() if 0 < (day - then).days <= 7},
+        rules=rules_in(connection, kpi, found["city"]),
+        first_day=first_day,
+        facts=[
+            _rows(connection, kpi.mart, fact, found["imei"], first_day, day)
+            for fact in catalogue.facts_under(kpi.mart)
+        ],
+    )
+
+
+def _scopes(connection: psycopg.Connection, kpi: Kpi) -> list[str]:
+    query = sql.SQL("select distinct scope from {}").format(
+        sql.Identifier(kpi.mart.schema, kpi.mart.name)
+    )
+    return [scope for (scope,) in connection.execute(query)]
+
+
+def _vehicles(connection: psycopg.Connection) -> set[str]:
+    query = "select vehicle_id, vehicle_number, imei from dwh_gold.dim_vehicles"
+    return {name for row in connection.execute(query) for name in row if name}
+
+
+def _values(connection: psycopg.Connection, kpi: Kpi, vehicle_id: str) -> dict[date, object]:
+    query = sql.SQL(
+        "select day, {} from {} where scope = 'vehicle' and scope_value = %s order by day"
+    ).format(sql.Identifier(kpi.column), sql.Identifier(kpi.mart.schema, kpi.mart.name))
+    return dict(connection.execute(query, [vehicle_id]).fetchall())
+
+
+def _first_day(kpi: Kpi, day: date) -> date:
+    if kpi.meta["cadence"] == "weekly":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if kpi.meta["cadence"] == "monthly" else day
+
+
+def _rows(
+    connection: psycopg.Connection, mart: Table, fact: Table, imei: str, first_day: date, day: date
+) -> Rows:
+    read = set(re.findall(r"\w+", mart.code)) | set(fact.key)
+    common = COMMON | ({"day"} if first_day == day else set())
+    columns = tuple(
+        column
+        for column in fact.columns
+        if column not in common and (column in read or TELLING.search(column))
+    )
+    template = "select {} from {} where imei = %s and day between %s and %s order by {}"
+    query = sql.SQL(template).format(
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.Identifier(fact.schema, fact.name),
+        sql.SQL(", ").join(map(sql.Identifier, fact.key)),
+    )
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(query, [imei, first_day, day]).fetchall()
+    return Rows(fact.name, columns, rows)

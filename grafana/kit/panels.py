@@ -1,0 +1,157 @@
+"""Kinds of panels, each a function: what a dashboard's page is made of."""
+
+from collections.abc import Mapping, Sequence
+
+from grafana_foundation_sdk.models import stat, table
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    BigValueTextMode,
+    ReduceDataOptions,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardLink,
+    DataTransformerConfig,
+    FieldColor,
+    FieldColorModeId,
+    FieldConfig,
+    FieldConfigSource,
+    Panel,
+)
+
+from grafana.kit.columns import BLUE, GREEN, ORANGE, RED, overrides, steps
+from grafana.kit.links import TO_KPI_PAGE
+from grafana.kit.query import GOLD, SCOPES, Query, select
+
+# The bands of kpi_register in ascending order, as columns that become thresholds.
+BANDS = {
+    "higher_base": RED,
+    "higher_warn": ORANGE,
+    "higher_ok": GREEN,
+    "lower_base": GREEN,
+    "lower_warn": ORANGE,
+    "lower_critical": RED,
+}
+
+
+def about(text: str, domain: str | None = None) -> str:
+    """A description that leads to the page of its KPIs, or of all."""
+    page = domain.lower().replace(" ", "-") if domain else "overview"
+    return f"{text}\n\n[How it is worked out: {domain or 'all KPIs'}](${{docs}}#!/overview/{page})"
+
+
+def panel(
+    kind: str,
+    title: str,
+    description: str,
+    queries: Sequence[Query],
+    options: object,
+    empty: str,
+    field: FieldConfig | None = None,
+) -> Panel:
+    """A panel on gold; `empty` is what it says without a row."""
+    config = field or FieldConfig()
+    config.no_value = empty
+    return Panel(
+        type_val=kind,
+        title=title,
+        description=description,
+        datasource=GOLD,
+        targets=list(queries),
+        options=options,
+        field_config=FieldConfigSource(defaults=config),
+    )
+
+
+def rows(
+    title: str,
+    description: str,
+    columns: str,
+    source: str,
+    *where: str,
+    order: str,
+    empty: str,
+    limit: int = 200,
+    links: Mapping[str, DashboardLink] | None = None,
+    hidden: Sequence[str] = (),
+    time_from: str | None = None,
+) -> Panel:
+    """A table of columns of gold, at most `limit` rows: nobody reads ten thousand."""
+    names = columns.split()
+    query = Query(select(names, source, *where, order=order, limit=limit))
+    made = panel("table", title, description, [query], table.Options(), empty)
+    assert made.field_config
+    made.field_config.overrides = overrides(names, hidden, links)
+    made.time_from = time_from
+    return made
+
+
+def tiles(
+    title: str, description: str, columns: str, source: str, *where: str, empty: str
+) -> Panel:
+    """A big figure for each column of each row."""
+    names = columns.split()
+    query = Query(select(names, source, *where, order=names[0], limit=20))
+    plain = FieldConfig(
+        thresholds=steps((None, BLUE)), color=FieldColor(FieldColorModeId.THRESHOLDS)
+    )
+    made = panel("stat", title, description, [query], _figures(), empty, plain)
+    assert made.field_config
+    made.field_config.overrides = overrides(names)
+    return made
+
+
+def kpi_tiles(title: str, description: str, sql: str, empty: str) -> Panel:
+    """A big figure for each row: columns label, value, unit, decimals and perhaps bands."""
+    field = FieldConfig(
+        unit="none", thresholds=steps((None, BLUE)), color=FieldColor(FieldColorModeId.THRESHOLDS)
+    )
+    made = panel("stat", title, description, [Query(sql)], _figures(), empty, field)
+    names = [("label", "field.name"), ("value", "field.value")]
+    mappings: list[object] = [{"fieldName": n, "handlerKey": key} for n, key in names]
+    made.transformations = [
+        DataTransformerConfig(
+            id_val="rowsToFields", options={"mappings": mappings + band_mappings()}
+        )
+    ]
+    return made
+
+
+def band_mappings() -> list[object]:
+    """Columns of bands -> thresholds in their colours; a null is skipped."""
+    return [
+        {
+            "fieldName": column,
+            "handlerKey": "threshold1",
+            "handlerArguments": {"threshold": {"color": colour}},
+        }
+        for column, colour in BANDS.items()
+    ]
+
+
+def _figures() -> stat.Options:
+    return stat.Options(
+        reduce_options=ReduceDataOptions(
+            calcs=["lastNotNull"], fields="/.*/", values=True, limit=60
+        ),
+        color_mode=BigValueColorMode.BACKGROUND,
+        graph_mode=BigValueGraphMode.NONE,
+        text_mode=BigValueTextMode.VALUE_AND_NAME,
+    )
+
+
+def kpi_rows(title: str, description: str, *where: str, live: bool = False) -> Panel:
+    """KPIs with value, standing, and the reason where there is none; `live`: of this moment too."""
+    return rows(
+        title,
+        description,
+        "label scope_value value unit standing trend gate_reason assumed_rules docs_path",
+        "kpi_scoreboard",
+        *where,
+        *(() if live else ("day is not null",)),
+        SCOPES,
+        order="label, scope_value",
+        empty="No day is over yet: KPIs appear with the first build.",
+        links={"label": TO_KPI_PAGE},
+        hidden=["docs_path"],
+    )

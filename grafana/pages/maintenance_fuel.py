@@ -1,0 +1,67 @@
+"""Maintenance & fuel: what needs a workshop, and what does driving cost?"""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana.kit.board import Shelf, board
+from grafana.kit.charts import kpi_trend
+from grafana.kit.links import TO_VEHICLE
+from grafana.kit.panels import about, kpi_rows, rows
+from grafana.kit.query import BY_VEHICLE, VEHICLES
+from grafana.pages.daily_operations import COST
+from grafana.pages.noc_live import HEALTH
+
+
+def maintenance() -> Dashboard:
+    due = rows(
+        "Next services",
+        about("At the pace of four weeks, the soonest first.", HEALTH),
+        "vehicle_id city cost_centre vehicle_class odometer_km km_to_service days_to_service"
+        " service_day",
+        "vehicle_health_now",
+        "km_to_service is not null",
+        *VEHICLES,
+        order="days_to_service nulls last, km_to_service, vehicle_id",
+        empty="No odometer reading is known.",
+        links={"vehicle_id": TO_VEHICLE},
+    )
+    condition = rows(
+        "Low batteries and faults",
+        about("On the newest day: a low battery, a fault or an alarm about power.", HEALTH),
+        "vehicle_id city is_battery_low min_battery_pct min_external_voltage_v fault_codes_count"
+        " power_alarms_count tamper_alarms_count",
+        "vehicle_health_now",
+        "(is_battery_low or fault_codes_count > 0 or power_alarms_count > 0)",
+        *VEHICLES,
+        order="fault_codes_count desc nulls last, min_battery_pct, vehicle_id",
+        empty="Nothing to look at.",
+        links={"vehicle_id": TO_VEHICLE},
+    )
+    return board(
+        "maintenance-fuel",
+        "Maintenance & fuel",
+        "What needs a workshop, and what does driving cost?",
+        BY_VEHICLE,
+        [
+            Shelf(11, [due, condition]),
+            Shelf(
+                8,
+                [
+                    kpi_trend("Fuel", "Litres burnt.", COST, "fuel.volume", "litre"),
+                    kpi_trend("Consumption", "Litres per 100 km.", COST, "fuel.per_100km", "none"),
+                    kpi_trend("CO2", "From fuel.", COST, "fuel.co2", "masskg"),
+                ],
+            ),
+            Shelf(
+                11,
+                [
+                    kpi_rows(
+                        f"{domain}: all KPIs",
+                        about("The newest day that is over, or why there is no value.", domain),
+                        f"domain = '{domain}'",
+                    )
+                    for domain in (COST, HEALTH)
+                ],
+            ),
+        ],
+        time_from="now-30d/d",
+    )

@@ -1,0 +1,105 @@
+"""The commands that land what the API is not asked for: pushes, rejected pieces, lists of jobs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from operations.cli.command import Verbose, chosen_database, console, failing
+from settings import settings
+
+app = typer.Typer()
+
+
+@app.command()
+def drain(verbose: Verbose = False) -> None:
+    """Take what the webhook has spooled to raw; rows leave the spool once they are landed.
+
+    Runs while the receiver writes. Example: orchestrate.py drain
+    """
+    import logs
+    from loader.drain import drain as run
+    from loader.landing import Landing, LandingError
+    from webhook.spool_reader import SpoolReader
+
+    logs.configure(verbose=verbose)
+    with chosen_database() as database, failing(LandingError):
+        landing = Landing(database, settings().work_dir)
+        landing.prepare()
+        done = run(SpoolReader(settings().spool_path), landing)
+    table = Table("raw table", "records")
+    for name, count in sorted(done.tables.items()):
+        table.add_row(name, f"{count:,}")
+    console.print(table)
+    console.print(f"{done.pushes:,} pushes taken, {done.rejected:,} pieces kept as rejected")
+
+
+@app.command(name="replay-rejected")
+def replay_rejected(verbose: Verbose = False) -> None:
+    """Try what stands in raw.rejected once more, after a fix of what reads it.
+
+    Example: orchestrate.py replay-rejected
+    """
+    import logs
+    from loader.endpoints import endpoints
+    from loader.landing import Landing, LandingError
+    from loader.replay import replay_rejected as run
+
+    logs.configure(verbose=verbose)
+    with chosen_database() as database, failing(LandingError):
+        landing = Landing(database, settings().work_dir)
+        landing.prepare()
+        tried, landed = run(database, landing, endpoints(settings()))
+    console.print(f"{tried:,} rejected pieces tried, {landed:,} records landed")
+
+
+@app.command(name="restore-archive")
+def restore_archive(verbose: Verbose = False) -> None:
+    """Bring the rows back to raw that nights with RAW_RETENTION_DAYS moved to ARCHIVE_DIR.
+
+    What a full refresh needs first. Example: orchestrate.py restore-archive
+    """
+    import logs
+    from operations.maintenance.archive import restore
+
+    logs.configure(verbose=verbose)
+    with chosen_database() as database:
+        restored = restore(settings(), database)
+    console.print(f"{restored:,} rows are back in raw")
+
+
+@app.command(name="import-jobs")
+def import_jobs(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    verbose: Verbose = False,
+) -> None:
+    """Land the jobs of a CSV file in raw; the next build reads them.
+
+    docs/JOBS.md explains the columns, of which only job_id must be there:
+    job_id, service_type, city, created, dispatched, arrived, closed,
+    technician, vehicle, customer_class, lat, lng, repeat_of.
+    The same file twice changes nothing.
+
+    Example: orchestrate.py import-jobs jobs.csv
+    """
+    import logs
+    from loader.landing import Landing, LandingError
+    from operations.imports.jobs_file import NotAListOfJobs, read_jobs
+    from operations.imports.jobs_file import import_jobs as run
+
+    logs.configure(verbose=verbose)
+    try:
+        jobs = read_jobs(file)
+    except NotAListOfJobs as error:
+        raise typer.BadParameter(str(error)) from None
+    with chosen_database() as database, failing(LandingError):
+        landing = Landing(database, settings().work_dir)
+        landing.prepare()
+        done = run(jobs, database, landing)
+    if done is None:
+        console.print(f"{file.name} was imported before: nothing to do")
+        return
+    console.print(f"{done.landed:,} jobs landed, {done.rejected:,} lines kept as rejected")
+    if jobs.missing:
+        console.print(f"no column {', '.join(jobs.missing)}: what needs it stays empty")

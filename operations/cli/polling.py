@@ -1,0 +1,151 @@
+"""The commands that ask the API: poll, backfill, locate, audit."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.table import Table
+
+from operations.cli.command import (
+    Verbose,
+    chosen_database,
+    console,
+    errors,
+    failing,
+    need_credentials,
+)
+from settings import settings
+from warehouse.database import Database
+
+if TYPE_CHECKING:
+    from loader.poll import Loader, Summary
+
+app = typer.Typer()
+Endpoints = Annotated[list[str] | None, typer.Argument(help="Endpoints by name; none means all.")]
+
+
+@app.command()
+def poll(names: Endpoints = None, verbose: Verbose = False) -> None:
+    """Fetch what is new from the API into raw.
+
+    Example: orchestrate.py poll location_list track_mileage
+    """
+    from operations.cli.progress import progress_bars
+
+    with _loader(verbose) as loader, progress_bars(errors) as progress:
+        summaries = loader.poll(names or (), progress)
+    _report(summaries)
+
+
+@app.command()
+def backfill(
+    start: Annotated[datetime, typer.Option("--from", help="First instant, fleet time.")],
+    end: Annotated[datetime | None, typer.Option("--to", help="End, fleet time; now.")] = None,
+    endpoint: Annotated[list[str] | None, typer.Option(help="Only these endpoints.")] = None,
+    imei: Annotated[list[str] | None, typer.Option(help="Only these devices.")] = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Also what raw holds: trackers may have sent more since."),
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Fetch a span of the past; what raw holds of it is not fetched again.
+
+    Stop it at any time and start it again. Example:
+    orchestrate.py backfill --from 2026-04-01 --to 2026-04-08 --endpoint track_list
+    """
+    from operations.cli.progress import progress_bars
+
+    zone = ZoneInfo(settings().fleet_timezone)
+    since = start.replace(tzinfo=zone)
+    until = end.replace(tzinfo=zone) if end else datetime.now(UTC)
+    if since >= until:
+        raise typer.BadParameter("--from must lie before --to and before now")
+    with _loader(verbose) as loader, progress_bars(errors) as progress:
+        summaries = loader.backfill(since, until, endpoint or (), imei or (), progress, again=again)
+    _report(summaries)
+
+
+@app.command()
+def locate(
+    imeis: Annotated[list[str], typer.Argument(help="IMEIs of the devices.")],
+    verbose: Verbose = False,
+) -> None:
+    """Fetch the newest fix of chosen devices now.
+
+    Example: orchestrate.py locate 860000000000017 860000000000025
+    """
+    with _loader(verbose) as loader:
+        summary = loader.locate(imeis)
+    _report([summary])
+
+
+@app.command()
+def audit(
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare the API's devices with the database, and list what is missing of each.
+
+    Asks the API for its account tree and device lists first. Example:
+    orchestrate.py audit --csv > gaps.csv
+    """
+    from operations.service.audit import COLUMNS, findings
+
+    with chosen_database() as database:
+        with _loader(verbose, database) as loader:
+            _check(loader.poll(["child_list", "device_list"]))
+        rows = findings(database)
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([COLUMNS, *rows])
+        return
+    table = Table(*COLUMNS, title=f"{len(rows)} findings")
+    for row in rows:
+        table.add_row(*(str(value or "") for value in row))
+    console.print(table)
+
+
+@contextmanager
+def _loader(verbose: bool, database: Database | None = None) -> Iterator["Loader"]:
+    import logs
+    from loader.http import LoginRefused
+    from loader.landing import LandingError
+    from loader.poll import Loader, UnknownEndpoint
+
+    logs.configure(verbose=verbose)
+    need_credentials()
+    with failing(LandingError, LoginRefused):
+        try:
+            if database:
+                yield Loader(settings(), database)
+                return
+            with chosen_database() as own:
+                yield Loader(settings(), own)
+        except UnknownEndpoint as error:
+            raise typer.BadParameter(str(error)) from None
+
+
+def _report(summaries: "list[Summary]") -> None:
+    from operations.cli.progress import summary_table
+
+    console.print(summary_table(summaries))
+    for summary in summaries:
+        if summary.missing:
+            shown = ", ".join(sorted(summary.missing)[:5])
+            console.print(f"{summary.endpoint}: {len(summary.missing)} devices missing: {shown} …")
+    _check(summaries)
+
+
+def _check(summaries: "list[Summary]") -> None:
+    """Exit 1 if any question stayed without an answer."""
+    faults = [fault for summary in summaries for fault in summary.errors]
+    for fault in faults:
+        errors.print(f"[red]error:[/] {fault}", highlight=False, soft_wrap=True)
+    if faults:
+        raise typer.Exit(1)

@@ -1,0 +1,109 @@
+"""The commands of the service: run, nightly, status."""
+
+import os
+import signal
+import sys
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import structlog
+import typer
+
+from operations.cli.command import (
+    Beside,
+    chosen_database,
+    console,
+    failing,
+    need_credentials,
+    with_raw,
+)
+from settings import settings
+
+app = typer.Typer()
+
+
+@app.command()
+def run() -> None:
+    """Run everything, day and night: poll, drain, build; until SIGTERM or Ctrl-C.
+
+    A second one on the same database waits and takes over. /health and /metrics listen on
+    ORCHESTRATOR_PORT. Example: orchestrate.py run
+    """
+    import logs
+    from operations.service.health import PortTaken
+    from operations.service.orchestrator import Service, Stuck
+
+    logs.configure(verbose=True)
+    need_credentials()
+    is_stuck = False
+    with chosen_database() as database, failing(PortTaken):
+        service = Service(settings(), database)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: service.stop())
+        try:
+            service.run()
+        except Stuck as error:
+            structlog.get_logger().error("starts anew, without these jobs", reason=str(error))
+            is_stuck = True
+    # Calls of the API that nobody waits for any more would keep the process.
+    sys.stdout.flush()
+    if is_stuck:
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this very command
+    os._exit(0)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date; let grafana_ro log in if GRAFANA_RO_PASSWORD is set.
+
+    Every command brings the database up to date; only this one sets the password. Example:
+    orchestrate.py migrate
+    """
+    import logs
+    from warehouse.migrate import MigrationError, applied, set_grafana_password
+
+    logs.configure()
+    password = settings().grafana_ro_password
+    with chosen_database() as database, failing(MigrationError), database.connect() as connection:
+        if password is not None:
+            set_grafana_password(connection, password.get_secret_value())
+        console.print(f"up to date: {', '.join(sorted(applied(connection)))}")
+
+
+@app.command()
+def nightly(
+    day: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Fleet time; today."),
+    ] = None,
+) -> None:
+    """Build and test all, check freshness, write documentation and report, keep house.
+
+    `run` does it every night at 02:30, fleet time. Example: orchestrate.py nightly --day 2026-12-01
+    """
+    import logs
+    from operations.service import nightly as night
+    from operations.service.job_runs import Runs
+    from warehouse.dbt_runner import DbtFailed
+
+    logs.configure(verbose=True)
+    of = (day or datetime.now(ZoneInfo(settings().fleet_timezone))).date()
+    with chosen_database() as database, failing(night.NightlyFailed, DbtFailed):
+        with_raw(database)
+        with Runs(database).recorded("nightly"):
+            night.run(settings(), database, of)
+
+
+@app.command()
+def status(name: Beside = None) -> None:
+    """Show on one screen: jobs, age of the data, spool, token, the last build, disk.
+
+    Works whether the service runs or not. Example: orchestrate.py status
+    """
+    from operations.cli.status_screen import screen
+    from operations.service.status import read
+
+    with chosen_database(name) as database:
+        for part in screen(read(settings(), database)):
+            console.print(part)

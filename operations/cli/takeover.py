@@ -1,0 +1,153 @@
+"""The commands that take over the old system: import-legacy, compare-legacy."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.table import Table
+
+from operations.cli.command import Verbose, chosen_database, console, errors, failing, with_raw
+from settings import settings
+
+if TYPE_CHECKING:
+    from operations.imports.compare_legacy import VehicleDay
+    from operations.imports.legacy import OldSystem
+
+app = typer.Typer()
+OldUrl = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        envvar="LEGACY_DATABASE_URL",
+        show_envvar=True,
+        metavar="postgresql://…",
+        help="Database of the old system; a login that may read its schema tracksolid is enough.",
+    ),
+]
+Day = typer.Option(
+    formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Fleet time; both days are included."
+)
+HEADER = (
+    "day", "imei", "vehicle", "old km", "new km", "old trips", "new trips", "old alarms",
+    "new alarms", "differs",
+)  # fmt: skip
+REPORT = """
+    select raw_table, records_count, standing_count, refused_count, doubtful_count,
+        from_millimetres_count, from_metres_count, unknown_distance_count
+    from tracksolid.legacy_import order by raw_table
+"""
+
+
+@app.command(name="import-legacy")
+def import_legacy(url: OldUrl, verbose: Verbose = False) -> None:
+    """Take the history of the old system over: its tables to raw.legacy_*, then a build.
+
+    The old system is only read. Stop it at any time and start it again: what has landed is not read
+    again. New data of the same trip, fix, stop or alarm stays. The whole way: docs/MIGRATION.md.
+
+    Example: orchestrate.py import-legacy --from postgresql://reader:secret@old-host:5432/tracksolid_db
+    """
+    import logs
+    from loader.landing import Landing, LandingError
+    from operations.cli.progress import progress_bars
+    from operations.imports.legacy import LegacyError
+    from operations.imports.legacy import import_legacy as run
+    from warehouse import dbt_runner
+
+    logs.configure(verbose=verbose)
+    with _old_system(url) as old, chosen_database() as database:
+        landing = Landing(database, settings().work_dir)
+        with failing(LandingError, LegacyError):
+            landing.prepare()
+            with progress_bars(errors) as progress:
+                taken = run(old, database, landing, progress)
+        table = _right("old table", "rows there", "rows read now")
+        for each in taken:
+            table.add_row(each.table, f"{each.rows:,}", f"{each.landed:,}")
+        console.print(table)
+        if left := sorted(old.tables - {each.table for each in taken}):
+            console.print(f"Left there: {', '.join(left)} (docs/MIGRATION.md says why)")
+        with failing(dbt_runner.DbtFailed):
+            dbt_runner.run(settings(), database, ["build", "--exclude-resource-type", "unit_test"])
+        with database.connect() as connection:
+            rows = connection.execute(REPORT.encode()).fetchall()
+    report = _right(
+        "raw table", "records", "stand", "refused", "doubtful", "were mm", "were m", "no distance"
+    )
+    for name, *counts in rows:
+        report.add_row(name, *("" if count is None else f"{count:,}" for count in counts))
+    console.print(report)
+    console.print(
+        "What neither stands nor is refused gave way to new data or to a newer copy of itself."
+        " tracksolid.rejected_records has the reasons."
+    )
+
+
+@app.command(name="compare-legacy")
+def compare_legacy(
+    url: OldUrl,
+    first: Annotated[datetime | None, Day] = None,
+    last: Annotated[datetime | None, Day] = None,
+    differing: Annotated[bool, typer.Option(help="Only what is not the same in both.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+) -> None:
+    """Print km, trips and alarms of both systems per day and vehicle: the seven days before today.
+
+    Of this system only what it polled or was pushed itself; nothing that was imported.
+    Example: orchestrate.py compare-legacy --from postgresql://… --first 2026-11-01 --differing
+    """
+    from operations.imports.compare_legacy import compare
+    from operations.imports.legacy import LegacyError
+
+    zone = settings().fleet_timezone
+    today = datetime.now(ZoneInfo(zone)).date()
+    until = last.date() if last else today - timedelta(days=1)
+    since = first.date() if first else until - timedelta(days=6)
+    if since > until:
+        raise typer.BadParameter("--first must not lie after --last")
+    with _old_system(url) as old, chosen_database() as database, failing(LegacyError):
+        with_raw(database)
+        days = compare(old, database, zone, since, until)
+    shown = [day for day in days if day.differs or not differing]
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([HEADER, *map(_cells, shown)])
+        return
+    table = Table(*HEADER[:-1], "")
+    for column in table.columns[3:-1]:
+        column.justify = "right"
+    for day in shown:
+        table.add_row(*_cells(day))
+    console.print(table)
+    old_km, new_km = sum(day.old.km or 0 for day in days), sum(day.new.km or 0 for day in days)
+    different = sum(day.differs for day in days)
+    console.print(
+        f"{since} to {until}: {len(days):,} vehicle-days, {different:,} differ;"
+        f" {old_km:,.1f} km there, {new_km:,.1f} km here"
+    )
+
+
+def _cells(day: "VehicleDay") -> tuple[str, ...]:
+    km = (f"{figures.km:.1f}" if figures.km is not None else "" for figures in (day.old, day.new))
+    counts = (day.old.trips, day.new.trips, day.old.alarms, day.new.alarms)
+    return (day.day, day.imei, day.plate or "", *km, *map(str, counts), "≠" if day.differs else "")
+
+
+def _right(first: str, *others: str) -> Table:
+    table = Table(first, *others)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
+@contextmanager
+def _old_system(url: str) -> "Iterator[OldSystem]":
+    from operations.imports.legacy import LegacyError, OldSystem
+
+    with failing(LegacyError):
+        yield OldSystem(url)

@@ -1,0 +1,63 @@
+"""What may be forgotten without a change to anything dbt will build."""
+
+import json
+from datetime import timedelta
+
+from settings import Settings
+from warehouse import dbt_runner
+from warehouse.database import Database
+
+# Changes that every mart they concern has taken. A mart that starts over computes all days,
+# whatever stands here.
+CHANGES = """
+    with concerned as (
+        select * from unnest(%(changed)s::text[], %(marts)s::text[]) as pair (changed, mart)
+    )
+
+    delete from tracksolid.changed_days as change
+    where change.build_id <= all(
+        select coalesce(claim.build_id, 0)
+        from concerned
+        left join tracksolid.claims as claim on concerned.mart = claim.model
+        where concerned.changed = change.model
+    )
+"""
+# Else a model that is no longer in the project would for ever look like one that is behind.
+CLAIMS_OF_NOBODY = "delete from tracksolid.claims where model <> all(%(models)s)"
+# Of when a load is asks only who has not taken it, and who finds nothing here looks everywhere.
+TIMES = """
+    delete from {} as known
+    using tracksolid.offered_loads as offered
+    where
+        known.load_id = offered.load_id
+        and offered.build_id <= (select min(build_id) from tracksolid.claims)
+"""
+BUILDS = """
+    delete from tracksolid.builds
+    where
+        began_at < now() - %(kept)s
+        and build_id < (select max(build_id) from tracksolid.builds)
+"""
+HISTORY = "delete from dwh_gold.dbt_run_history where started_at < now() - %(kept)s"
+
+
+def prune(settings: Settings, database: Database) -> None:
+    """Forget what all models have taken, claims of models that are gone, old history."""
+    manifest = json.loads((dbt_runner.target(settings, database) / "manifest.json").read_text())
+    models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    pairs = [
+        (changed, model["name"])
+        for model in models
+        for changed in model["config"].get("takes_changes_of") or ()
+    ]
+    with dbt_runner.alone(database), database.connect(autocommit=False) as connection:
+        connection.execute(
+            CHANGES,
+            {"changed": [pair[0] for pair in pairs], "marts": [pair[1] for pair in pairs]},
+        )
+        connection.execute(CLAIMS_OF_NOBODY, {"models": [model["name"] for model in models]})
+        for table in ("raw.load_times", "tracksolid.first_times"):
+            connection.execute(TIMES.format(table).encode())
+        kept = timedelta(days=settings.history_retention_days)
+        for old in (BUILDS, HISTORY):
+            connection.execute(old, {"kept": kept})

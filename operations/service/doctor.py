@@ -1,0 +1,163 @@
+"""From the settings to a list of checks: each is fine, or says what to do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import psycopg
+import requests
+from apprise import Apprise
+from psycopg.conninfo import make_conninfo
+from pydantic import ValidationError
+
+from loader.http import CONNECT_TIMEOUT_S, LoginRefused, Transport, Unsettled
+from loader.token import TokenCache
+from settings import Settings
+from warehouse.database import Database, DatabaseError
+from warehouse.server import open_database
+from webhook.receiver_settings import ReceiverSettings
+
+# Half of the tolerance of the API's signature check.
+LARGEST_SKEW_S = 300
+
+
+@dataclass(frozen=True)
+class Check:
+    what: str
+    ok: bool
+    text: str
+
+
+def checks(settings: Settings) -> Iterator[Check]:
+    """Run the checks in the order in which they depend on each other."""
+    yield _credentials(settings)
+    yield _clock(settings)
+    try:
+        with open_database(settings) as database:
+            yield from _database(database)
+            if not settings.missing_credentials():
+                yield _token(settings, database)
+            yield _grafana(settings, database)
+    except DatabaseError as error:
+        yield Check("database", False, str(error))
+    yield _webhook()
+    yield _notifications(settings)
+
+
+def _credentials(settings: Settings) -> Check:
+    if missing := settings.missing_credentials():
+        text = f"set {', '.join(missing)} in the environment or in .env (see docs/CONNECTIONS.md)"
+        return Check("settings", False, text)
+    key = settings.tracksolid_app_key
+    masked = f"{key[:4]}…{key[-2:]}" if len(key) > 8 else "…"
+    text = f"account {settings.tracksolid_account}, app key {masked}, secret and password set"
+    return Check("settings", True, text)
+
+
+def _clock(settings: Settings) -> Check:
+    url = settings.tracksolid_api_url
+    try:
+        sent = datetime.now(UTC)
+        response = requests.post(url, timeout=CONNECT_TIMEOUT_S)
+        told = response.headers.get("Date")
+    except requests.RequestException as error:
+        text = f"{url} does not answer ({type(error).__name__}); check TRACKSOLID_API_URL, network"
+        return Check("api", False, text)
+    if told is None:
+        return Check("api", True, f"{url} answers; it does not tell its time")
+    skew_s = (sent - parsedate_to_datetime(told)).total_seconds()
+    if abs(skew_s) > LARGEST_SKEW_S:
+        text = f"this clock is {skew_s:+.0f} s off the API's; calls are refused at 600: set up NTP"
+        return Check("clock", False, text)
+    return Check("clock", True, f"{url} answers; {skew_s:+.0f} s between its clock and this one")
+
+
+def _database(database: Database) -> Iterator[Check]:
+    with database.connect() as connection:
+        version = connection.info.server_version
+        kind = "embedded" if database.is_embedded else "given"
+        yield Check(
+            "database", True, f"{database.safe_url} ({kind}), PostgreSQL {version // 10000}"
+        )
+        yield _role(connection)
+        found = connection.execute("select to_regclass('raw._dlt_loads')").fetchone()
+        if found is None or found[0] is None:
+            yield Check("raw", True, "empty: nothing was polled yet; run orchestrate.py poll")
+            return
+        row = connection.execute(
+            "select count(*), max(inserted_at) from raw._dlt_loads where status = 0"
+        ).fetchone()
+        assert row is not None
+        newest = f"newest {row[1]:%F %T} UTC" if row[1] else "none yet"
+        yield Check("raw", True, f"{row[0]:,} complete loads, {newest}")
+
+
+def _role(connection: psycopg.Connection) -> Check:
+    row = connection.execute(
+        """
+        select
+            current_user,
+            array(
+                select name from unnest(array['raw', 'tracksolid', 'dwh_gold']) as name
+                where not has_schema_privilege(name, 'create, usage')
+            )
+        """
+    ).fetchone()
+    assert row is not None
+    role, lacking = row
+    if lacking:
+        grants = f"grant usage, create on schema {', '.join(lacking)} to {role}"
+        return Check("role", False, f"{role} may not write to {', '.join(lacking)}: run {grants}")
+    return Check("role", True, f"{role} may write to raw, tracksolid and dwh_gold")
+
+
+def _token(settings: Settings, database: Database) -> Check:
+    try:
+        TokenCache(settings, Transport(settings), database).current()
+    except (LoginRefused, Unsettled) as error:
+        return Check("token", False, str(error))
+    with database.connect() as connection:
+        row = connection.execute(
+            "select expires_at - now() from tracksolid.api_token_cache"
+            " where account = %s and app_key = %s",
+            [settings.tracksolid_account, settings.tracksolid_app_key],
+        ).fetchone()
+    assert row is not None
+    return Check("token", True, f"valid for another {row[0].total_seconds() / 60:.0f} min")
+
+
+def _grafana(settings: Settings, database: Database) -> Check:
+    if settings.grafana_ro_password is None:
+        return Check("grafana", True, "GRAFANA_RO_PASSWORD is not set: Grafana cannot log in")
+    password = settings.grafana_ro_password.get_secret_value()
+    login = make_conninfo(database.url, user="grafana_ro", password=password, connect_timeout=15)
+    try:
+        psycopg.connect(login).close()
+    except psycopg.OperationalError as error:
+        text = (
+            f"grafana_ro cannot log in ({str(error).splitlines()[-1]}): run orchestrate.py migrate"
+        )
+        return Check("grafana", False, text)
+    return Check("grafana", True, "grafana_ro logs in by GRAFANA_RO_PASSWORD")
+
+
+def _webhook() -> Check:
+    try:
+        ReceiverSettings.model_validate({})
+    except ValidationError as error:
+        names = sorted({str(fault["loc"][0]).upper() for fault in error.errors()})
+        if names == ["WEBHOOK_TOKEN"]:
+            return Check("webhook", True, "WEBHOOK_TOKEN is not set: pushes cannot be taken")
+        text = f"{', '.join(names)} cannot be read: see docs/CONNECTIONS.md"
+        return Check("webhook", False, text)
+    return Check("webhook", True, "token set, all settings can be read")
+
+
+def _notifications(settings: Settings) -> Check:
+    if settings.notify_url is None:
+        return Check("notify", True, "NOTIFY_URL is not set: failures are told by the log alone")
+    if not Apprise().add(settings.notify_url.get_secret_value()):
+        text = "NOTIFY_URL is no address that apprise knows: see docs/CONNECTIONS.md"
+        return Check("notify", False, text)
+    return Check("notify", True, "NOTIFY_URL is an address that apprise knows")

@@ -1,0 +1,139 @@
+"""dbt as a subprocess, one at a time per database, with the database's own settings."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+from settings import ROOT, Settings
+from warehouse import dbt_process, run_history
+from warehouse.database import DBT_ROLE, Database
+
+PROJECT = ROOT / "dbt_fireside"
+# A build with one of these leaves models as they were; tests may be left out.
+SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--resource-type"}
+SESSIONS = "fireside dbt"  # name of dbt's sessions in pg_stat_activity
+ORPHANS = """
+    select pg_terminate_backend(pid, 10000) from pg_stat_activity
+    where datname = current_database() and application_name = %s
+"""
+
+
+class DbtFailed(Exception):
+    """dbt stopped with an error; the text holds the end of what it said."""
+
+
+class DbtInterrupted(DbtFailed):
+    """dbt was asked to stop and did; what it had not committed is as it was."""
+
+
+def environment(settings: Settings, database: Database) -> dict[str, str]:
+    """What dbt, and sqlfluff's dbt templater, need to know."""
+    return (
+        # Every statement in dbt.log, as dbt has it, costs a tenth of a build without news.
+        {"DBT_LOG_LEVEL_FILE": "info"}
+        | os.environ
+        | database.acting_as(DBT_ROLE).environment()
+        | {
+            "DBT_PROJECT_DIR": str(PROJECT),
+            "DBT_PROFILES_DIR": str(PROJECT),
+            "DBT_TARGET_PATH": str(target(settings, database)),
+            "DBT_LOG_PATH": str(target(settings, database)),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+    )
+
+
+def _own(settings: Settings, database: Database) -> dict[str, str]:
+    """The same for a dbt that is ours: its sessions have a name."""
+    return environment(settings, database) | {"PGAPPNAME": SESSIONS}
+
+
+def target(settings: Settings, database: Database) -> Path:
+    """Where dbt puts its artifacts: a folder per database, as partial parsing is per database."""
+    return settings.work_dir / "dbt" / database.name
+
+
+def state(settings: Settings, database: Database) -> Path:
+    """The folder with the manifest.json of the last build of everything: what gold is made of."""
+    return target(settings, database) / "state"
+
+
+def run(
+    settings: Settings,
+    database: Database,
+    arguments: Sequence[str],
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Run `dbt ARGUMENTS` alone; with `progress` silently, telling (step, of how many).
+
+    What a build, a run or a freshness check did is appended to dwh_gold.dbt_run_history.
+    Raises DbtFailed if it exits with an error.
+    """
+    _refuse_to_forget(settings, database, arguments)
+    with alone(database), run_history.recorded(database, target(settings, database), arguments):
+        execute(settings, database, arguments, progress)
+        if arguments[0] == "build" and not SELECTING & {a.split("=")[0] for a in arguments}:
+            state(settings, database).mkdir(exist_ok=True)
+            shutil.copy(target(settings, database) / "manifest.json", state(settings, database))
+
+
+def _refuse_to_forget(settings: Settings, database: Database, arguments: Sequence[str]) -> None:
+    """A full refresh makes tables anew from raw, which lacks what was moved to the archive."""
+    if not {"--full-refresh", "-f"} & set(arguments):
+        return
+    from operations.maintenance import archive
+
+    if not archive.is_empty(settings, database):
+        raise DbtFailed(
+            f"a full refresh would lose what was moved to {archive.folder(settings, database)}:"
+            " run orchestrate.py restore-archive first"
+        )
+
+
+def execute(
+    settings: Settings,
+    database: Database,
+    arguments: Sequence[str],
+    progress: Callable[[int, int], None] | None = None,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Run `dbt ARGUMENTS` with more of the project's variables; the caller holds `alone`.
+
+    Raises DbtFailed if it ends with an error.
+    """
+    known = {
+        "fleet_timezone": settings.fleet_timezone,
+        "chunk_days": settings.chunk_days,
+        **variables,
+    }
+    words = [*arguments, "--vars", json.dumps(known)]
+    with dbt_process.ready(_own(settings, database)) as process:
+        said, is_done = dbt_process.tell(process, words, progress)
+        was_interrupted = dbt_process.was_interrupted(process)
+    if is_done:
+        return
+    if was_interrupted:
+        raise DbtInterrupted(f"dbt {' '.join(arguments)} was stopped")
+    tail = "\n".join(line for line in said if line.strip())[-4000:]
+    is_killed = process.returncode is not None and process.returncode < 0
+    how = f"was killed by signal {-process.returncode}" if is_killed else "failed"
+    raise DbtFailed(f"dbt {' '.join(arguments)} {how}\n{tail}".rstrip())
+
+
+def in_one_process(settings: Settings, database: Database) -> AbstractContextManager[None]:
+    """Let the dbt commands of a block share a process."""
+    return dbt_process.kept(_own(settings, database))
+
+
+@contextmanager
+def alone(database: Database) -> Iterator[None]:
+    """Wait until no other dbt works on this database: two at once break each other."""
+    with database.connect() as connection:
+        connection.execute("select pg_advisory_lock(hashtext('fireside dbt'))")
+        # The lock is free, so these belong to a dbt whose parent was killed: it is on its way out.
+        connection.execute(ORPHANS, [SESSIONS])
+        yield

@@ -1,0 +1,126 @@
+"""From warehouse/migrations to the database: each file once, in order, by yoyo.
+
+A file is known by the checksum of its content; one that has changed since it was applied is
+refused. Each runs in a transaction of its own and is noted right after it, so a kill in between
+runs it once more: files say `if not exists`.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import psycopg
+import structlog
+from psycopg import sql
+from yoyo import read_migrations
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.connections import parse_uri
+
+log = structlog.get_logger()
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+TABLE = "schema_migrations"
+
+
+class MigrationError(Exception):
+    """The database cannot be brought up to date; the text says which file and what to do."""
+
+
+class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
+    """yoyo's own, with a lock that ends with its process, and its tables under our name."""
+
+    log_table = f"{TABLE}_log"
+    version_table = f"{TABLE}_version"
+
+    def connect(self, dburi: Any) -> psycopg.Connection:
+        connection: psycopg.Connection = super().connect(dburi)
+        connection.add_notice_handler(_tell)
+        return connection
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        self.execute("select pg_advisory_lock(hashtext('fireside schema'))")
+        yield
+        self.execute("select pg_advisory_unlock(hashtext('fireside schema'))")
+
+
+def migrate(url: str, connection: psycopg.Connection, folder: Path = MIGRATIONS) -> list[str]:
+    """Apply the files that this database lacks; returns their names, none if it is up to date.
+
+    Cheap when there is nothing to do: two queries on the connection given.
+    Raises MigrationError if a file fails, or has changed since it was applied.
+    """
+    wanted = {path.stem: _checksum(path) for path in folder.glob("*.sql")}
+    known = applied(connection)
+    for name, checksum in known.items():
+        # A name that this release does not know is of a newer one.
+        if wanted.get(name, checksum) != checksum:
+            raise MigrationError(
+                f"{name}.sql has changed since it was applied to this database; restore the file"
+                " and put the change into a new one with the next number"
+            )
+    if wanted.keys() <= known.keys():
+        return []
+    uri = parse_uri(url)
+    uri = uri._replace(database=unquote(uri.database), args=uri.args | {"schema": "tracksolid"})
+    done: list[str] = []
+    with Backend(uri, TABLE) as backend, backend.lock():
+        backend.execute("create schema if not exists tracksolid")
+        migrations = read_migrations(str(folder))
+        for migration in migrations:
+            migration.hash = wanted[migration.id]  # yoyo's own is of the name alone
+        for migration in backend.to_apply(migrations):
+            try:
+                backend.apply_one(migration)
+            except psycopg.Error as error:
+                raise MigrationError(f"{migration.id}.sql does not apply: {error}") from error
+            done.append(migration.id)
+    return done
+
+
+def set_grafana_password(connection: psycopg.Connection, password: str) -> None:
+    """Let grafana_ro log in by this password; the server, and its log, see only a verifier.
+
+    Raises MigrationError if there is no such role, or this login may not change it.
+    """
+    verifier = connection.pgconn.encrypt_password(
+        password.encode(), b"grafana_ro", b"scram-sha-256"
+    )
+    change = sql.SQL("alter role grafana_ro password {}")
+    try:
+        connection.execute(change.format(sql.Literal(verifier.decode())))
+    except (psycopg.errors.UndefinedObject, psycopg.errors.InsufficientPrivilege) as error:
+        raise MigrationError(
+            f"the password of grafana_ro is not set: {error}; see docs/CONNECTIONS.md, The database"
+        ) from error
+
+
+def applied(connection: psycopg.Connection) -> dict[str, str]:
+    """Name and checksum of each file that was applied.
+
+    Raises MigrationError if the database is another system's, as the one before this one.
+    """
+    exists = connection.execute("select to_regclass(%s)", [f"tracksolid.{TABLE}"]).fetchone()
+    if exists == (None,):
+        return {}
+    names = f"select migration_id, migration_hash from tracksolid.{TABLE}"
+    try:
+        return dict(connection.execute(names.encode()).fetchall())
+    except psycopg.errors.UndefinedColumn:
+        raise MigrationError(
+            f"database {connection.info.dbname} holds another system's tracksolid.{TABLE}: give"
+            " this product a database of its own (create database fireside), name it in"
+            " DATABASE_URL, and see docs/MIGRATION.md"
+        ) from None
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _tell(notice: psycopg.errors.Diagnostic) -> None:
+    if notice.severity_nonlocalized == "WARNING":
+        log.warning("migration", said=notice.message_primary)

@@ -1,0 +1,68 @@
+"""The receiver's settings, from the environment or `.env`: typed, with defaults, secrets masked."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).parent.parent
+
+
+class ReceiverSettings(BaseSettings):
+    """Names in the environment are these names in upper case."""
+
+    model_config = SettingsConfigDict(env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore")
+
+    # Required. Several, separated by commas, are valid at once while a token is rotated.
+    webhook_token: SecretStr
+    webhook_host: str = "127.0.0.1"
+    webhook_port: int = Field(default=8090, ge=0, le=65535)
+    # Networks that may push, e.g. "10.0.0.0/8, 2001:db8::/32"; empty lets everybody try a token.
+    webhook_allowed_networks: str = ""
+    webhook_max_body_bytes: int = Field(default=16 * 1024**2, gt=0)
+    # From the first byte of a request to its last; whoever is slower is cut off.
+    webhook_timeout_seconds: float = Field(default=30.0, gt=0)
+
+    spool_path: Path = ROOT / ".fireside" / "spool.sqlite"
+    # With less room on the disk pushes are refused: the drain needs some to delete what it took,
+    # and so do the spool's neighbours.
+    spool_min_free_bytes: int = Field(default=256 * 1024**2, ge=0)
+    # /ready complains when a push has waited longer for the drain.
+    spool_max_age_seconds: float = Field(default=900.0, gt=0)
+
+    @field_validator("webhook_token")
+    @classmethod
+    def _some_token(cls, value: SecretStr) -> SecretStr:
+        if not _listed(value.get_secret_value()):
+            raise ValueError("is empty")
+        return value
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _only_networks(cls, value: str) -> str:
+        _networks(value)
+        return value
+
+    @field_validator("spool_path")
+    @classmethod
+    def _from_the_root(cls, value: Path) -> Path:
+        return ROOT / value
+
+    @property
+    def tokens(self) -> list[bytes]:
+        """All tokens that are valid now."""
+        return [token.encode() for token in _listed(self.webhook_token.get_secret_value())]
+
+    @property
+    def networks(self) -> list[IPv4Network | IPv6Network]:
+        """The networks that may push; none means all."""
+        return _networks(self.webhook_allowed_networks)
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _networks(text: str) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(item) for item in _listed(text)]

@@ -1,0 +1,109 @@
+"""The loader's side of the spool: reads batches of pushes and deletes them once they have landed.
+
+The only module of the receiver that the rest of the product may import. A body is as it arrived:
+the token in a form must not land in raw.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from webhook.spool_file import SpoolFigures, connect, measure, unpacked
+
+__all__ = ["Push", "SpoolFigures", "SpoolReader", "measure"]
+
+BATCH = """
+    select id, receipt, path, content_type, received_at, body
+    from pushes
+    order by id
+    limit ?
+"""
+NEWEST = "select coalesce(max(id), 0) from pushes"
+# Deleted in small transactions, so that the receiver never waits long for its turn.
+ROWS_PER_TRANSACTION = 200
+# Free pages up to this stay in the file for the next pushes; beyond it they go back to the disk.
+FREE_PAGES_KEPT = 256
+PAGES_PER_TRANSACTION = 1_000
+
+
+@dataclass(frozen=True)
+class Push:
+    """One request as the receiver took it."""
+
+    id: int
+    receipt: str
+    path: str
+    content_type: str
+    received_at: datetime
+    body: bytes
+
+
+class SpoolReader:
+    """Reads and empties a spool, whether its receiver runs or not."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def newest(self) -> int:
+        """The largest id; 0 if there is no push, or no spool yet."""
+        if not self._path.exists():
+            return 0
+        with closing(connect(self._path)) as connection:
+            if not _has_table(connection):
+                return 0
+            (number,) = connection.execute(NEWEST).fetchone()
+        return int(number)
+
+    def batch(self, limit_rows: int, limit_bytes: int) -> list[Push]:
+        """The oldest pushes up to both limits, in the order of their ids.
+
+        One push is always given, however large. Empty if there is none, or no spool yet.
+        """
+        pushes: list[Push] = []
+        size = 0
+        if not self._path.exists():
+            return pushes
+        with closing(connect(self._path)) as connection:
+            if not _has_table(connection):
+                return pushes
+            for number, receipt, path, content_type, received_at, frame in connection.execute(
+                BATCH, [limit_rows]
+            ):
+                body = unpacked(frame)
+                size += len(body)
+                if pushes and size > limit_bytes:
+                    break
+                instant = datetime.fromisoformat(received_at)
+                pushes.append(Push(number, receipt, path, content_type, instant, body))
+        return pushes
+
+    def forget(self, ids: Iterable[int]) -> None:
+        """Delete exactly these pushes, and give room back if much of the file is empty."""
+        numbers = [(number,) for number in ids]
+        with closing(connect(self._path)) as connection:
+            # A delete that a power cut undoes costs a replay, which lands nothing twice.
+            connection.execute("pragma synchronous = normal")
+            for start in range(0, len(numbers), ROWS_PER_TRANSACTION):
+                connection.execute("begin immediate")
+                part = numbers[start : start + ROWS_PER_TRANSACTION]
+                connection.executemany("delete from pushes where id = ?", part)
+                connection.execute("commit")
+            while _free_pages(connection) > FREE_PAGES_KEPT:
+                before = _free_pages(connection)
+                connection.execute(f"pragma incremental_vacuum({PAGES_PER_TRANSACTION})").fetchall()
+                if _free_pages(connection) >= before:
+                    break  # a file that was not made by the receiver cannot shrink
+            connection.execute("pragma wal_checkpoint(passive)")
+
+
+def _has_table(connection: sqlite3.Connection) -> bool:
+    found = connection.execute("select 1 from sqlite_schema where name = 'pushes'").fetchone()
+    return found is not None
+
+
+def _free_pages(connection: sqlite3.Connection) -> int:
+    (pages,) = connection.execute("pragma freelist_count").fetchone()
+    return int(pages)
