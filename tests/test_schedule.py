@@ -1,4 +1,4 @@
-"""The orchestrator at work: on time, alone, stopped, killed, taken over, told of."""
+"""The orchestrator: schedule, leader election, stop, kill, takeover and notifications."""
 
 import json
 import os
@@ -22,6 +22,7 @@ import requests
 from apscheduler.triggers.interval import IntervalTrigger
 from conftest import settings_for
 from fleets import land_new_fixes, one
+from pydantic import SecretStr
 
 from operations.maintenance import prune
 from operations.service import notify, schedule
@@ -39,24 +40,24 @@ from webhook import spool_file
 
 ZONE = ZoneInfo("Africa/Nairobi")
 OFTEN = IntervalTrigger(seconds=0.3)
-PATIENCE_S = 240  # dbt steps back for whatever else this machine does
+TIMEOUT_S = 240  # dbt is slow while this machine runs other tests
 PUSH = b'data_list=[{"deviceImei":"860000000000017","gateTime":"2026-03-02 09:30:12"}]'
 FORM = "application/x-www-form-urlencoded"
 DBT_SESSIONS = """
     select count(*) from pg_stat_activity
     where datname = current_database() and application_name = %s
 """
-LOSE_LOCK = """
+END_LOCK_HOLDER = """
     select pg_terminate_backend(pid) from pg_locks
     where locktype = 'advisory' and objid::bigint = hashtext(%s)::bigint & 4294967295
 """
 
 
 def wait_for(what: Callable[[], object]) -> None:
-    """Until it is so; a test that waits in vain fails."""
-    deadline = time.monotonic() + PATIENCE_S
+    """Wait until the condition is true; fail after TIMEOUT_S."""
+    deadline = time.monotonic() + TIMEOUT_S
     while not what():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"condition still false after {TIMEOUT_S} s"
         time.sleep(0.1)
 
 
@@ -64,14 +65,14 @@ def runs(database: Database) -> dict[str, dict]:
     return {str(run["job"]): run for run in Runs(database).all()}
 
 
-def of_run(database: Database, job: str, what: str) -> object:
-    """None before its first run: a leader of a moment ago has begun nothing yet."""
-    return runs(database).get(job, {}).get(what)
+def run_column(database: Database, job: str, column: str) -> object:
+    """A column of the job's row in dwh_gold.job_runs; None before its first run."""
+    return runs(database).get(job, {}).get(column)
 
 
 @contextmanager
 def serving(settings: Settings, database: Database, plan: Callable[..., Sequence[Job]]) -> Iterator:
-    """A service of these jobs in a thread of this process."""
+    """Run a service with these jobs in a thread of this process."""
     service = Service(settings, database, plan)
     thread = threading.Thread(target=service.run)
     thread.start()
@@ -94,18 +95,18 @@ def settings(live: Sandbox, database: Database, tmp_path: Path) -> Settings:
     return settings_for(live, database, tmp_path / "work", spool_path=spool, orchestrator_port=0)
 
 
-def swept(api: Sandbox) -> int:
+def sweep_calls(api: Sandbox) -> int:
     return sum(request.method.endswith("location.list") for request in list(api.requests))
 
 
 def test_a_slow_job_delays_neither_sweep_nor_drain(
     live: Sandbox, database: Database, settings: Settings
 ) -> None:
-    is_over, begun = threading.Event(), []
+    may_end, begun = threading.Event(), []
 
     def slow() -> Done:
         begun.append(1)
-        is_over.wait(PATIENCE_S)
+        may_end.wait(TIMEOUT_S)
         return Done()
 
     def plan(_: Settings, work: Work) -> Sequence[Job]:
@@ -117,8 +118,8 @@ def test_a_slow_job_delays_neither_sweep_nor_drain(
 
     with serving(settings, database, plan):
         wait_for(lambda: begun)
-        before = swept(live)
-        wait_for(lambda: swept(live) >= before + 9)  # three accounts a sweep
+        before = sweep_calls(live)
+        wait_for(lambda: sweep_calls(live) >= before + 9)  # three calls a sweep
         with closing(spool_file.create(settings.spool_path)) as spool:
             spool.execute(
                 "insert into pushes (receipt, path, content_type, received_at, body)"
@@ -129,20 +130,20 @@ def test_a_slow_job_delays_neither_sweep_nor_drain(
         assert runs(database)["slow"]["status"] == "running"
         assert len(begun) == 1
         wait_for(lambda: one(database, "select pushes_waiting from dwh_gold.spool_status") == 0)
-        is_over.set()
+        may_end.set()
     sweep = runs(database)["location_list"]
     assert sweep["succeeded_at"]
-    # The one clock is that of the service, the other that of the database.
+    # Two clocks: next_run_at is the service's time, started_at the database's.
     assert sweep["next_run_at"] > sweep["started_at"] - timedelta(seconds=1)
     assert sweep["failures_in_a_row"] == 0
 
 
 @contextmanager
 def inbox() -> Iterator[tuple[str, list[str]]]:
-    """An address for notifications, and the titles of what came in."""
+    """An HTTP server that receives notifications; yields its address and the titles received."""
     titles: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class NotificationHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             titles.append(body["title"].removeprefix("Fireside: "))
@@ -152,13 +153,13 @@ def inbox() -> Iterator[tuple[str, list[str]]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), NotificationHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"json://127.0.0.1:{server.server_port}", titles
     server.shutdown()
 
 
-def test_it_tells_once_of_what_fails_and_leads_again_after_its_lock_is_lost(
+def test_repeated_failure_is_notified_once_and_leader_returns_after_lost_lock(
     database: Database, settings: Settings
 ) -> None:
     outcomes = iter([*["no route"] * 5, None, None])
@@ -171,43 +172,43 @@ def test_it_tells_once_of_what_fails_and_leads_again_after_its_lock_is_lost(
         return Done(7)
 
     with inbox() as (url, titles):
-        told = settings.model_copy(update={"notify_url": type(settings.tracksolid_app_secret)(url)})
-        with serving(told, database, lambda *_: [Job("broken", OFTEN, broken, "poll")]):
+        notified = settings.model_copy(update={"notify_url": SecretStr(url)})
+        with serving(notified, database, lambda *_: [Job("broken", OFTEN, broken, "poll")]):
             wait_for(lambda: len(seen) >= 4)
             failing = runs(database)["broken"]
             assert failing["message"] == "no route"
             wait_for(lambda: len(seen) >= 8)
-            assert titles == ["broken failed 3 times in a row", "broken works again"]
+            assert titles == ["job broken failed 3 times in a row", "job broken recovered"]
             assert runs(database)["broken"]["failures_in_a_row"] == 0
 
-            assert one(database, LOSE_LOCK, KEY)
+            assert one(database, END_LOCK_HOLDER, KEY)
             number = len(seen)
             wait_for(lambda: len(seen) >= number + 3)
         assert len(titles) == 2
 
 
-def test_a_job_that_does_not_end_after_the_lock_is_lost_makes_way_for_a_new_process(
+def test_service_raises_stuck_if_a_job_outlives_the_lost_lock(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("operations.service.orchestrator.LOST_PATIENCE_S", 1.0)
-    is_over, begun = threading.Event(), []
+    monkeypatch.setattr("operations.service.orchestrator.LOST_LOCK_TIMEOUT_S", 1.0)
+    may_end, begun = threading.Event(), []
 
     def slow() -> Done:
         begun.append(1)
-        is_over.wait(PATIENCE_S)
+        may_end.wait(TIMEOUT_S)
         return Done()
 
     service = Service(settings, database, lambda *_: [Job("slow", OFTEN, slow, "poll")])
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(service.run)
         wait_for(lambda: begun)
-        assert one(database, LOSE_LOCK, KEY)
+        assert one(database, END_LOCK_HOLDER, KEY)
         with pytest.raises(Stuck, match="slow: still running"):
-            running.result(PATIENCE_S)
-        is_over.set()
+            running.result(TIMEOUT_S)
+        may_end.set()
 
 
-def test_what_was_missed_is_due_at_once(settings: Settings, database: Database) -> None:
+def test_missed_jobs_are_caught_up_at_start(settings: Settings, database: Database) -> None:
     jobs = schedule.plan(settings, Work(settings, database, lambda: None))
     nightly = next(job for job in jobs if job.name == "nightly")
     morning = datetime(2026, 12, 3, 9, tzinfo=ZONE)
@@ -231,63 +232,63 @@ def test_what_was_missed_is_due_at_once(settings: Settings, database: Database) 
         *("location_list", "alarm_list", "track_mileage", "parking_report", "track_list"),
         *("devices", "fences", "late", "drain", "build", "nightly"),
     }
-    pushed = settings.model_copy(update={"poll_trail": False})
-    others = schedule.plan(pushed, Work(pushed, database, lambda: None))
-    assert {job.name for job in jobs} - {job.name for job in others} == {"track_list"}
+    without_trail = settings.model_copy(update={"poll_trail": False})
+    fewer = schedule.plan(without_trail, Work(without_trail, database, lambda: None))
+    assert {job.name for job in jobs} - {job.name for job in fewer} == {"track_list"}
 
 
-def test_what_runs_once_a_day_is_told_of_at_its_first_failure(
+def test_daily_jobs_are_notified_at_their_first_failure(
     settings: Settings, database: Database
 ) -> None:
     jobs = schedule.plan(settings, Work(settings, database, lambda: None))
     daily = {job.name for job in jobs if job.last_due(datetime.now(ZONE))}
-    assert {job.name for job in jobs if notify.news(job.name, 0, 1)} == daily
+    assert {job.name for job in jobs if notify.title_of_change(job.name, 0, 1)} == daily
 
 
-def test_a_late_night_is_told_once(settings: Settings, database: Database) -> None:
+def test_late_nightly_job_is_notified_once(settings: Settings, database: Database) -> None:
     jobs = schedule.plan(settings, Work(settings, database, lambda: None))
     with inbox() as (url, titles):
-        told = settings.model_copy(update={"notify_url": type(settings.tracksolid_app_secret)(url)})
-        late = LateNight(told, jobs)
+        notified = settings.model_copy(update={"notify_url": SecretStr(url)})
+        late_night = LateNight(notified, jobs)
         night = datetime(2026, 12, 3, 2, 30, tzinfo=ZONE)
-        late.look(night + timedelta(hours=1), night - timedelta(days=1))
+        late_night.check(night + timedelta(hours=1), night - timedelta(days=1))
         assert titles == []
         for hours in (3, 4, 5):
-            late.look(night + timedelta(hours=hours), night - timedelta(days=1))
-        assert titles == ["nightly is late"]
-        late.look(night + timedelta(hours=27), night + timedelta(hours=25))
-        assert titles == ["nightly is late"]
+            late_night.check(night + timedelta(hours=hours), night - timedelta(days=1))
+        assert titles == ["nightly job is late"]
+        late_night.check(night + timedelta(hours=27), night + timedelta(hours=25))
+        assert titles == ["nightly job is late"]
 
 
 started: list[subprocess.Popen] = []
 
 
 @pytest.fixture(autouse=True)
-def _none_outlives_its_test() -> Iterator[None]:
+def _kill_started_processes() -> Iterator[None]:
     yield
     while started:
         started.pop().kill()
 
 
 RUN = (str(ROOT / "orchestrate.py"), "run")
-WITH_A_SLOW_JOB = """
+RUN_WITH_SLOW_JOB = """
 import time
 from apscheduler.triggers.interval import IntervalTrigger
-from operations.commands.service import run
-from operations import service
-from operations.schedule import Job
+from operations.cli.serving import run
+from operations.service import orchestrator
+from operations.service.schedule import Job
 
 def plan(*_):
     return [Job("slow", IntervalTrigger(seconds=1), lambda: time.sleep(600), "poll")]
 
-service.LOST_PATIENCE_S = 1
-service.Service.__init__.__defaults__ = (plan,)
+orchestrator.LOST_LOCK_TIMEOUT_S = 1
+orchestrator.Service.__init__.__defaults__ = (plan,)
 run()
 """
 
 
 class Orchestrator:
-    """`orchestrate.py run` as a process, and what it tells of itself."""
+    """`orchestrate.py run` as a process, with its /health, /metrics and log."""
 
     def __init__(
         self, environment: dict[str, str], log: Path, program: Sequence[str] = RUN
@@ -295,11 +296,11 @@ class Orchestrator:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self.log = log
-        with log.open("w") as said:
+        with log.open("w") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, *program],
                 env=environment | {"ORCHESTRATOR_PORT": str(self._port)},
-                stderr=said,
+                stderr=stderr,
             )
         started.append(self.process)
 
@@ -314,22 +315,24 @@ class Orchestrator:
         return requests.get(f"http://127.0.0.1:{self._port}/metrics", timeout=5).text
 
 
-def test_a_process_that_is_stuck_starts_anew_by_itself(
+def test_stuck_process_restarts_itself(
     live: Sandbox, database: Database, settings: Settings, tmp_path: Path
 ) -> None:
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database.url}
     environment |= {"WORK_DIR": str(settings.work_dir), "PYTHONPATH": str(ROOT)} | live.environment
-    stuck = Orchestrator(environment, tmp_path / "stuck.log", ["-c", WITH_A_SLOW_JOB])
-    wait_for(lambda: stuck.role() == "leader" and of_run(database, "slow", "status") == "running")
-    assert one(database, LOSE_LOCK, KEY)
-    wait_for(lambda: stuck.log.read_text().count('"leading"') == 2)
+    stuck = Orchestrator(environment, tmp_path / "stuck.log", ["-c", RUN_WITH_SLOW_JOB])
+    wait_for(
+        lambda: stuck.role() == "leader" and run_column(database, "slow", "status") == "running"
+    )
+    assert one(database, END_LOCK_HOLDER, KEY)
+    wait_for(lambda: stuck.log.read_text().count('"became leader"') == 2)
     assert "starts anew, without these jobs" in stuck.log.read_text()
     wait_for(lambda: stuck.role() == "leader")
     stuck.process.send_signal(signal.SIGTERM)
-    assert stuck.process.wait(PATIENCE_S) == 0
+    assert stuck.process.wait(TIMEOUT_S) == 0
 
 
-def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(
+def test_gold_survives_kill_takeover_and_stop_during_build(
     live: Sandbox, database: Database, settings: Settings, tmp_path: Path
 ) -> None:
     environment = (
@@ -339,24 +342,24 @@ def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(
         | live.environment
     )
 
-    def builds() -> bool:
+    def is_building() -> bool:
         return one(database, DBT_SESSIONS, dbt_runner.SESSIONS) != 0
 
     first = Orchestrator(environment, tmp_path / "first.log")
     wait_for(lambda: first.role() == "leader")
     second = Orchestrator(environment, tmp_path / "second.log")
     wait_for(lambda: second.role() == "standby")
-    wait_for(lambda: builds() and of_run(database, "location_list", "succeeded_at"))
+    wait_for(lambda: is_building() and run_column(database, "location_list", "succeeded_at"))
     first.process.kill()
     first.process.wait()
     wait_for(lambda: second.role() == "leader")
     wait_for(lambda: 'fireside_job_runs_total{job="location_list",status="ok"}' in second.metrics())
 
-    # Its own build, as that of the first died with it.
-    wait_for(lambda: builds() and of_run(database, "build", "status") == "running")
+    # The second orchestrator starts its own build: the first one's build died with it.
+    wait_for(lambda: is_building() and run_column(database, "build", "status") == "running")
     second.process.send_signal(signal.SIGTERM)
-    assert second.process.wait(PATIENCE_S) == 0, second.log.read_text()
-    assert not builds()
+    assert second.process.wait(TIMEOUT_S) == 0, second.log.read_text()
+    assert not is_building()
     build = runs(database)["build"]
     assert (build["status"], build["failures_in_a_row"]) == ("stopped", 0)
     assert build["message"].endswith("was stopped")
@@ -366,7 +369,7 @@ def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(
         database, "select count(*) from dwh_gold.dbt_run_history where node like 'invocation%%'"
     )
 
-    # The next one takes what that one did not, and then there is nothing more to take.
+    # The next build reads the loads that the stopped one did not; then none is pending.
     work = Work(settings, database, lambda: None)
     assert pending_loads.wait(database)
     assert work.build().rows > 0
@@ -385,7 +388,7 @@ def test_killed_taken_over_stopped_amid_a_build_and_whole_after_it(
     assert pending_loads.wait(database)
 
 
-def test_what_a_dying_dbt_says_is_in_the_error_and_not_in_our_log(
+def test_output_of_crashed_dbt_is_in_the_error_and_not_in_our_log(
     database: Database,
     settings: Settings,
     tmp_path: Path,

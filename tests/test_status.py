@@ -95,9 +95,9 @@ def test_it_shows_jobs_spool_token_and_the_last_build_with_what_failed(
                 [str(number), (datetime.now(UTC) - timedelta(minutes=4)).isoformat()],
             )
     leader = Leader(database)
-    assert leader.take()
+    assert leader.try_acquire()
     text = text_of(settings, database)
-    leader.give_up()
+    leader.release()
 
     assert "The orchestrator runs." in text
     rows = {line.split("│")[1].strip(): line for line in text.splitlines() if line.count("│") > 6}

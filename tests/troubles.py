@@ -34,10 +34,10 @@ LOADS = """
         ),
         (select count(distinct load_id) from raw._dlt_loads where status = 0)
 """
-OUT_OF_REACH = "the database is out of reach|lock is lost"
+DATABASE_UNREACHABLE = "database unreachable|leader lock lost"
 NO_RIGHT = "permission denied for table location_list"
 # PostgreSQL itself stops when it is its journal that finds no room.
-FULL = f"No space left|{OUT_OF_REACH}"
+FULL = f"No space left|{DATABASE_UNREACHABLE}"
 COPYING = "select 1 from pg_stat_activity where query ilike 'copy%' and state = 'active'"
 
 
@@ -322,21 +322,21 @@ class Trouble:
 
 # Of what is over without a failure there is nothing to tell.
 TROUBLES = [
-    Trouble(kill_leader, '"leading"', is_short=True),
+    Trouble(kill_leader, '"became leader"', is_short=True),
     Trouble(kill_dbt, "killed by signal 9", is_short=True),
-    Trouble(kill_backend, OUT_OF_REACH),
-    Trouble(kill_postgres, OUT_OF_REACH, is_short=True),
+    Trouble(kill_backend, DATABASE_UNREACHABLE),
+    Trouble(kill_postgres, DATABASE_UNREACHABLE, is_short=True),
     Trouble(freeze_leader, ""),
-    Trouble(stop_postgres, OUT_OF_REACH),
-    Trouble(stop_amid_copy, OUT_OF_REACH, is_short=True),
+    Trouble(stop_postgres, DATABASE_UNREACHABLE),
+    Trouble(stop_amid_copy, DATABASE_UNREACHABLE, is_short=True),
     Trouble(use_up_connections, "too many clients|connection slots"),
-    Trouble(end_backends, "lock is lost"),
+    Trouble(end_backends, "leader lock lost"),
     Trouble(lock_raw, "", is_short=True),
     Trouble(drop_raw, "tables of raw are gone", is_short=True),
     Trouble(drop_calls, "tables of raw are gone", is_short=True),
     Trouble(revoke, NO_RIGHT),
-    Trouble(clock_forward_and_back, "the clock was stepped", is_short=True),
-    Trouble(sleep_of_two_hours, "the clock was stepped, or this host slept"),
+    Trouble(clock_forward_and_back, "clock jumped", is_short=True),
+    Trouble(sleep_of_two_hours, "clock jumped or host slept"),
     Trouble(api_down, "RemoteDisconnected|reset|Connection"),
     Trouble(full_work_dir, FULL, needs_disk=True, is_short=True),
     Trouble(full_database, FULL, needs_disk=True),

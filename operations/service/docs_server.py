@@ -1,9 +1,9 @@
-"""Documentation and reports over HTTP, under /docs.
+"""Serves documentation and reports over HTTP, under /docs.
 
 Run by `python -m uvicorn operations.service.docs_server:app`.
 
-Panels and alerts link to /docs on Grafana's own host. Serves the folder public/ that the nightly
-job fills, and the pages of docs/ as HTML; /health answers before the first night.
+Panels and alerts link to /docs on Grafana's own host. Serves the folder public/, which the nightly
+job fills, and the pages of docs/ as HTML. /health answers even before the first nightly job.
 """
 
 import re
@@ -19,9 +19,9 @@ from starlette.staticfiles import StaticFiles
 from settings import ROOT
 
 PUBLIC = ROOT / "public"
-PUBLIC.mkdir(exist_ok=True)  # before the first night there is none
+PUBLIC.mkdir(exist_ok=True)  # missing before the first nightly job
 HANDBOOK = {page.stem: page for page in (ROOT / "docs").glob("*.md")}
-LEAVING = re.compile(r'<a href="\.\./[^"]*">(.*?)</a>')  # to a file that is not served
+OUTSIDE_LINK = re.compile(r'<a href="\.\./[^"]*">(.*?)</a>')  # its file is not served
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
@@ -40,12 +40,12 @@ async def _health(_: Request) -> PlainTextResponse:
 
 
 async def _handbook(request: Request) -> HTMLResponse:
-    """A page of docs/, with the anchors that alerts link to."""
+    """A page of docs/ as HTML, with the heading anchors that alerts link to."""
     name = request.path_params["name"]
     if name not in HANDBOOK:
-        raise HTTPException(404, f"no page {name}.md; there are {', '.join(sorted(HANDBOOK))}")
+        raise HTTPException(404, f"no page {name}.md; choose one of {', '.join(sorted(HANDBOOK))}")
     body = markdown(HANDBOOK[name].read_text(), extensions=["fenced_code", "tables", "toc"])
-    body = LEAVING.sub(r"\1", body)
+    body = OUTSIDE_LINK.sub(r"\1", body)
     return HTMLResponse(PAGE.format(title=name, body=body))
 
 
@@ -53,5 +53,5 @@ pages = [
     Route("/{name}.md", _handbook),
     Mount("/", StaticFiles(directory=PUBLIC, html=True)),
 ]
-# A proxy may take the prefix off.
+# A reverse proxy may strip the prefix /docs, so pages are served without it too.
 app = Starlette(routes=[Route("/health", _health), Mount("/docs", routes=pages), *pages])

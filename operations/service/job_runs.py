@@ -1,4 +1,4 @@
-"""From the jobs to dwh_gold.job_runs: when each ran, how it ended, when it is due next."""
+"""Records each job's latest run in dwh_gold.job_runs: start, outcome, next due time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,24 +45,24 @@ class Runs:
         self._database = database
 
     def begin(self, job: str, next_run_at: datetime | None) -> int:
-        """Note that a job runs; returns how often in a row it has failed."""
+        """Record that a job started; returns how often in a row it has failed so far."""
         return self._write(BEGIN, job=job, next_run_at=next_run_at)
 
     def succeed(self, job: str, rows: int, note: str | None) -> None:
-        """Note that a job ended well, if perhaps with something that did not work."""
+        """Record a success; `note` names parts that did not work, if any."""
         self._end(job, "ok", rows, note)
 
     def fail(self, job: str, message: str) -> int:
-        """Note that a job failed; returns how often in a row."""
+        """Record a failure; returns how often in a row the job has failed now."""
         return self._end(job, "failed", None, message)
 
     def stop(self, job: str, message: str) -> None:
-        """Note that a job was stopped: neither a success nor a failure, to be done again."""
+        """Record that a job was stopped: neither success nor failure; it runs again when due."""
         self._end(job, "stopped", None, message)
 
     @contextmanager
     def recorded(self, job: str) -> Iterator[None]:
-        """Note a run of the block by hand; what it raises is raised."""
+        """Record the block as a run started by hand; its exceptions pass through."""
         self.begin(job, None)
         try:
             yield
@@ -75,12 +75,12 @@ class Runs:
         self.succeed(job, 0, None)
 
     def succeeded_at(self) -> dict[str, datetime]:
-        """Per job the last time it ended well."""
+        """Per job the time of its latest success."""
         with self._database.connect() as connection:
             return dict(connection.execute(SUCCEEDED).fetchall())
 
     def all(self) -> list[dict[str, object]]:
-        """All columns of all jobs that ever ran."""
+        """All columns of dwh_gold.job_runs, one row per job that has ever run."""
         with (
             self._database.connect() as connection,
             connection.cursor(row_factory=dict_row) as rows,

@@ -1,4 +1,4 @@
-"""What the jobs of the orchestrator do: poll, drain, build. When they run is in schedule.py."""
+"""The orchestrator's jobs: poll, drain, build, nightly. schedule.py says when they run."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -19,20 +19,20 @@ from warehouse.database import DBT_ROLE, Database
 from webhook import spool_reader
 from webhook.spool_reader import SpoolReader
 
-# Tests are for the night; models that break their contract or a constraint fail in any build.
+# The nightly job runs the tests. A model that breaks its contract or a constraint fails here too.
 FIRST_BUILD = ("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 LATER_BUILDS = ("run",)
 FAULTS_SHOWN = 3
 SWEEPS = {"location_list", "location_get"}
-# Not for long: what is not kept now is so after the next sweep, and live_positions has it anyway.
-KEEP = "set lock_timeout = '1s'; select tracksolid.keep_newest_fixes()"
-NOT_NOW = (
+# Short lock timeout: the next sweep retries, and live_positions shows the new fixes anyway.
+KEEP_NEWEST_FIXES = "set lock_timeout = '1s'; select tracksolid.keep_newest_fixes()"
+RETRY_NEXT_SWEEP = (
     psycopg.errors.UndefinedFunction,  # before the first build
     psycopg.errors.UndefinedTable,
-    psycopg.errors.LockNotAvailable,  # a full refresh
+    psycopg.errors.LockNotAvailable,  # a full refresh is running
     psycopg.errors.DeadlockDetected,
 )
-SPOOL = """
+WRITE_SPOOL_STATUS = """
     insert into dwh_gold.spool_status (measured_at, pushes_waiting, oldest_waiting_at, bytes)
     values (%(now)s, %(rows)s, %(oldest)s, %(bytes)s)
     on conflict (is_only) do update set
@@ -44,36 +44,41 @@ SPOOL = """
 
 
 class JobFailed(Exception):
-    """A job did not do what it is for; the text says what failed."""
+    """A job failed; the text says what failed and why."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a job did: records landed or rows written, and what of it did not work."""
+    """A job's result: `rows` landed or written; `note` names parts that did not work."""
 
     rows: int = 0
     note: str | None = None
 
 
 class Work:
-    """The work of one orchestrator. Thread-safe; `go_on` raises what ends a job that must stop."""
+    """What each job does. Thread-safe.
 
-    def __init__(self, settings: Settings, database: Database, go_on: Callable[[], None]) -> None:
+    Jobs call `raise_if_stopping` between steps; it raises to end a job early.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, raise_if_stopping: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._database = database
-        self._go_on = go_on
-        self._loader = Loader(settings, database)  # one for all jobs: they share its budget
+        self._raise_if_stopping = raise_if_stopping
+        self._loader = Loader(settings, database)  # all jobs share its call budget
         self._has_built = False
 
     def poll(self, names: Sequence[str]) -> Done:
-        """Fetch what is new of these endpoints.
+        """Fetch new data of these endpoints.
 
-        Raises JobFailed if most questions to one of them had no answer.
+        Raises JobFailed if more than half of the calls to one endpoint failed.
         """
         return self._fetched(names, lambda: self._loader.poll(names, self._progress))
 
     def poll_again(self, names: Sequence[str], span: timedelta) -> Done:
-        """Fetch the last days of these endpoints once more, for what trackers sent late."""
+        """Fetch the last `span` of these endpoints again, to pick up late data."""
         now = datetime.now(UTC)
         return self._fetched(
             names,
@@ -83,19 +88,19 @@ class Work:
         )
 
     def _progress(self, *_: object) -> None:
-        self._go_on()
+        self._raise_if_stopping()
 
     def _fetched(self, names: Sequence[str], fetch: Callable[[], Sequence[Summary]]) -> Done:
         try:
             summaries = fetch()
         except psycopg.errors.UndefinedTable as error:
-            self._loader.landing.remake_what_is_gone()  # the next poll finds it
+            self._loader.landing.remake_what_is_gone()  # for the next poll
             raise JobFailed(str(error).splitlines()[0]) from error
         except (LoginRefused, LandingError) as error:
             raise JobFailed(str(error)) from error
         if SWEEPS & set(names):
             self._keep_newest_fixes()
-        # Each for itself: a call a device would outweigh the few calls of a register.
+        # Judged per endpoint: one with a call per device would outvote one with a single call.
         failed = [summary for summary in summaries if 2 * len(summary.errors) > summary.asks]
         faults = [fault for summary in failed or summaries for fault in summary.errors]
         note = "; ".join(faults[:FAULTS_SHOWN]) or None
@@ -106,26 +111,26 @@ class Work:
         return Done(sum(summary.records for summary in summaries), note)
 
     def drain(self) -> Done:
-        """Land what waits in the spool, and note what still does."""
+        """Land the pushes in the spool, updating dwh_gold.spool_status after each batch."""
         path = self._settings.spool_path
-        if not self._note_spool():
+        if not self._write_spool_status():
             return Done()
 
         def after_batch(_: int) -> None:
-            self._note_spool()
-            self._go_on()
+            self._write_spool_status()
+            self._raise_if_stopping()
 
         try:
             done = drain(SpoolReader(path), self._loader.landing, after_batch)
         except LandingError as error:
             raise JobFailed(str(error)) from error
-        note = f"{done.rejected} pieces kept as rejected" if done.rejected else None
+        note = f"{done.rejected} records in raw.rejected" if done.rejected else None
         return Done(sum(done.tables.values()), note)
 
     def build(self) -> Done:
-        """Build the models, if there is news for them.
+        """Build the models if new loads are pending.
 
-        The first build after a start always runs: that is how new seeds and models arrive.
+        The first build after a start always runs, to create new seeds and models.
         """
         if self._has_built and not pending_loads.wait(self._database):
             return Done()
@@ -137,39 +142,44 @@ class Work:
             raise
         except dbt_runner.DbtFailed as error:
             failed = ", ".join(run_history.failed_nodes(self._database, began))
-            said = f"dbt {arguments[0]}: {failed}" if failed else str(error).splitlines()[0]
-            raise JobFailed(said) from error
+            reason = f"dbt {arguments[0]}: {failed}" if failed else str(error).splitlines()[0]
+            raise JobFailed(reason) from error
         self._has_built = True
         return Done(run_history.rows_written(self._database, began))
 
     def nightly(self, day: date) -> Done:
-        """All that is done once a night; raises nightly.NightlyFailed."""
+        """Run the nightly steps (nightly.py). Raises nightly.NightlyFailed."""
         began = datetime.now(UTC)
-        nightly.run(self._settings, self._database, day, self._go_on)
+        nightly.run(self._settings, self._database, day, self._raise_if_stopping)
         self._has_built = True
         return Done(run_history.rows_written(self._database, began))
 
     def _keep_newest_fixes(self) -> None:
-        """Let a sweep be taken apart once, not by each who looks at live_positions."""
-        with suppress(*NOT_NOW), self._database.acting_as(DBT_ROLE).connect() as connection:
-            connection.execute(KEEP)
+        """Parse the sweep once now, so that not every reader of live_positions has to."""
+        with (
+            suppress(*RETRY_NEXT_SWEEP),
+            self._database.acting_as(DBT_ROLE).connect() as connection,
+        ):
+            connection.execute(KEEP_NEWEST_FIXES)
 
-    def _note_spool(self) -> int:
-        """Write what waits to dwh_gold.spool_status; returns how many pushes."""
+    def _write_spool_status(self) -> int:
+        """Write the spool's state to dwh_gold.spool_status; returns the number of pushes in it."""
         path = self._settings.spool_path
         now, found = datetime.now(UTC), None
         if path.exists():
             try:
                 found = spool_reader.measure(path)
             except sqlite3.Error as error:
-                # Without the table its receiver is about to make it.
+                # Without its table the spool is new: the receiver is just creating it.
                 if "no such table" not in str(error):
-                    raise JobFailed(f"the spool {path} cannot be read: {error}") from error
+                    raise JobFailed(
+                        f"spool {path} cannot be read: {error}; check SPOOL_PATH"
+                    ) from error
         status: dict[str, object] = {"now": now, "rows": 0, "oldest": None, "bytes": 0}
         if found:
             age = timedelta(seconds=found.oldest_age_s)
             status |= {"rows": found.rows, "bytes": found.bytes}
             status["oldest"] = now - age if found.rows else None
         with self._database.connect() as connection:
-            connection.execute(SPOOL, status)
+            connection.execute(WRITE_SPOOL_STATUS, status)
         return found.rows if found else 0

@@ -1,4 +1,4 @@
-"""Who works: the one orchestrator that holds a lock of the database, as long as its connection."""
+"""Leader election: the orchestrator that holds the advisory lock of the database runs the jobs."""
 
 import psycopg
 import structlog
@@ -8,40 +8,43 @@ from warehouse.database import Database
 log = structlog.get_logger()
 
 KEY = "fireside orchestrator"
-TAKE = "select pg_try_advisory_lock(hashtext(%s))"
+TRY_LOCK = "select pg_try_advisory_lock(hashtext(%s))"
 
 
 class Leader:
-    """The lock, or the wish to have it. For one thread."""
+    """This process's candidacy: the lock lives as long as its connection. For one thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: psycopg.Connection | None = None
 
-    def take(self) -> bool:
-        """Take the lock if it is free. Raises psycopg.OperationalError without a database."""
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free; False if another orchestrator holds it.
+
+        Raises psycopg.OperationalError if the database is unreachable.
+        """
         if self._connection is None:
             self._connection = self._database.connect()
         try:
-            row = self._connection.execute(TAKE, [KEY]).fetchone()
+            row = self._connection.execute(TRY_LOCK, [KEY]).fetchone()
         except psycopg.OperationalError:
-            self.give_up()
+            self.release()
             raise
         return row == (True,)
 
     def is_held(self) -> bool:
-        """False once the connection is lost, and the lock with it."""
+        """False once the connection is lost, because the lock is lost with it."""
         try:
             assert self._connection is not None
             self._connection.execute("select 1")
         except psycopg.OperationalError as error:
-            log.error("the connection that holds the leader's lock is lost", reason=str(error))
-            self.give_up()
+            log.error("leader lock lost: its connection broke", reason=str(error))
+            self.release()
             return False
         return True
 
-    def give_up(self) -> None:
-        """Let the next one work."""
+    def release(self) -> None:
+        """Close the connection, and with it free the lock for a standby."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -1,4 +1,4 @@
-"""From what a job did to a message for whoever is on call: what changes is told, nothing twice."""
+"""Turns a change of a job's outcome into one notification to the people on call."""
 
 import structlog
 
@@ -6,23 +6,24 @@ from settings import Settings
 
 log = structlog.get_logger()
 
-# What runs once a day is told of at once; the others run again before anybody could look.
+# A daily job is reported at its first failure. The others retry within minutes, so only repeated
+# failures are reported.
 FAILURES = {"devices": 1, "fences": 1, "late": 1, "nightly": 1}
 FAILURES_OF_OTHERS = 3
 
 
-def news(job: str, before: int, after: int) -> str | None:
-    """Title of the message due when a job's failures in a row went from `before` to `after`."""
+def title_of_change(job: str, before: int, after: int) -> str | None:
+    """The title to send when a job's failures in a row go from `before` to `after`, if any."""
     limit = FAILURES.get(job, FAILURES_OF_OTHERS)
     if after == limit:
-        return f"{job} failed" if limit == 1 else f"{job} failed {limit} times in a row"
+        return f"job {job} failed" if limit == 1 else f"job {job} failed {limit} times in a row"
     if before >= limit and after == 0:
-        return f"{job} works again"
+        return f"job {job} recovered"
     return None
 
 
 def send(settings: Settings, title: str, text: str) -> None:
-    """Send a message to NOTIFY_URL; without it, or if it cannot be sent, the log has it."""
+    """Log a message and send it to NOTIFY_URL, if that is set. Sending errors are only logged."""
     log.warning("notification", title=title, text=text)
     if settings.notify_url is None:
         return
@@ -30,6 +31,6 @@ def send(settings: Settings, title: str, text: str) -> None:
 
     channel = apprise.Apprise()
     if not channel.add(settings.notify_url.get_secret_value()):
-        log.error("NOTIFY_URL is no address that apprise knows; see docs/CONNECTIONS.md")
+        log.error("NOTIFY_URL is not an apprise address; see docs/CONNECTIONS.md", title=title)
     elif not channel.notify(title=f"Fireside: {title}", body=text or title):
-        log.error("the notification could not be sent; check NOTIFY_URL", title=title)
+        log.error("notification not sent; check NOTIFY_URL and the network", title=title)

@@ -1,4 +1,4 @@
-"""`orchestrate.py run`: waits for its turn to lead, then runs the jobs until it must stop."""
+"""`orchestrate.py run`: waits to become leader, then runs the jobs on schedule until stopped."""
 
 import threading
 import time
@@ -27,27 +27,27 @@ from warehouse.database import Database
 
 log = structlog.get_logger()
 
-BEAT_S = 1.0
-PATIENCE_S = 20.0
-# Most calls under way end by then; the slowest takes half an hour with its retries, and a build may
-# wait as long for another one.
-LOST_PATIENCE_S = 60.0
+CHECK_INTERVAL_S = 1.0
+STOP_TIMEOUT_S = 20.0
+# Long enough for most API calls. The slowest take half an hour with their retries, and a build may
+# wait as long for another build.
+LOST_LOCK_TIMEOUT_S = 60.0
 SWEEP_LATE = timedelta(minutes=5)
-STEP_S = 60.0
+CLOCK_STEP_S = 60.0
 
 Plan = Callable[[Settings, Work], Sequence[Job]]
 
 
 class Stopped(Exception):
-    """This process has to end what it does: it was told to, or leads no longer."""
+    """A job must end early: the process is stopping, or it is no longer the leader."""
 
 
 class Stuck(Exception):
-    """Jobs of a lead that is over do not end, and only a new process can lead beside them."""
+    """The lock is lost and some jobs do not end: only a new process can become leader again."""
 
 
 class Service:
-    """One orchestrator, leading or standing by. `run` in one thread, `stop` from anywhere."""
+    """One orchestrator, leader or standby. Call `run` in one thread; `stop` from any thread."""
 
     def __init__(self, settings: Settings, database: Database, plan: Plan = schedule.plan) -> None:
         self._settings = settings
@@ -56,89 +56,90 @@ class Service:
         self._leader = Leader(database)
         self._runs = Runs(database)
         self._metrics = Metrics()
-        self._told = threading.Event()
-        self._ending = threading.Event()
-        self._busy: set[str] = set()
+        self._stop_requested = threading.Event()
+        self._jobs_must_end = threading.Event()
+        self._running_jobs: set[str] = set()
         self._succeeded_at: dict[str, datetime] = {}
         self._leads_since: datetime | None = None
 
     def stop(self) -> None:
-        """End the work: dbt is interrupted, polls land what they have, nothing new begins."""
-        self._told.set()
+        """Ask `run` to return: dbt is interrupted, polls land what they have, no job starts."""
+        self._stop_requested.set()
 
     def run(self) -> None:
-        """Serve /health and /metrics, wait for the lock, work; return after `stop`.
+        """Serve /health and /metrics, wait for the lock, run the jobs; return after `stop`.
 
         Raises PortTaken if ORCHESTRATOR_PORT is not free, Stuck if this process must be replaced.
         """
-        place = (self._settings.orchestrator_host, self._settings.orchestrator_port)
-        with serving(*place, self._health, self._metrics) as port:
-            log.info("orchestrator is up", port=port, database=self._database.safe_url)
+        address = (self._settings.orchestrator_host, self._settings.orchestrator_port)
+        with serving(*address, self._health, self._metrics) as port:
+            log.info("orchestrator started", port=port, database=self._database.safe_url)
             outage = Outage(self._settings)
-            while not self._told.is_set():
+            while not self._stop_requested.is_set():
                 try:
-                    leads = self._leader.take()
-                    outage.is_over()
-                    if leads:
+                    is_leader = self._leader.try_acquire()
+                    outage.report_recovery()
+                    if is_leader:
                         self._lead()
                 except (psycopg.Error, LandingError) as error:
-                    self._leader.give_up()
-                    outage.goes_on(datetime.now(UTC), error)
-                self._told.wait(BEAT_S)
-            self._leader.give_up()
-        log.info("orchestrator has stopped")
+                    self._leader.release()
+                    outage.report_failure(datetime.now(UTC), error)
+                self._stop_requested.wait(CHECK_INTERVAL_S)
+            self._leader.release()
+        log.info("orchestrator stopped")
 
     def _lead(self) -> None:
-        """Work for as long as the lock is held, and leave nothing running behind."""
-        log.info("leading")
-        self._ending.clear()
-        jobs = self._plan(self._settings, Work(self._settings, self._database, self._go_on))
+        """Run the jobs while the lock is held; return when none is running any more."""
+        log.info("became leader")
+        self._jobs_must_end.clear()
+        work = Work(self._settings, self._database, self._raise_if_stopping)
+        jobs = self._plan(self._settings, work)
         self._succeeded_at = self._runs.succeeded_at()
         self._leads_since = datetime.now(UTC)
         self._metrics.is_leader.set(1)
         zone = ZoneInfo(self._settings.fleet_timezone)
-        scheduler = schedule.scheduler(jobs, self._perform, self._succeeded_at, zone)
+        scheduler = schedule.scheduler(jobs, self._run_job, self._succeeded_at, zone)
         scheduler.start()
-        late = LateNight(self._settings, jobs)
-        clock = _clock()
-        while not self._told.wait(BEAT_S) and self._leader.is_held():
-            if abs(stepped_s := _clock() - clock) > STEP_S:
-                # Set back, a schedule would wait until the old time comes again.
+        late_night = LateNight(self._settings, jobs)
+        offset_s = _clock_offset_s()
+        while not self._stop_requested.wait(CHECK_INTERVAL_S) and self._leader.is_held():
+            if abs(stepped_s := _clock_offset_s() - offset_s) > CLOCK_STEP_S:
+                # After a step back the scheduler would wait until the old time comes again.
                 log.warning(
-                    "the clock was stepped, or this host slept: all jobs begin anew",
+                    "clock jumped or host slept; restarting the schedule",
                     seconds=round(stepped_s),
                 )
                 break
-            clock += stepped_s
-            late.look(datetime.now(UTC), self._succeeded_at.get("nightly"))
-        log.info("ending the jobs under way", jobs=sorted(self._busy))
-        self._ending.set()
+            offset_s += stepped_s
+            late_night.check(datetime.now(UTC), self._succeeded_at.get("nightly"))
+        log.info("stopping the running jobs", jobs=sorted(self._running_jobs))
+        self._jobs_must_end.set()
         scheduler.shutdown(wait=False)
         self._wait_for_jobs()
         self._metrics.is_leader.set(0)
         self._leads_since = None
 
     def _wait_for_jobs(self) -> None:
-        """Calls of the API may take minutes: who leaves them loses nothing."""
+        """Wait, but not for ever: API calls may take minutes, and abandoning them loses nothing."""
         began = time.monotonic()
-        while self._busy:
-            is_told, waited_s = self._told.is_set(), time.monotonic() - began
-            if is_told and waited_s > PATIENCE_S:
+        while self._running_jobs:
+            is_stopping, waited_s = self._stop_requested.is_set(), time.monotonic() - began
+            if is_stopping and waited_s > STOP_TIMEOUT_S:
                 return
-            if not is_told and waited_s > LOST_PATIENCE_S:
+            if not is_stopping and waited_s > LOST_LOCK_TIMEOUT_S:
                 raise Stuck(
-                    f"{', '.join(sorted(self._busy))}: still running after {waited_s:.0f} s"
+                    f"{', '.join(sorted(self._running_jobs))}: still running after {waited_s:.0f} s"
                 )
             dbt_process.interrupt()
             time.sleep(0.1)
 
-    def _go_on(self) -> None:
-        if self._told.is_set() or self._ending.is_set():
-            raise Stopped("stopped before its end")
+    def _raise_if_stopping(self) -> None:
+        if self._stop_requested.is_set() or self._jobs_must_end.is_set():
+            raise Stopped("stopped before it was finished; runs again when due")
 
-    def _perform(self, job: Job) -> None:
-        """Run a job and note, count and tell how it went. Nothing is raised: its turn will come."""
-        with self._under_way(job) as may_run:
+    def _run_job(self, job: Job) -> None:
+        """Run a job; record, count and report the outcome. Raises nothing: the schedule retries."""
+        with self._marked_running(job) as may_run:
             if not may_run:
                 return
             began = time.monotonic()
@@ -151,54 +152,56 @@ class Service:
                     log.warning("job stopped", reason=str(error))
                     return
                 except Exception as error:
-                    self._failed(job, error, failures, time.monotonic() - began)
+                    self._report_failure(job, error, failures, time.monotonic() - began)
                     return
                 self._runs.succeed(job.name, done.rows, done.note)
             except psycopg.OperationalError as error:
-                # Without a database there is no leader either: all begins anew when it is back.
-                log.error("job is not on record", reason=str(error))
+                # Without a database there is no leader; after reconnecting, all jobs start again.
+                log.error("job run not recorded: database unreachable", reason=str(error))
                 return
             self._succeeded_at[job.name] = datetime.now(UTC)
             took_s = time.monotonic() - began
             self._metrics.ended(job.name, "ok", took_s, done.rows)
             if done.rows or done.note:
                 log.info("job done", rows=done.rows, duration_s=round(took_s, 3), note=done.note)
-            self._tell(job, failures, 0, done.note or "")
+            self._notify(job, failures, 0, done.note or "")
 
-    def _failed(self, job: Job, error: Exception, failures: int, took_s: float) -> None:
+    def _report_failure(self, job: Job, error: Exception, failures: int, took_s: float) -> None:
         is_known = isinstance(error, (JobFailed, NightlyFailed))
         message = str(error) if is_known else f"{type(error).__name__}: {error}"
         log.error("job failed", reason=message, exc_info=None if is_known else error)
         self._metrics.ended(job.name, "failed", took_s)
-        self._tell(job, failures, self._runs.fail(job.name, message), message)
+        failures_now = self._runs.fail(job.name, message)
+        hint = "See docs/RUNBOOK.md, section Look first."
+        self._notify(job, failures, failures_now, f"{message}\n{hint}")
 
-    def _tell(self, job: Job, before: int, after: int, text: str) -> None:
-        if title := notify.news(job.name, before, after):
+    def _notify(self, job: Job, before: int, after: int, text: str) -> None:
+        if title := notify.title_of_change(job.name, before, after):
             notify.send(self._settings, title, text)
 
     @contextmanager
-    def _under_way(self, job: Job) -> Iterator[bool]:
-        """Bind the log to this run; yields False if nothing may begin any more."""
-        self._busy.add(job.name)
+    def _marked_running(self, job: Job) -> Iterator[bool]:
+        """Add job and run_id to the log lines of the block; yields False if no job may start."""
+        self._running_jobs.add(job.name)
         try:
             with structlog.contextvars.bound_contextvars(
                 job=job.name, run_id=uuid.uuid4().hex[:12]
             ):
-                yield not self._ending.is_set()
+                yield not self._jobs_must_end.is_set()
         finally:
-            self._busy.discard(job.name)
+            self._running_jobs.discard(job.name)
 
     def _health(self) -> dict[str, object]:
         now = datetime.now(UTC)
         swept_at = self._succeeded_at.get(SWEEP)
-        told: dict[str, object] = {"role": "standby" if self._leads_since is None else "leader"}
-        told["last_sweep_at"] = swept_at and swept_at.isoformat(timespec="seconds")
+        state: dict[str, object] = {"role": "standby" if self._leads_since is None else "leader"}
+        state["last_sweep_at"] = swept_at and swept_at.isoformat(timespec="seconds")
         quiet_since = self._leads_since and max(swept_at or self._leads_since, self._leads_since)
         if quiet_since and now - quiet_since > SWEEP_LATE:
-            told["problem"] = f"no sweep for {SWEEP_LATE.total_seconds() / 60:.0f} min"
-        return told
+            state["problem"] = f"no sweep for {SWEEP_LATE.total_seconds() / 60:.0f} min"
+        return state
 
 
-def _clock() -> float:
-    """Seconds by which the time of day is ahead of the clock that nobody sets and that sleeps."""
+def _clock_offset_s() -> float:
+    """Wall clock minus monotonic clock, in seconds; jumps if the clock is set or the host slept."""
     return time.time() - time.monotonic()

@@ -1,4 +1,4 @@
-"""Which job runs when: the polls as often as endpoints.py says, the rest as it stands here."""
+"""Which job runs when: polls as often as endpoints.py says, all other jobs as set here."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from operations.service.jobs import Done, Work
 from settings import Settings
 
 DAY = timedelta(days=1)
-LATE = timedelta(days=3)  # what a tracker without signal kept, and sent later than look_back
-DRAIN_EVERY = timedelta(seconds=10)  # each drain is a load; more often they would be very small
+LATE = timedelta(days=3)  # trackers without signal send data later than look_back covers
+DRAIN_EVERY = timedelta(seconds=10)  # each drain is one load; a shorter interval makes tiny loads
 BUILD_EVERY = timedelta(minutes=5)
-# Jobs of one lane share its threads, so that none waits for a job of another lane.
+# Threads per lane. A job waits only for jobs of its own lane.
 LANES = {"sweep": 1, "drain": 1, "poll": 6, "build": 1}
 
 
 @dataclass(frozen=True)
 class Job:
-    """Something to do again and again; `lane` names the threads it may use."""
+    """A recurring job; `lane` names the threads that it may use."""
 
     name: str
     trigger: IntervalTrigger | CronTrigger
@@ -33,18 +33,18 @@ class Job:
     lane: str
 
     def next_after(self, now: datetime) -> datetime | None:
-        """When it is due next."""
+        """When the job is due next."""
         due: datetime | None = self.trigger.get_next_fire_time(None, now)
         return due
 
     def last_due(self, now: datetime) -> datetime | None:
-        """When it was due last; None for what runs several times a day."""
+        """When a daily job was due last; None for jobs that run several times a day."""
         if isinstance(self.trigger, IntervalTrigger):
             return None
         return self.next_after(now - DAY)
 
     def is_overdue(self, now: datetime, succeeded_at: datetime | None) -> bool:
-        """At a start: was a run missed? What runs several times a day is always due."""
+        """At start: did the job miss a run? Jobs that run several times a day are always due."""
         due = self.last_due(now)
         return due is None or succeeded_at is None or succeeded_at < due
 
@@ -56,17 +56,17 @@ def plan(settings: Settings, work: Work) -> Sequence[Job]:
     def every(span: timedelta) -> IntervalTrigger:
         return IntervalTrigger(seconds=int(span.total_seconds()), timezone=zone)
 
-    def night() -> Done:
+    def run_nightly() -> Done:
         return work.nightly(night_of(nightly, datetime.now(zone)))
 
     known = [e for e in endpoints(settings) if settings.poll_trail or e.table != TRAIL]
     often = {e.table: e.every for e in known if e.every < DAY}
-    # The trail waits by itself for who had no signal.
+    # The trail endpoint waits for devices without signal by itself (only_moved).
     late = [e.name for e in known if e.window and not e.only_moved]
-    # An account need not have the right to fences.
+    # A job of its own, because an account may lack the right to read fences.
     fences = [e.name for e in known if e.table.startswith("fence_")]
     daily = [e.name for e in known if e.every >= DAY and e.name not in fences]
-    nightly = Job("nightly", CronTrigger(hour=2, minute=30, timezone=zone), night, "build")
+    nightly = Job("nightly", CronTrigger(hour=2, minute=30, timezone=zone), run_nightly, "build")
     return (
         *(
             Job(table, every(span), partial(work.poll, [table]), _lane(table))
@@ -84,7 +84,7 @@ def plan(settings: Settings, work: Work) -> Sequence[Job]:
 
 
 def night_of(nightly: Job, now: datetime) -> date:
-    """The day whose night this is: a run that is caught up by day still belongs to its night."""
+    """The day on which the nightly run was due; a catch-up run in the morning keeps that day."""
     due = nightly.last_due(now)
     assert due is not None
     return due.date()
@@ -92,13 +92,13 @@ def night_of(nightly: Job, now: datetime) -> date:
 
 def scheduler(
     jobs: Sequence[Job],
-    perform: Callable[[Job], None],
+    run_job: Callable[[Job], None],
     succeeded_at: Mapping[str, datetime],
     zone: ZoneInfo,
 ) -> BackgroundScheduler:
-    """A scheduler of these jobs, not started: what was missed is due at once.
+    """A scheduler of these jobs, not started. Overdue jobs run at once (catch-up).
 
-    A job that still runs is not started again, and runs missed meanwhile become one.
+    A job never runs twice at a time; runs missed while it was running become one.
     """
     made = BackgroundScheduler(
         timezone=zone,
@@ -108,7 +108,7 @@ def scheduler(
     now = datetime.now(zone)
     for job in jobs:
         first = {"next_run_time": now} if job.is_overdue(now, succeeded_at.get(job.name)) else {}
-        made.add_job(perform, job.trigger, (job,), id=job.name, executor=job.lane, **first)
+        made.add_job(run_job, job.trigger, (job,), id=job.name, executor=job.lane, **first)
     return made
 
 
