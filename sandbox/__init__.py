@@ -3,8 +3,8 @@
 from sandbox.faults import Fault
 from sandbox.fleet import Fleet
 from sandbox.profiles import baseline, fleet
-from sandbox.protocol import sign
-from sandbox.server import Request, Sandbox, Sent
+from sandbox.request_signing import sign
+from sandbox.stand_in import Request, Sandbox, Sent
 from sandbox.traces import Traces
 from sandbox.world import Alarm, DayTruth, Stop, StopKind, Trip, World
 

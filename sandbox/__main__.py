@@ -16,8 +16,8 @@ import typer
 from sandbox.faults import Fault
 from sandbox.instants import HOUR, iso
 from sandbox.profiles import baseline, fleet
-from sandbox.pushes import pushes, send
-from sandbox.server import Sandbox
+from sandbox.sent_pushes import pushes, send
+from sandbox.stand_in import Sandbox
 from sandbox.traces import Traces
 from sandbox.world import World
 

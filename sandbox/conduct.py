@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sandbox.faults import ON_CALLS, ON_RECORDS, Fault, Rule, Script
+from sandbox.faults import ON_CALLS, ON_RECORDS, Fault, FaultRule, Script
+from sandbox.issued_tokens import IssuedTokens
+from sandbox.method_dispatch import MethodDispatch
 from sandbox.poison import poison
-from sandbox.protocol import Protocol
-from sandbox.reply import ApiError, Reply
-from sandbox.tokens import Tokens
+from sandbox.reply import ApiError, ReplyBody
 
 _CODES = {
     Fault.RATE_LIMITED: ApiError(1006, "Illegal access, request frequency is too high"),
@@ -48,8 +48,8 @@ _WITHOUT_ANSWER = {
 class Conduct:
     """Decides for each request; safe to call from many threads."""
 
-    def __init__(self, protocol: Protocol, tokens: Tokens, script: Script) -> None:
-        self._protocol = protocol
+    def __init__(self, dispatch: MethodDispatch, tokens: IssuedTokens, script: Script) -> None:
+        self._dispatch = dispatch
         self._tokens = tokens
         self._script = script
 
@@ -65,20 +65,20 @@ class Conduct:
             return Outcome(_CODES[rule.fault].reply.body, rule.fault)
         return self._answered_badly(params, rule)
 
-    def _answered_badly(self, params: Mapping[str, str], rule: Rule) -> Outcome:
+    def _answered_badly(self, params: Mapping[str, str], rule: FaultRule) -> Outcome:
         """The true reply, but late, of another page or not whole."""
         if rule.fault is Fault.STALL:
             return replace(self._answered(params), fault=rule.fault, stall_s=rule.seconds)
         acted_on = params
         if rule.fault is Fault.REPEATED_PAGE:
             acted_on = {name: _FIRST_PAGE.get(name, value) for name, value in params.items()}
-        body = self._protocol.answer(params, acted_on).body
+        body = self._dispatch.answer(params, acted_on).body
         if rule.fault is Fault.NOT_JSON:
             body = body[: len(body) // 2]
         return Outcome(body, rule.fault)
 
     def _answered(self, params: Mapping[str, str]) -> Outcome:
-        reply = self._protocol.answer(params)
+        reply = self._dispatch.answer(params)
         if not reply.records:
             return Outcome(reply.body)
         rule = self._script.next(params.get("method", ""), ON_RECORDS)
@@ -87,7 +87,7 @@ class Conduct:
         return Outcome(_spoilt(reply, rule.fault).body, rule.fault)
 
 
-def _spoilt(reply: Reply, fault: Fault) -> Reply:
+def _spoilt(reply: ReplyBody, fault: Fault) -> ReplyBody:
     """Another order, or poison in the record in the middle."""
     records = list(reply.records)
     if fault is Fault.SHUFFLED:

@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 from sandbox import device_records as records
-from sandbox.call import Call
-from sandbox.reply import ApiError, Reply, encode, in_object, in_result, object_in_result
+from sandbox.method_call import MethodCall
+from sandbox.reply import ApiError, ReplyBody, encode, in_object, in_result, object_in_result
 from sandbox.world import Device
 
 
-def child_list(call: Call) -> Reply:
+def child_list(call: MethodCall) -> ReplyBody:
     target = call.account("target")
     children = (account for account in call.world.accounts if account.parent == target.account)
     return in_result([encode(records.child(account)) for account in children])
 
 
-def device_list(call: Call) -> Reply:
+def device_list(call: MethodCall) -> ReplyBody:
     """Only devices directly under the target; paging parameters are ignored (1.8, 2.3)."""
     return in_result([encode(records.listed(device)) for device in _directly_under(call)])
 
 
-def device_detail(call: Call) -> Reply:
+def device_detail(call: MethodCall) -> ReplyBody:
     device = call.device()
     fix = call.world.last_fix(device.imei)
     metres = call.world.odometer_m(device.imei, fix.at) if fix else None
     return object_in_result(records.detail(device, _customer(call, device), metres))
 
 
-def location_list(call: Call) -> Reply:
+def location_list(call: MethodCall) -> ReplyBody:
     """Devices that never had a fix are left out without a word (3.1)."""
     return in_result(_locations(call, _directly_under(call)))
 
 
-def location_get(call: Call) -> Reply:
+def location_get(call: MethodCall) -> ReplyBody:
     return in_result(_locations(call, call.devices()))
 
 
-def fence_list(call: Call) -> Reply:
+def fence_list(call: MethodCall) -> ReplyBody:
     account = call.account("account").account
     page = call.numbered_page(largest=50, default=10)
     fences = [fence for fence in call.world.fences if fence.account == account]
@@ -43,7 +43,7 @@ def fence_list(call: Call) -> Reply:
     return in_object("result", "rows", rows, {"total": len(fences)})
 
 
-def fence_detail(call: Call) -> Reply:
+def fence_detail(call: MethodCall) -> ReplyBody:
     wanted = call.text("fence_id")
     for fence in call.world.fences:
         if fence.fence_id == wanted:
@@ -51,16 +51,16 @@ def fence_detail(call: Call) -> Reply:
     raise ApiError(1100, "Business exception ")
 
 
-def _customer(call: Call, device: Device) -> str:
+def _customer(call: MethodCall, device: Device) -> str:
     return next(a.name for a in call.world.accounts if a.account == device.account)
 
 
-def _directly_under(call: Call) -> list[Device]:
+def _directly_under(call: MethodCall) -> list[Device]:
     target = call.account("target").account
     return [device for device in call.world.devices.values() if device.account == target]
 
 
-def _locations(call: Call, devices: list[Device]) -> list[bytes]:
+def _locations(call: MethodCall, devices: list[Device]) -> list[bytes]:
     world, rows, now = call.world, [], call.world.now()
     customers = {account.account: account.name for account in world.accounts}
     for device in devices:

@@ -59,7 +59,7 @@ _LOGIN = "jimi.oauth.token."
 
 
 @dataclass(slots=True)
-class Rule:
+class FaultRule:
     """One line of the script. "*" stands for every method but the two of the token."""
 
     method: str
@@ -82,11 +82,11 @@ class Script:
     """The rules in force; the first that fires wins. Chances are drawn from a seed."""
 
     def __init__(self, seed: int) -> None:
-        self._rules: list[Rule] = []
+        self._rules: list[FaultRule] = []
         self._rng = Random(f"faults/{seed}")
         self._lock = Lock()
 
-    def add(self, rule: Rule) -> None:
+    def add(self, rule: FaultRule) -> None:
         with self._lock:
             self._rules.append(rule)
 
@@ -94,7 +94,7 @@ class Script:
         with self._lock:
             self._rules.clear()
 
-    def next(self, method: str, faults: Set[Fault]) -> Rule | None:
+    def next(self, method: str, faults: Set[Fault]) -> FaultRule | None:
         """The rule that fires for this call among those of the given faults."""
         with self._lock:
             for rule in self._rules:
@@ -102,7 +102,7 @@ class Script:
                     return rule
         return None
 
-    def _fires(self, rule: Rule) -> bool:
+    def _fires(self, rule: FaultRule) -> bool:
         if rule.after > 0:
             rule.after -= 1
             return False

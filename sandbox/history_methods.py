@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sandbox import history_records as records
-from sandbox.call import Call
 from sandbox.instants import DAY
-from sandbox.reply import ApiError, Reply, encode, in_object, in_result
+from sandbox.method_call import MethodCall
+from sandbox.reply import ApiError, ReplyBody, encode, in_object, in_result
 from sandbox.world import Device, Fix, StopKind
 
 MONTH_S = 31 * DAY
@@ -24,7 +24,7 @@ _ACC_TYPES = {
 }
 
 
-def track_list(call: Call) -> Reply:
+def track_list(call: MethodCall) -> ReplyBody:
     """Late points come after the live ones, and some neighbours have changed places (3.3)."""
     imei = call.device().imei
     start, end = call.window("begin_time", "end_time", longest_s=7 * DAY)
@@ -39,7 +39,7 @@ def track_list(call: Call) -> Reply:
     return in_result(points, data={"mileage": round(metres)}, empty=b"[]")
 
 
-def track_mileage(call: Call) -> Reply:
+def track_mileage(call: MethodCall) -> ReplyBody:
     """Trips that overlap the window, whole, 100 rows at most; totals per device in `data` (3.4)."""
     devices = call.devices()
     start, end = call.window("begin_time", "end_time")
@@ -50,7 +50,7 @@ def track_mileage(call: Call) -> Reply:
     return in_result(page.of(rows), data=totals or None)
 
 
-def parking(call: Call) -> Reply:
+def parking(call: MethodCall) -> ReplyBody:
     """Empty without `account` or `acc_type` (FIX-M13); else stops, the newest first (4.2)."""
     devices, page = call.devices(), call.rows()
     start, end = call.window("start_time", "end_time")
@@ -63,7 +63,7 @@ def parking(call: Call) -> Reply:
     return in_object("data", "rows", page.of(rows), totals)
 
 
-def alarm_list(call: Call) -> Reply:
+def alarm_list(call: MethodCall) -> ReplyBody:
     """The newest alarm first; without times the last 50 of a month (4.3)."""
     devices = call.devices("imeis" if call.has("imeis") else "imei")
     page = call.numbered_page(largest=100, default=50)
@@ -77,7 +77,7 @@ def alarm_list(call: Call) -> Reply:
     return in_result(page.of(rows[:most]))
 
 
-def obd_list(call: Call) -> Reply:
+def obd_list(call: MethodCall) -> ReplyBody:
     """One reading in ten fixes with a running engine, from the devices on an OBD port (4.6)."""
     call.account("account")
     devices = [device for device in call.devices() if device.model == "GT06E"]
@@ -103,7 +103,7 @@ def _as_sent(measured: list[Fix]) -> list[Fix]:
 
 
 def _segments(
-    call: Call, devices: Sequence[Device], start: int, end: int
+    call: MethodCall, devices: Sequence[Device], start: int, end: int
 ) -> tuple[list[bytes], list[dict[str, Any]]]:
     """Rows of all trips, and a total for every device that has any."""
     rows, totals = [], []
@@ -116,7 +116,7 @@ def _segments(
 
 
 def _stops(
-    call: Call, devices: Sequence[Device], start: int, end: int, kind: StopKind | None
+    call: MethodCall, devices: Sequence[Device], start: int, end: int, kind: StopKind | None
 ) -> list[bytes]:
     found = [
         (stop, device)
@@ -128,7 +128,7 @@ def _stops(
     return [encode(records.standing(device, stop)) for stop, device in found]
 
 
-def _alarms(call: Call, devices: Sequence[Device], start: int, end: int) -> list[bytes]:
+def _alarms(call: MethodCall, devices: Sequence[Device], start: int, end: int) -> list[bytes]:
     wanted = call.params.get("alertTypeId")
     found = [
         (raised, device)
@@ -140,5 +140,5 @@ def _alarms(call: Call, devices: Sequence[Device], start: int, end: int) -> list
     return [encode(records.alarm(device, raised)) for raised, device in found]
 
 
-def _running(call: Call, device: Device, start: int, end: int) -> list[Fix]:
+def _running(call: MethodCall, device: Device, start: int, end: int) -> list[Fix]:
     return [fix for fix in call.world.fixes(device.imei, start, end) if fix.is_ignition_on]

@@ -20,13 +20,13 @@ class ApiError(Exception):
         self.message = message
 
     @property
-    def reply(self) -> Reply:
+    def reply(self) -> ReplyBody:
         body = {"code": self.code, "message": self.message, "result": None, "data": None}
-        return Reply(encode(body), (), b"")
+        return ReplyBody(encode(body), (), b"")
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ReplyBody:
     """`head` + records joined by commas + `tail`."""
 
     head: bytes
@@ -38,25 +38,27 @@ class Reply:
         return self.head + b",".join(self.records) + self.tail
 
 
-def in_result(records: Sequence[bytes], *, data: Any = None, empty: bytes = b"null") -> Reply:
+def in_result(records: Sequence[bytes], *, data: Any = None, empty: bytes = b"null") -> ReplyBody:
     """An array in `result`; nothing is null rather than [] in most methods (1.5)."""
     tail = b',"data":' + encode(data) + b"}"
     if not records:
-        return Reply(_SUCCESS + b'"result":' + empty, (), tail)
-    return Reply(_SUCCESS + b'"result":[', records, b"]" + tail)
+        return ReplyBody(_SUCCESS + b'"result":' + empty, (), tail)
+    return ReplyBody(_SUCCESS + b'"result":[', records, b"]" + tail)
 
 
-def object_in_result(record: Mapping[str, Any]) -> Reply:
+def object_in_result(record: Mapping[str, Any]) -> ReplyBody:
     """One object in `result`."""
-    return Reply(_SUCCESS + b'"result":', (encode(record),), b',"data":null}')
+    return ReplyBody(_SUCCESS + b'"result":', (encode(record),), b',"data":null}')
 
 
-def in_object(place: str, key: str, records: Sequence[bytes], beside: Mapping[str, Any]) -> Reply:
+def in_object(
+    place: str, key: str, records: Sequence[bytes], beside: Mapping[str, Any]
+) -> ReplyBody:
     """An array under `place.key` (place: result or data), with totals beside it."""
     other = b'"data":null,' if place == "result" else b'"result":null,'
     totals = encode(beside)[1:-1] + b"," if beside else b""
     head = _SUCCESS + other + f'"{place}":{{'.encode() + totals + f'"{key}":['.encode()
-    return Reply(head, records, b"]}}")
+    return ReplyBody(head, records, b"]}}")
 
 
 _SUCCESS = b'{"code":0,"message":"success",'

@@ -13,7 +13,7 @@ from loader.drain import drain
 from loader.landing import Landing
 from loader.poll import Loader
 from sandbox import Fault, Sandbox, World
-from sandbox.pushes import pushes
+from sandbox.sent_pushes import pushes
 from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database

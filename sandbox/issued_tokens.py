@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 from sandbox.instants import plain
-from sandbox.reply import ApiError, Reply, object_in_result
+from sandbox.reply import ApiError, ReplyBody, object_in_result
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Credentials:
     password_md5: str = "0123456789abcdef0123456789abcdef"  # noqa: S105 - nobody's
 
 
-class Tokens:
+class IssuedTokens:
     """All tokens of one sandbox. A new login leaves former tokens valid; a refresh does not."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Tokens:
         self._expiries: dict[str, float] = {}
         self._refreshes: dict[str, str] = {}
         self._lock = Lock()
-        self.methods: Mapping[str, Callable[[Mapping[str, str]], Reply]] = {
+        self.methods: Mapping[str, Callable[[Mapping[str, str]], ReplyBody]] = {
             "jimi.oauth.token.get": self._get,
             "jimi.oauth.token.refresh": self._refresh,
         }
@@ -52,7 +52,7 @@ class Tokens:
         with self._lock:
             self._expiries.pop(token or "", None)
 
-    def _get(self, params: Mapping[str, str]) -> Reply:
+    def _get(self, params: Mapping[str, str]) -> ReplyBody:
         life_s = self._asked_life(params)
         who = params.get("user_id"), params.get("user_pwd_md5")
         if who != (self._credentials.account, self._credentials.password_md5):
@@ -64,7 +64,7 @@ class Tokens:
             self._last_login = now
             return object_in_result(self._issue(life_s))
 
-    def _refresh(self, params: Mapping[str, str]) -> Reply:
+    def _refresh(self, params: Mapping[str, str]) -> ReplyBody:
         life_s = self._asked_life(params)
         token = params.get("access_token", "")
         with self._lock:

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import NamedTuple
 
 from sandbox.conduct import Conduct, Outcome
-from sandbox.faults import Fault, Rule, Script
-from sandbox.protocol import Protocol
-from sandbox.tokens import Credentials, Tokens
-from sandbox.wire import PATH, Server
+from sandbox.faults import Fault, FaultRule, Script
+from sandbox.http_server import PATH, HttpServer
+from sandbox.issued_tokens import Credentials, IssuedTokens
+from sandbox.method_dispatch import MethodDispatch
 from sandbox.world import World
 
 _MOST_REQUESTS = 10_000
@@ -59,10 +59,10 @@ class Sandbox:
         self.sent: Callable[[Sent], None] | None = None
         """Called with every response, e.g. `sandbox.sent = kept.append`."""
         self._script = Script(seed)
-        tokens = Tokens(self.credentials, token_life_seconds, login_interval_seconds)
-        protocol = Protocol(world, self.credentials, tokens)
-        self._conduct = Conduct(protocol, tokens, self._script)
-        self._server = Server((host, port), self._exchange)
+        tokens = IssuedTokens(self.credentials, token_life_seconds, login_interval_seconds)
+        dispatch = MethodDispatch(world, self.credentials, tokens)
+        self._conduct = Conduct(dispatch, tokens, self._script)
+        self._server = HttpServer((host, port), self._exchange)
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
@@ -114,7 +114,7 @@ class Sandbox:
         if times is None and rate is None:
             times = 1
         chance = 1.0 if rate is None else rate
-        self._script.add(Rule(method, Fault(fault), times, chance, after, seconds))
+        self._script.add(FaultRule(method, Fault(fault), times, chance, after, seconds))
 
     def clear(self) -> None:
         """Behave again."""

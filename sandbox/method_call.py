@@ -18,7 +18,7 @@ MOST_IMEIS = 50
 _CLOCK_TOLERANCE_S = 60
 
 
-class Page(NamedTuple):
+class RowRange(NamedTuple):
     """Rows to skip and rows to send."""
 
     skip: int
@@ -29,7 +29,7 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class MethodCall:
     """One authorised request and the world it asks about."""
 
     world: World
@@ -82,19 +82,19 @@ class Call:
             raise ApiError(1001, "Parameter validation failed: the time range is too long")
         return first, last
 
-    def rows(self) -> Page:
+    def rows(self) -> RowRange:
         """`start_row` from 0 and `page_size`, both required (1.8)."""
-        return Page(self.number("start_row", 0, 10**9), self.number("page_size", 1, 100))
+        return RowRange(self.number("start_row", 0, 10**9), self.number("page_size", 1, 100))
 
-    def optional_rows(self) -> Page:
+    def optional_rows(self) -> RowRange:
         """The same for the mileage method: optional, and never more than 100 rows (3.4)."""
         skip = self.number("start_row", 0, 10**9, default=0)
-        return Page(skip, self.number("page_size", 1, 100, default=100))
+        return RowRange(skip, self.number("page_size", 1, 100, default=100))
 
-    def numbered_page(self, largest: int, default: int) -> Page:
+    def numbered_page(self, largest: int, default: int) -> RowRange:
         """`page_no` from 1 and `page_size`, both optional (1.8)."""
         size = self.number("page_size", 1, largest, default)
-        return Page((self.number("page_no", 1, 10**9, default=1) - 1) * size, size)
+        return RowRange((self.number("page_no", 1, 10**9, default=1) - 1) * size, size)
 
     def report(self, make: Callable[[], T]) -> T:
         """The whole answer to this query, made once for all its pages."""

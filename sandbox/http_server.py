@@ -19,7 +19,7 @@ PATH = "/route/rest"
 _LARGEST_REQUEST = 1_000_000
 
 
-class Server(ThreadingHTTPServer):
+class HttpServer(ThreadingHTTPServer):
     """One thread per connection; `exchange` turns parameters into an outcome."""
 
     daemon_threads = True
@@ -48,7 +48,7 @@ class Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: Server
+    server: HttpServer
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)

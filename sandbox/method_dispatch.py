@@ -1,0 +1,62 @@
+"""From form parameters to a reply: check signature and token, then call the method's function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sandbox import device_methods, history_methods
+from sandbox.issued_tokens import Credentials, IssuedTokens
+from sandbox.method_call import MethodCall
+from sandbox.reply import ApiError, ReplyBody
+from sandbox.reports import Reports
+from sandbox.request_signing import check_signature
+from sandbox.world import World
+
+METHODS: Mapping[str, Callable[[MethodCall], ReplyBody]] = {
+    "jimi.user.child.list": device_methods.child_list,
+    "jimi.user.device.list": device_methods.device_list,
+    "jimi.track.device.detail": device_methods.device_detail,
+    "jimi.user.device.location.list": device_methods.location_list,
+    "jimi.device.location.get": device_methods.location_get,
+    "jimi.device.track.list": history_methods.track_list,
+    "jimi.device.track.mileage": history_methods.track_mileage,
+    "jimi.open.platform.report.parking": history_methods.parking,
+    "jimi.device.alarm.list": history_methods.alarm_list,
+    "jimi.open.platform.fence.list": device_methods.fence_list,
+    "jimi.open.platform.fence.detail": device_methods.fence_detail,
+    "jimi.device.obd.list": history_methods.obd_list,
+}
+"""Every method but those of the token; docs/TRACKSOLID_API.md has a section for each."""
+
+
+class MethodDispatch:
+    """The API behind the socket. Safe to call from many threads."""
+
+    def __init__(self, world: World, credentials: Credentials, tokens: IssuedTokens) -> None:
+        self._world = world
+        self._credentials = credentials
+        self._tokens = tokens
+        self._reports = Reports()
+
+    def answer(
+        self, params: Mapping[str, str], acted_on: Mapping[str, str] | None = None
+    ) -> ReplyBody:
+        """The reply to one call. A failure of the API is a reply with a code, not an exception.
+
+        `params` are the parameters as signed; `acted_on` replaces them after the signature is
+        checked, which lets a fault answer another page than the one asked for.
+        """
+        try:
+            check_signature(params, self._credentials.app_key, self._credentials.app_secret)
+            return self._call(acted_on or params)
+        except ApiError as error:
+            return error.reply
+
+    def _call(self, params: Mapping[str, str]) -> ReplyBody:
+        method = params["method"]
+        if method in self._tokens.methods:
+            return self._tokens.methods[method](params)
+        if method not in METHODS:
+            raise ApiError(1007, "Illegal request method")
+        self._tokens.check(params.get("access_token"))
+        return METHODS[method](MethodCall(self._world, self._reports, params))
