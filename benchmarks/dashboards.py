@@ -19,7 +19,7 @@ import psycopg
 
 from benchmarks.common import Result, scratch_database
 from grafana.kit.expand import Values, expand
-from grafana.kit.files import ALL, DASHBOARDS, Asked
+from grafana.kit.files import ALL_QUERIES, DASHBOARDS, PanelQuery
 from loader.landing import Landing
 from operations.service.jobs import FIRST_BUILD
 from settings import Settings
@@ -65,7 +65,7 @@ LOAD = """
 def run() -> list[Result]:
     with scratch_database() as (database, folder):
         fill(database, folder)
-        queries = [query for query in ALL if query.kind != "variable"]
+        queries = [query for query in ALL_QUERIES if query.kind != "variable"]
         with database.connect() as connection:
             scans = whole_tables(connection, queries)
             alone = measure(connection, queries * 3, random.Random(1), thinking_s=0)
@@ -121,7 +121,7 @@ def values(chance: random.Random) -> Values:
     }
 
 
-def time_range(query: Asked) -> tuple[datetime, datetime]:
+def time_range(query: PanelQuery) -> tuple[datetime, datetime]:
     """The one that the dashboard, or the panel, opens with."""
     text = query.panel.get("timeFrom") or DASHBOARDS[query.uid]["time"]["from"]
     found = re.fullmatch(r"now(?:-(\d+)([hd]))?(/d)?", text)
@@ -133,13 +133,13 @@ def time_range(query: Asked) -> tuple[datetime, datetime]:
     return start.astimezone(UTC), end.astimezone(UTC)
 
 
-def sql_of(query: Asked, chance: random.Random) -> bytes:
+def sql_of(query: PanelQuery, chance: random.Random) -> bytes:
     return expand(query.sql, values(chance), *time_range(query)).encode()
 
 
 def measure(
     connection: psycopg.Connection,
-    queries: list[Asked],
+    queries: list[PanelQuery],
     chance: random.Random,
     thinking_s: float = THINKING_S,
 ) -> dict[str, list[float]]:
@@ -154,7 +154,7 @@ def measure(
     return took_ms
 
 
-def with_sessions(database: Database, queries: list[Asked]) -> dict[str, list[float]]:
+def with_sessions(database: Database, queries: list[PanelQuery]) -> dict[str, list[float]]:
     """As many dashboards at once as there are sessions, beside a loader that never rests."""
     found: dict[str, list[float]] = defaultdict(list)
     done = threading.Event()
@@ -184,7 +184,7 @@ def with_sessions(database: Database, queries: list[Asked]) -> dict[str, list[fl
     return found
 
 
-def whole_tables(connection: psycopg.Connection, queries: list[Asked]) -> list[str]:
+def whole_tables(connection: psycopg.Connection, queries: list[PanelQuery]) -> list[str]:
     """Panels that read a large table from end to end, by the plans for real sizes."""
     found = set()
     chance = random.Random(0)

@@ -1,1 +1,1 @@
-"""From a page of Python per dashboard to the JSON that Grafana reads: python -m grafana."""
+"""Generates the JSON of Grafana's dashboards, each from one Python page: python -m grafana."""

@@ -1,4 +1,4 @@
-"""All dashboards, and the one form in which they are written and compared."""
+"""The list of all dashboards, and the normal form in which they are written and compared."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,32 +9,34 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.kit.query import register
-from grafana.pages.daily_operations import daily
-from grafana.pages.data_pipeline import pipeline
-from grafana.pages.driver_behaviour import behaviour
-from grafana.pages.kpi_scoreboard import scoreboard
-from grafana.pages.maintenance_fuel import maintenance
-from grafana.pages.noc_live import noc
+from grafana.pages.daily_operations import daily_operations
+from grafana.pages.data_pipeline import data_pipeline
+from grafana.pages.driver_behaviour import driver_behaviour
+from grafana.pages.kpi_scoreboard import kpi_scoreboard
+from grafana.pages.maintenance_fuel import maintenance_fuel
+from grafana.pages.noc_live import noc_live
 from grafana.pages.vehicle import vehicle
-from grafana.pages.zones_dwell import zones
+from grafana.pages.zones_dwell import zones_dwell
 
 register_default_plugins()
 register()
 
 BOARDS: tuple[Callable[[], Dashboard], ...] = (
-    noc,
-    daily,
-    scoreboard,
+    noc_live,
+    daily_operations,
+    kpi_scoreboard,
     vehicle,
-    behaviour,
-    maintenance,
-    zones,
-    pipeline,
+    driver_behaviour,
+    maintenance_fuel,
+    zones_dwell,
+    data_pipeline,
 )
 
 
 def encoded(dashboard: Dashboard | Mapping[str, Any]) -> dict[str, Any]:
-    """A dashboard as the SDK writes it, with every default in it; reading it changes nothing."""
+    """A dashboard as plain JSON types with all defaults filled in, so that two can be compared."""
     plain = json.loads(json.dumps(dashboard, cls=JSONEncoder))
-    form: dict[str, Any] = json.loads(json.dumps(Dashboard.from_json(plain), cls=JSONEncoder))
-    return form
+    normal_form: dict[str, Any] = json.loads(
+        json.dumps(Dashboard.from_json(plain), cls=JSONEncoder)
+    )
+    return normal_form

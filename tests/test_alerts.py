@@ -1,4 +1,4 @@
-"""Alert rules: their files fit together, each runs as grafana_ro, and fires when it should."""
+"""Alert rules: the files are consistent, each query runs as grafana_ro and fires when it should."""
 
 import re
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ def read(path: str) -> dict[str, Any]:
     return yaml.safe_load((PROVISIONING / path).read_text())
 
 
-TOLD = read("alerting/notifications.yaml")
+NOTIFICATIONS = read("alerting/notifications.yaml")
 GROUPS = read("alerting/rules.yaml")["groups"]
 RULES = {rule["uid"]: rule for group in GROUPS for rule in group["rules"]}
 SQL = {uid: rule["data"][0]["model"]["rawSql"] for uid, rule in RULES.items()}
-ASKED = {
+COLUMN_AND_VIEW = {
     uid: re.fullmatch(r"select city, (\w+) from dwh_gold\.(\w+)", sql) for uid, sql in SQL.items()
 }
 
@@ -40,7 +40,7 @@ JOB = """
     insert into dwh_gold.job_runs (job, status, started_at, succeeded_at, rows, failures_in_a_row)
     values ('{}', '{}', now(), {}, {}, {})
 """
-CALM = [
+NO_SITUATION = [
     f"{FIX}, speed_kmh = 0, is_ignition_on = false, battery_pct = 90",
     "update dwh_gold.dim_vehicles set assigned_city = null",
     "update dwh_gold.kpi_vehicle_health_daily set km_to_service = 4000",
@@ -49,8 +49,8 @@ CALM = [
     "delete from tracksolid.ingestion_log",
     "delete from tracksolid.rejected_records",
 ]
-# How each rule's situation comes about. (Driving at night, whose nights must be recent, and the
-# edges of all limits are unit tests of the views.)
+# SQL that creates the situation of each rule. The views' unit tests cover the exact limits, and
+# driving at night, which needs recent nights.
 SITUATIONS = {
     "units-silent": "update tracksolid.newest_fixes set gps_time = now() - interval '25 hours'",
     "over-speed": f"{FIX}, speed_kmh = 300",
@@ -81,42 +81,45 @@ SITUATIONS = {
 
 
 @contextmanager
-def taken_back(connection: psycopg.Connection) -> Iterator[psycopg.Connection]:
+def rolled_back(connection: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """Roll back what the block changes."""
     with connection.transaction(force_rollback=True):
         yield connection
 
 
-def asked(connection: psycopg.Connection, uid: str) -> dict[str, int]:
-    """City -> number, as Grafana would read it: texts are labels, one number is the value."""
+def counts_by_city(connection: psycopg.Connection, uid: str) -> dict[str, int]:
+    """City -> count, as Grafana reads it: text columns are labels, the number is the value."""
     connection.execute("set local role grafana_ro")
     answer = connection.execute(SQL[uid].encode())
     types = [psycopg.adapters.types[column.type_code].name for column in answer.description]
     rows = answer.fetchall()
     connection.execute("set local role none")
     assert types == ["text", "int4"]
-    assert rows, "no row would be an alert without data"
-    assert len({city for city, _ in rows}) == len(rows), "labels tell alerts apart"
+    assert rows, "no row: Grafana would alert for missing data"
+    assert len({city for city, _ in rows}) == len(rows), (
+        "two rows of one city: alerts need unique labels"
+    )
     return dict(rows)
 
 
 @pytest.mark.parametrize("uid", RULES)
-def test_nothing_fires_before_the_first_poll(empty: psycopg.Connection, uid: str) -> None:
-    with taken_back(empty):
-        assert set(asked(empty, uid).values()) == {0}
+def test_no_rule_fires_before_the_first_poll(empty: psycopg.Connection, uid: str) -> None:
+    with rolled_back(empty):
+        assert set(counts_by_city(empty, uid).values()) == {0}
 
 
 @pytest.mark.parametrize("uid", SITUATIONS)
 def test_a_rule_fires_in_its_situation(gold: psycopg.Connection, uid: str) -> None:
-    with taken_back(gold):
-        for statement in CALM:
+    with rolled_back(gold):
+        for statement in NO_SITUATION:
             gold.execute(statement.encode())
-        assert set(asked(gold, uid).values()) == {0}
+        assert set(counts_by_city(gold, uid).values()) == {0}
         gold.execute(SITUATIONS[uid].encode())
-        assert max(asked(gold, uid).values()) > 0
+        assert max(counts_by_city(gold, uid).values()) > 0
 
 
-def test_every_number_of_the_views_has_its_rule(manifest: dict[str, Any]) -> None:
-    """And each rule its situation here, but for the one that only a unit test can make."""
+def test_every_count_of_the_views_has_a_rule(manifest: dict[str, Any]) -> None:
+    """And every rule has a situation here, except the one that only a unit test can create."""
     numbers = {
         (column, node["name"])
         for node in manifest["nodes"].values()
@@ -124,7 +127,7 @@ def test_every_number_of_the_views_has_its_rule(manifest: dict[str, Any]) -> Non
         for column in node["columns"]
         if column != "city"
     }
-    assert {match.groups() for match in ASKED.values()} == numbers
+    assert {match.groups() for match in COLUMN_AND_VIEW.values()} == numbers
     assert RULES.keys() - SITUATIONS.keys() == {"out-at-night"}
     exposure = manifest["exposures"]["exposure.dbt_fireside.alerts"]
     read = {name.rpartition(".")[2] for name in exposure["depends_on"]["nodes"]}
@@ -132,7 +135,7 @@ def test_every_number_of_the_views_has_its_rule(manifest: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_a_rule_says_what_why_and_where_to_look(rule: dict[str, Any]) -> None:
+def test_rule_is_complete_and_links_to_dashboard_and_runbook(rule: dict[str, Any]) -> None:
     query, condition = rule["data"]
     assert query["refId"] == query["model"]["refId"] == condition["model"]["expression"]
     assert query["model"]["format"] == "table"
@@ -141,21 +144,21 @@ def test_a_rule_says_what_why_and_where_to_look(rule: dict[str, Any]) -> None:
     assert rule["condition"] == condition["refId"] == condition["model"]["refId"]
     assert condition["model"]["conditions"] == [{"evaluator": {"type": "gt", "params": [0]}}]
     assert rule["labels"]["severity"] in ("info", "warning", "critical")
-    said = rule["annotations"]
-    assert "alert_service" in SQL[rule["uid"]] or "$labels.city" in said["summary"]
-    board = re.match(r"\{\{ externalURL \}\}d/([\w-]+)", said["dashboard_url"])
+    annotations = rule["annotations"]
+    assert "alert_service" in SQL[rule["uid"]] or "$labels.city" in annotations["summary"]
+    board = re.match(r"\{\{ externalURL \}\}d/([\w-]+)", annotations["dashboard_url"])
     assert board[1] in DASHBOARDS
-    assert said["runbook_url"].partition("#")[2] in runbook()
+    assert annotations["runbook_url"].partition("#")[2] in runbook()
 
 
 def runbook() -> set[str]:
-    """Anchors of the runbook, as every renderer of Markdown makes them of its headings."""
+    """Anchors of the runbook's headings, as Markdown renderers make them."""
     headings = re.findall(r"^#+ (.+)$", (ROOT / "docs/RUNBOOK.md").read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 def test_no_rule_flaps() -> None:
-    """It waits or keeps firing, for at least as long as it takes to look twice."""
+    """Waiting time plus keep-firing time cover at least two evaluations."""
     for group in GROUPS:
         for rule in group["rules"]:
             damped = seconds(rule["for"]) + seconds(rule["keepFiringFor"])
@@ -168,12 +171,12 @@ def seconds(text: str) -> float:
     return timedelta(**{units[unit]: int(number)}).total_seconds()
 
 
-def test_whoever_is_told_exists() -> None:
-    assert len(RULES) == sum(len(group["rules"]) for group in GROUPS), "a uid stands twice"
+def test_policies_use_existing_receivers_severities_and_mute_times() -> None:
+    assert len(RULES) == sum(len(group["rules"]) for group in GROUPS), "a uid is used twice"
     assert len({rule["title"] for rule in RULES.values()}) == len(RULES)
-    receivers = {point["name"] for point in TOLD["contactPoints"]}
-    mutes = {time["name"] for time in TOLD["muteTimes"]}
-    (root,) = TOLD["policies"]
+    receivers = {point["name"] for point in NOTIFICATIONS["contactPoints"]}
+    mutes = {time["name"] for time in NOTIFICATIONS["muteTimes"]}
+    (root,) = NOTIFICATIONS["policies"]
     severities = {rule["labels"]["severity"] for rule in RULES.values()}
     for policy in (root, *root["routes"]):
         assert policy["receiver"] in receivers
@@ -182,7 +185,7 @@ def test_whoever_is_told_exists() -> None:
             assert (label, {value} <= severities) == ("severity", True)
 
 
-def test_every_variable_of_provisioning_is_given_and_documented() -> None:
+def test_provisioning_variables_are_set_and_documented() -> None:
     connections = (ROOT / "docs/CONNECTIONS.md").read_text()
     stack = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
     given = stack["services"]["grafana"]["environment"]

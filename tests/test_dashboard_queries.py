@@ -1,5 +1,5 @@
-"""Every query of every dashboard, as Grafana sends it and as grafana_ro runs it: on a database
-without any data, and on a fleet's."""
+"""Runs every dashboard query as Grafana sends it and as grafana_ro, on an empty database and on a
+fleet's."""
 
 import re
 from collections.abc import Iterator
@@ -16,31 +16,31 @@ from psycopg.rows import tuple_row
 
 from grafana.kit.columns import unit_of
 from grafana.kit.expand import Values, expand
-from grafana.kit.files import ALL, Asked
+from grafana.kit.files import ALL_QUERIES, PanelQuery
 
-START = datetime.fromtimestamp(NOW, UTC) - timedelta(days=6)  # the first day of the fleet
+START = datetime.fromtimestamp(NOW, UTC) - timedelta(days=6)  # the first day of the fleet's data
 NUMBERS = {"int2", "int4", "int8", "float4", "float8", "numeric"}
 TIMES = {"timestamptz", "date"}
-# Of whom the fleet of the tests has none, or what only the service writes.
+# Panels without rows in the test fleet, or whose table only the running service writes.
 MAY_BE_EMPTY = {
     "Low batteries and faults",
-    "Records that could not be believed",
+    "Rejected records",
     "Pushes waiting",
-    "Spool of pushes",
-    "Jobs of the orchestrator",
+    "Push spool",
+    "Orchestrator jobs",
     "Failed models and tests",
-    "Results of tests",
+    "Test results",
     "Models, slowest first",
-    "Freshness of sources",
-    "Jobs under way",
+    "Source freshness",
+    "Open jobs",
     "Idle now",
-    "Too fast now",
+    "Speeding now",
     "Active vehicles",
-    "KPIs with a band",
+    "KPIs with agreed thresholds",
     "Alarms",
     "Trend of the chosen KPI",
 }
-# These grow with time or with the fleet: a panel reads them through an index.
+# Tables that grow with time or with the fleet: panels must read them through an index.
 LARGE = re.compile(
     r"position_history|trips|parking_events|alarms|ingestion_log|rejected_records|fact_\w+"
     r"|kpi_values|kpi_\w+_daily|vehicle_states|alarm_days|api_calls_hourly|location_list"
@@ -50,7 +50,7 @@ LARGE = re.compile(
 
 @contextmanager
 def reading(connection: psycopg.Connection) -> Iterator[psycopg.Cursor[Any]]:
-    """A cursor with the rights of a dashboard."""
+    """A cursor with the rights of grafana_ro."""
     connection.execute("set role grafana_ro")
     try:
         yield connection.cursor(row_factory=tuple_row)
@@ -59,7 +59,7 @@ def reading(connection: psycopg.Connection) -> Iterator[psycopg.Cursor[Any]]:
 
 
 def choices(connection: psycopg.Connection) -> dict[str, Values]:
-    """All, one, many, and names that try to end their text."""
+    """Values of variables: all, one, many, and names with quotes (SQL injection)."""
     known = {
         name: [*map(itemgetter(0), connection.execute(f"select distinct {column} from {table}"))]
         or ["nobody"]
@@ -79,11 +79,11 @@ def choices(connection: psycopg.Connection) -> dict[str, Values]:
 
 
 def until_now() -> tuple[datetime, datetime]:
-    """From that day on; asked anew each time, as the API was called after this file was read."""
+    """START until now; computed per call, because API calls are recorded while the tests run."""
     return START, datetime.now(UTC)
 
 
-def answer(cursor: psycopg.Cursor[Any], query: Asked, values: Values) -> list[tuple[Any, ...]]:
+def answer(cursor: psycopg.Cursor[Any], query: PanelQuery, values: Values) -> list[tuple[Any, ...]]:
     sql = expand(query.sql, {**values, "kpi": ["fleet.utilisation"]}, *until_now())
     try:
         return cursor.execute(sql.encode()).fetchall()
@@ -92,13 +92,13 @@ def answer(cursor: psycopg.Cursor[Any], query: Asked, values: Values) -> list[tu
 
 
 def column_types(cursor: psycopg.Cursor[Any]) -> dict[str, str]:
-    """Name -> type as PostgreSQL calls it, of the last answer."""
+    """Column name -> PostgreSQL type name, for the cursor's last result."""
     names = psycopg.adapters.types
     return {c.name: t.name if (t := names.get(c.type_code)) else "?" for c in cursor.description}
 
 
-def fits(query: Asked, types: dict[str, str]) -> None:
-    """The columns are those that this kind of panel draws."""
+def assert_columns_fit_panel(query: PanelQuery, types: dict[str, str]) -> None:
+    """The result has the columns, types and units that this kind of panel needs."""
     listed = list(types)
     assert len(listed) == len(set(listed)), query
     if query.form == "time_series":
@@ -123,35 +123,34 @@ def fits(query: Asked, types: dict[str, str]) -> None:
         assert shown == set(listed), query
 
 
-def test_queries_of_a_fleet(gold: psycopg.Connection) -> None:
+def test_queries_on_a_fleet(gold: psycopg.Connection) -> None:
     answered: set[str] = set()
     with reading(gold) as cursor:
         for values in choices(gold).values():
-            for query in ALL:
+            for query in ALL_QUERIES:
                 found = answer(cursor, query, values)
-                fits(query, column_types(cursor))
+                assert_columns_fit_panel(query, column_types(cursor))
                 if query.form == "time_series" and query.kind != "status-history":
                     assert all(a[0] <= b[0] for a, b in pairwise(found)), query
                 if found:
                     answered.add(query.title)
-    assert {query.title for query in ALL} - answered <= MAY_BE_EMPTY
+    assert {query.title for query in ALL_QUERIES} - answered <= MAY_BE_EMPTY
 
 
 def test_queries_before_the_first_poll(empty: psycopg.Connection) -> None:
     with reading(empty) as cursor:
         for values in choices(empty).values():
-            for query in ALL:
+            for query in ALL_QUERIES:
                 found = answer(cursor, query, values)
-                fits(query, column_types(cursor))
+                assert_columns_fit_panel(query, column_types(cursor))
                 if query.kind == "variable" and query.title != "kpi":
-                    assert found, f"{query}: Grafana's All is an empty list without a row"
+                    assert found, f"{query}: no row, so Grafana's All would be an empty list"
 
 
-def test_a_choice_keeps_to_itself(gold: psycopg.Connection) -> None:
-    """Whoever chooses a city sees none of another, and quotes are letters."""
+def test_chosen_city_shows_no_other_city_and_quotes_are_harmless(gold: psycopg.Connection) -> None:
     every = choices(gold)
     with reading(gold) as cursor:
-        for query in (query for query in ALL if "city:sqlstring" in query.sql):
+        for query in (query for query in ALL_QUERIES if "city:sqlstring" in query.sql):
             if query.kind == "variable":
                 continue
             some = answer(cursor, query, {**every["all"], "city": ["Mombasa"]})
@@ -161,28 +160,30 @@ def test_a_choice_keeps_to_itself(gold: psycopg.Connection) -> None:
             assert not answer(cursor, query, every["quotes"]), query
 
 
-def test_no_panel_reads_a_large_table_from_end_to_end(gold: psycopg.Connection) -> None:
-    """Every scan of what grows has an index and a condition for it. A small table is read whole
-    whatever there is, so that is forbidden while PostgreSQL plans; benchmarks/dashboards.py
-    looks at the plans for a year of 10,000 vehicles."""
+def test_no_panel_scans_a_large_table(gold: psycopg.Connection) -> None:
+    """Every scan of a growing table uses an index condition.
+
+    PostgreSQL would scan these small tables anyway, so sequential scans are switched off here.
+    benchmarks/dashboards.py checks the plans for a year of 10,000 vehicles.
+    """
     if gold.info.server_version < 170000:
-        pytest.skip("of so small a table PostgreSQL 16 walks the whole index, too")
+        pytest.skip("PostgreSQL 16 scans the whole index of such a small table, too")
     every = choices(gold)
     with reading(gold) as cursor:
         cursor.execute("set enable_seqscan = off")
-        for query in ALL:
+        for query in ALL_QUERIES:
             for choice in ("all", "one"):
                 values = {**every[choice], "kpi": ["fleet.utilisation"]}
                 sql = expand(query.sql, values, *until_now())
                 ((plan,),) = cursor.execute(f"explain (format json) {sql}".encode()).fetchall()
-                for node in nodes(plan[0]["Plan"]):
+                for node in plan_nodes(plan[0]["Plan"]):
                     table = node.get("Relation Name", "")
                     if LARGE.fullmatch(table) and node["Node Type"] != "Bitmap Heap Scan":
                         assert "Index Cond" in node, f"{query}: {node['Node Type']} on {table}"
         cursor.execute("reset enable_seqscan")
 
 
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def plan_nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for below in plan.get("Plans", []):
-        yield from nodes(below)
+        yield from plan_nodes(below)

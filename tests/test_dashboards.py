@@ -1,4 +1,4 @@
-"""The dashboards as files: what the generator writes, what Grafana's own types accept."""
+"""The generated dashboards: up to date, valid for Grafana, and following our rules."""
 
 import copy
 import json
@@ -18,39 +18,39 @@ from analyst.kpi.catalogue import Catalogue
 from grafana.__main__ import main
 from grafana.boards import BOARDS, encoded
 from grafana.kit.expand import expand
-from grafana.kit.files import ALL, DASHBOARDS, Asked, panels, variables
+from grafana.kit.files import ALL_QUERIES, DASHBOARDS, PanelQuery, panels, variables
 from settings import ROOT
 
 START, END = (datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (3, 4))
 KNOWN_UNITS = {unit for unit in vars(units).values() if isinstance(unit, str)} | {"time:"}
-# What is more than select, filter and order. A comparison with a constant is a filter.
+# Expressions that compute. A comparison with a constant is a filter and allowed.
 COMPUTING = (exp.AggFunc, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Join, exp.Case, exp.Window)
 COMPUTING += (exp.Group, exp.Having, exp.DPipe, exp.Cast, exp.Coalesce)
-# Written by the service, not by dbt.
-OF_THE_SERVICE = {"dbt_run_history", "job_runs", "spool_status"}
+# Tables that the service writes, not dbt.
+SERVICE_TABLES = {"dbt_run_history", "job_runs", "spool_status"}
 
 
-def parsed(query: Asked) -> exp.Expr:
-    """Its syntax tree: macros and variables look like what they stand for."""
+def parsed(query: PanelQuery) -> exp.Expr:
+    """The query's syntax tree, with macros and variables replaced by constants."""
     sql = re.sub(r"\$__timeFilter\((\w+)\)", r"\1 > '2026-01-01'", query.sql)
     sql = re.sub(r"\$__time(?:From|To)\(\)", "'2026-01-01'", sql)
     return sqlglot.parse_one(re.sub(r"\$\{\w+:sqlstring\}", "'x'", sql), dialect="postgres")
 
 
-def test_the_files_are_what_the_source_says() -> None:
+def test_json_files_match_their_source() -> None:
     made = {dashboard["uid"]: dashboard for dashboard in (encoded(f()) for f in BOARDS)}
     assert len(made) == len(BOARDS) == 8
-    assert made == DASHBOARDS, "stale: make dashboards"
+    assert made == DASHBOARDS, "the JSON is stale: run make dashboards"
 
 
 @pytest.mark.parametrize("uid", DASHBOARDS)
-def test_grafanas_own_types_read_a_file_and_write_the_same(uid: str) -> None:
-    """A misspelt key is lost by them, so that the file would not come back."""
+def test_grafana_types_round_trip_each_file(uid: str) -> None:
+    """Grafana's types drop a misspelt key, so a file with one would differ."""
     assert encoded(DASHBOARDS[uid]) == DASHBOARDS[uid]
 
 
 @pytest.mark.parametrize("uid", DASHBOARDS)
-def test_a_dashboard_keeps_the_rules_of_all(uid: str) -> None:
+def test_dashboard_follows_common_rules(uid: str) -> None:
     dashboard = DASHBOARDS[uid]
     assert dashboard["uid"] == uid
     assert dashboard["timezone"] == "Africa/Nairobi"
@@ -70,7 +70,7 @@ def test_a_dashboard_keeps_the_rules_of_all(uid: str) -> None:
 
 
 @pytest.mark.parametrize("uid", DASHBOARDS)
-def test_a_panel_explains_itself(uid: str, manifest_file: Path) -> None:
+def test_each_panel_has_help_link_empty_text_and_known_units(uid: str, manifest_file: Path) -> None:
     pages = {slug(k.meta["domain"]) for k in Catalogue(manifest_file).kpis.values()} | {"overview"}
     for panel in panels(DASHBOARDS[uid]):
         link = re.search(r"\]\(\$\{docs\}#!/overview/([a-z-]+)\)", panel["description"])
@@ -84,22 +84,22 @@ def test_a_panel_explains_itself(uid: str, manifest_file: Path) -> None:
         assert not unknown, panel["title"]
 
 
-def test_links_lead_somewhere() -> None:
+def test_links_point_to_existing_dashboards_and_variables() -> None:
     text = json.dumps(DASHBOARDS)
-    leads = set(re.findall(r"/d/([a-z-]+)", text))
-    assert leads == {"vehicle", "kpi-scoreboard"}
-    assert leads <= DASHBOARDS.keys()
+    linked = set(re.findall(r"/d/([a-z-]+)", text))
+    assert linked == {"vehicle", "kpi-scoreboard"}
+    assert linked <= DASHBOARDS.keys()
     for uid, name in re.findall(r"/d/([a-z-]+)\?[^\"]*?var-(\w+)=", text):
         assert name in {variable["name"] for variable in variables(DASHBOARDS[uid])}
-    for query in ALL:
+    for query in ALL_QUERIES:
         used = set(re.findall(r"\$\{(\w+)", query.sql))
         known = {variable["name"] for variable in variables(DASHBOARDS[query.uid])}
         assert used <= known, query
 
 
 @pytest.mark.parametrize("uid", DASHBOARDS)
-def test_a_panel_only_selects_filters_and_orders(uid: str) -> None:
-    for query in (query for query in ALL if query.uid == uid):
+def test_panel_queries_only_select_filter_and_order(uid: str) -> None:
+    for query in (query for query in ALL_QUERIES if query.uid == uid):
         tree = parsed(query)
         assert not list(tree.find_all(*COMPUTING)), query
         if query.kind != "variable":
@@ -110,10 +110,12 @@ def test_a_panel_only_selects_filters_and_orders(uid: str) -> None:
 
 
 @pytest.mark.parametrize("uid", DASHBOARDS)
-def test_the_exposure_names_the_tables_that_are_read(uid: str, manifest: dict[str, Any]) -> None:
+def test_exposure_names_exactly_the_tables_that_are_read(
+    uid: str, manifest: dict[str, Any]
+) -> None:
     read = {
         table.name
-        for query in ALL
+        for query in ALL_QUERIES
         if query.uid == uid
         for table in parsed(query).find_all(exp.Table)
     }
@@ -123,10 +125,10 @@ def test_the_exposure_names_the_tables_that_are_read(uid: str, manifest: dict[st
         if e["config"]["meta"]["readers"] == [f"grafana/dashboards/{uid}.json"]
     ]
     named = {node.rpartition(".")[2] for node in exposure["depends_on"]["nodes"]}
-    assert named == read - OF_THE_SERVICE
+    assert named == read - SERVICE_TABLES
 
 
-def test_an_edit_in_grafana_is_told_place_by_place(
+def test_diff_lists_each_edit_made_in_grafana(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     export = copy.deepcopy(DASHBOARDS["noc-live"])
@@ -141,15 +143,15 @@ def test_an_edit_in_grafana_is_told_place_by_place(
     del export["panels"][-1]
     file.write_text(json.dumps(export))
     assert main(["diff", str(file)]) == 1
-    told = capsys.readouterr().out
-    assert told.splitlines()[:3] == [
+    output = capsys.readouterr().out
+    assert output.splitlines()[:3] == [
         "panels[Pushes waiting].fieldConfig.overrides[oldest_waiting_at]"
         ".properties[displayName].value",
         "  source: Oldest waiting",
         "  export: Newest",
     ]
-    assert "panels[Without a fix for long]" in told
-    assert "  export: -" in told
+    assert "panels[No recent position]" in output
+    assert "  export: -" in output
 
     file.write_text('{"uid": "elsewhere"}')
     with pytest.raises(SystemExit) as ended:
@@ -157,19 +159,19 @@ def test_an_edit_in_grafana_is_told_place_by_place(
     assert ended.value.code == 2
 
 
-def test_grafana_finds_the_files() -> None:
+def test_grafana_is_provisioned_with_the_dashboards_folder() -> None:
     provisioned = ROOT / "grafana/provisioning/dashboards/fleet.yaml"
     (provider,) = yaml.safe_load(provisioned.read_text())["providers"]
     assert provider["folderUid"] == "fleet"
     assert provider["options"]["path"] == "/etc/grafana/dashboards"
 
 
-def test_what_grafana_would_refuse_is_refused() -> None:
+def test_expand_refuses_unknown_variables_formats_and_macros() -> None:
     with pytest.raises(ValueError, match=":sqlstring"):
         expand("select ${city}", {"city": ["x"]}, START, END)
     with pytest.raises(ValueError, match="no variable town"):
         expand("select ${town:sqlstring}", {"city": ["x"]}, START, END)
-    with pytest.raises(ValueError, match=r"unknown: \$__unknown"):
+    with pytest.raises(ValueError, match=r"unknown macro: \$__unknown"):
         expand("select $__unknown(x)", {}, START, END)
     assert expand("$__timeGroup(t, '5m')", {}, START, END) == "floor(extract(epoch from t)/300)*300"
     assert expand("$__from ${__to} $__interval", {}, START, END) == "1772420400000 1772424000000 1m"

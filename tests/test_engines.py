@@ -17,7 +17,7 @@ from psycopg import sql
 from test_dashboard_queries import answer, choices, reading
 from test_order import contents
 
-from grafana.kit.files import ALL
+from grafana.kit.files import ALL_QUERIES
 from loader.batch import SCHEMAS
 from loader.landing import Landing
 from operations.maintenance import archive, timescale
@@ -97,7 +97,7 @@ def ask_as_dashboards(database: Database) -> None:
     """Every query of every dashboard has an answer."""
     with database.connect() as connection, reading(connection) as cursor:
         for values in choices(connection).values():
-            for query in ALL:
+            for query in ALL_QUERIES:
                 answer(cursor, query, values)
 
 

@@ -1,4 +1,4 @@
-"""A dashboard from rows of panels: places and numbers them, adds what all dashboards share."""
+"""Builds a dashboard from rows of panels: positions, ids, and settings that all share."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ TAG = "fleet"
 
 @dataclass(frozen=True)
 class Shelf:
-    """Panels side by side, as wide as `widths` say; under a title that folds, perhaps."""
+    """Panels side by side; equally wide without `widths`. `folded`: the title of a closed row."""
 
     height: int
     panels: Sequence[Panel]
@@ -42,7 +42,7 @@ def board(
     time_from: str,
     refresh: str = "",
 ) -> Dashboard:
-    """The dashboard. `uid` is its address for ever; `question` is the one that it answers."""
+    """A dashboard. `uid` is its permanent address; `question` is what it answers."""
     return Dashboard(
         uid=uid,
         title=title,

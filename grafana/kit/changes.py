@@ -1,18 +1,21 @@
-"""What an export of Grafana's editor changes against the source, place by place."""
+"""Compares a dashboard exported from Grafana with its source, and lists each difference."""
 
 from collections.abc import Iterator
 from typing import Any
 
-# Grafana counts saves, numbers panels and lists its own annotations; none of it is an edit.
-OF_DASHBOARDS = frozenset({"id", "version", "iteration", "annotations"})
-OF_PANELS = frozenset({"id", "pluginVersion"})
+# Grafana itself changes these keys at every save; they are not edits.
+IGNORED_IN_DASHBOARDS = frozenset({"id", "version", "iteration", "annotations"})
+IGNORED_IN_PANELS = frozenset({"id", "pluginVersion"})
 
 
 def changes(source: Any, exported: Any, place: str = "") -> Iterator[str]:
-    """A line for each difference: where, what the source says, what the export says."""
+    """Yields a text for each difference: place, value in the source, value in the export."""
     if isinstance(source, dict) and isinstance(exported, dict):
-        own = OF_PANELS if "gridPos" in source else frozenset() if place else OF_DASHBOARDS
-        for key in sorted((source.keys() | exported.keys()) - own):
+        if "gridPos" in source:
+            ignored = IGNORED_IN_PANELS
+        else:
+            ignored = frozenset() if place else IGNORED_IN_DASHBOARDS
+        for key in sorted((source.keys() | exported.keys()) - ignored):
             yield from changes(source.get(key), exported.get(key), f"{place}.{key}".lstrip("."))
     elif isinstance(source, list) and isinstance(exported, list):
         names = [{_name(item, n): item for n, item in enumerate(x)} for x in (source, exported)]
@@ -23,7 +26,7 @@ def changes(source: Any, exported: Any, place: str = "") -> Iterator[str]:
 
 
 def _name(item: Any, number: int) -> str:
-    """What people know an element of a list by; the order of panels is in their places."""
+    """A name for a list element, so that a moved panel is compared with itself."""
     if isinstance(item, dict):
         for key in ("title", "name", "refId", "id"):
             if item.get(key):

@@ -1,4 +1,4 @@
-"""Panels that draw: lines, bars, timelines, fields of days, and maps."""
+"""Panels that draw: time series, state timelines, heat maps and maps."""
 
 from collections.abc import Sequence
 
@@ -49,7 +49,7 @@ def trend(
     bars: bool = False,
     bands: str | None = None,
 ) -> Panel:
-    """Lines or stacked bars over time; columns time, metric, value. `bands`: a query of bands."""
+    """Lines or stacked bars over time; columns time, metric, value. `bands`: SQL of thresholds."""
     field = FieldConfig(
         unit=unit,
         decimals=decimals,
@@ -87,7 +87,7 @@ def trend(
 def kpi_trend(
     title: str, text: str, domain: str, kpi_id: str, unit: str, decimals: int = 1
 ) -> Panel:
-    """A KPI day by day, for the fleet or the places that were chosen."""
+    """A KPI per day, for the fleet or for the chosen cities and cost centres."""
     return trend(
         title,
         about(text, domain),
@@ -100,14 +100,14 @@ def kpi_trend(
             order="day_start",
         ),
         unit,
-        "No day of this time range is known yet.",
+        "No data for this time range.",
         decimals,
         bands=select(BANDS, "kpi_register", f"kpi_id = '{kpi_id}'"),
     )
 
 
 def timeline(title: str, description: str, sql: str, empty: str) -> Panel:
-    """States over time, a line for each vehicle; columns time, metric, state_code."""
+    """A state timeline, one line per vehicle; columns time, metric, state_code."""
     field = FieldConfig(
         unit="none",
         decimals=0,
@@ -123,7 +123,7 @@ def timeline(title: str, description: str, sql: str, empty: str) -> Panel:
 
 
 def history(title: str, description: str, sql: str, unit: str, empty: str) -> Panel:
-    """A share for each vehicle and day as a field of colours; columns time, metric, value."""
+    """A heat map of a percentage per vehicle and day; columns time, metric, value."""
     field = FieldConfig(
         unit=unit,
         decimals=0,
@@ -139,7 +139,7 @@ def history(title: str, description: str, sql: str, unit: str, empty: str) -> Pa
     return panel("status-history", title, description, [query], options, empty, field)
 
 
-def world(
+def map_panel(
     title: str,
     description: str,
     queries: Sequence[Query],
@@ -150,7 +150,7 @@ def world(
     link: DashboardLink | None = None,
     field: FieldConfig | None = None,
 ) -> Panel:
-    """A map; each layer draws the rows of a query."""
+    """A map. Each layer draws the rows of one query (its ref_id)."""
     options = geomap.Options(
         view=view or geomap.MapViewConfig(id_val="fit", all_layers=True, padding=20, max_zoom=15),
         controls=geomap.ControlsOptions(show_zoom=True, show_attribution=True, show_scale=True),
@@ -167,7 +167,7 @@ def world(
 def markers(
     name: str, colour: str, ref_id: str = "A", rotated: bool = False, size: str | None = None
 ) -> MapLayerOptions:
-    """A layer of symbols, coloured by a column."""
+    """A map layer of symbols. `colour` and `size` are columns; `rotated` uses heading_deg."""
     symbol = "img/icons/marker/plane.svg" if rotated else "img/icons/marker/circle.svg"
     turn = {"fixed": 0, "max": 360, "min": -360, "mode": "mod"}
     style = {

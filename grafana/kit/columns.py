@@ -1,4 +1,4 @@
-"""How a column looks, told from its name: gold's names carry the unit."""
+"""Derives a column's title, unit, decimals and colours from its name in gold."""
 
 from collections.abc import Iterable, Mapping
 
@@ -21,7 +21,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
-# Told apart without red and green, and always with a word.
+# Colours that colour-blind readers can distinguish; each comes with a word.
 GREEN, ORANGE, BLUE, GREY, RED = "#009E73", "#E69F00", "#56B4E9", "#999999", "#D55E00"
 STATES = {
     "driving": ("moving", GREEN),
@@ -39,19 +39,19 @@ WORDS = {
     **{word: (word, RED) for word in ("critical", "high", "failed", "error", "fail")},
     **{word: (word, GREY) for word in ("gated", "no band", "no target", "low")},
 }
-# vehicle_trail judges a fix by the speed limit in operating_rules.
-SPEEDS = {"1": ("standing", BLUE), "2": ("moving", GREEN), "3": ("too fast", RED)}
+# vehicle_trail compares each fix with the speed limit in operating_rules.
+SPEEDS = {"1": ("standing", BLUE), "2": ("moving", GREEN), "3": ("speeding", RED)}
 COLOURED = {"state": STATES, "state_code": CODES, "speed_code": SPEEDS} | dict.fromkeys(
     ("standing", "severity", "status"), WORDS
 )
 YES_NO = {"true": ("yes", ORANGE), "false": ("no", GREY)}
 
-# A count of vehicles in a state has its colour and word, whatever its height.
+# A count of vehicles in a state always has that state's colour and word.
 COUNTS = {f"{state}_count": look for state, look in STATES.items()}
-# Gold applies the operating rules; one vehicle that breaks them is news.
-OFFENDERS = {"too_fast_count": ("too fast", RED), "outside_city_count": ("outside city", ORANGE)}
+# Counts of vehicles that break an operating rule: coloured from 1 on.
+VIOLATIONS = {"too_fast_count": ("speeding", RED), "outside_city_count": ("outside city", ORANGE)}
 
-# End of the name: unit, decimals. The first that fits counts.
+# Ending of a column name -> (Grafana's unit, decimals). The first match wins.
 UNITS: Mapping[str, tuple[str, int | None]] = {
     "_km": ("lengthkm", 1),
     "_kmh": ("velocitykmh", 0),
@@ -73,7 +73,7 @@ UNITS: Mapping[str, tuple[str, int | None]] = {
     "_start": ("time:YYYY-MM-DD HH:mm", None),
     "as_of": ("time:YYYY-MM-DD HH:mm", None),
 }
-UNITS_OF: Mapping[str, tuple[str, int | None]] = {
+UNITS_BY_NAME: Mapping[str, tuple[str, int | None]] = {
     "day_start": ("time:YYYY-MM-DD", None),
     "score": ("none", 1),
     "days_to_service": ("d", 0),
@@ -93,32 +93,33 @@ TITLES = {
     "day_start": "Day",
     "scope_value": "Place",
     "label": "KPI",
-    "gate_reason": "Why there is no value",
-    "assumed_rules": "Assumed",
+    "gate_reason": "Why no value",
+    "assumed_rules": "Rules not agreed yet",
+    "standing": "Status",
     "kpi_status": "Definition",
     "weekday_before_value": "Same weekday, same hour",
     "change_pct": "Change",
-    "week_before_value": "A week before",
-    "p95_duration_s": "95 % are faster than",
+    "week_before_value": "One week earlier",
+    "p95_duration_s": "95th percentile",
     "node": "Model or test",
     "rows": "Rows",
 }
-# Shown as a bar in the cell.
-BARS = {"utilisation_pct", "score", "min_battery_pct"}
+# Columns shown as a bar in the cell, 0 to 100.
+BAR_COLUMNS = {"utilisation_pct", "score", "min_battery_pct"}
 
 
 def unit_of(column: str) -> tuple[str, int | None] | None:
-    """Grafana's unit and the decimals of a column; None for text."""
-    if column in UNITS_OF:
-        return UNITS_OF[column]
+    """A column's Grafana unit and decimals; None for text columns."""
+    if column in UNITS_BY_NAME:
+        return UNITS_BY_NAME[column]
     return next((unit for end, unit in UNITS.items() if column.endswith(end)), None)
 
 
 def title_of(column: str) -> str:
-    """distance_km -> Distance"""
+    """The column's title in panels: distance_km -> Distance."""
     if column in TITLES:
         return TITLES[column]
-    if look := (COUNTS | OFFENDERS).get(column):
+    if look := (COUNTS | VIOLATIONS).get(column):
         return look[0].capitalize()
     stem = column.removeprefix("is_").removeprefix("has_")
     for end in ("_time", "_at", *UNITS):
@@ -133,7 +134,7 @@ def overrides(
     hidden: Iterable[str] = (),
     links: Mapping[str, DashboardLink] | None = None,
 ) -> list[DashboardFieldConfigSourceOverrides]:
-    """What each column of a panel shows: title, unit, decimals, colours and where it leads."""
+    """Grafana overrides for each column: title, unit, decimals, colours, link, hidden or not."""
     return [
         DashboardFieldConfigSourceOverrides(
             matcher=MatcherConfig(id_val="byName", options=column),
@@ -153,14 +154,14 @@ def _properties(
             yield DynamicConfigValue("decimals", unit[1])
     if column in COUNTS:
         yield DynamicConfigValue("color", FieldColor(FieldColorModeId.FIXED, COUNTS[column][1]))
-    if column in OFFENDERS:
-        yield DynamicConfigValue("thresholds", steps((None, GREY), (1, OFFENDERS[column][1])))
+    if column in VIOLATIONS:
+        yield DynamicConfigValue("thresholds", steps((None, GREY), (1, VIOLATIONS[column][1])))
     looks = COLOURED.get(column, YES_NO if column.startswith(("is_", "has_")) else None)
     if looks:
         yield DynamicConfigValue("mappings", [mapping(looks)])
         cell = TableColoredBackgroundCellOptions()
         yield DynamicConfigValue("custom.cellOptions", cell)
-    if column in BARS:
+    if column in BAR_COLUMNS:
         bar = TableBarGaugeCellOptions(mode=BarGaugeDisplayMode.BASIC)
         yield DynamicConfigValue("custom.cellOptions", bar)
         yield DynamicConfigValue("min", 0)
@@ -172,7 +173,7 @@ def _properties(
 
 
 def mapping(looks: Mapping[str, tuple[str, str]]) -> ValueMap:
-    """Value -> text and colour."""
+    """A Grafana value mapping from {value: (text, colour)}."""
     return ValueMap(
         options={
             value: ValueMappingResult(text=text, color=colour, index=index)
@@ -182,7 +183,7 @@ def mapping(looks: Mapping[str, tuple[str, str]]) -> ValueMap:
 
 
 def steps(*bounds: tuple[float | None, str]) -> ThresholdsConfig:
-    """Colours from ascending bounds on; the first has none."""
+    """Thresholds from (lower bound, colour), ascending; the first bound is None."""
     return ThresholdsConfig(
         mode=ThresholdsMode.ABSOLUTE,
         steps=[Threshold(value=value, color=colour) for value, colour in bounds],

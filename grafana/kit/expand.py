@@ -1,10 +1,10 @@
-"""A query as Grafana sends it: variables first, then macros, as its PostgreSQL plugin does."""
+"""Expands variables, then macros, in a query as Grafana's PostgreSQL plugin does before sending."""
 
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-# What a variable stands for: the values that were chosen, or None for all of them.
+# Variable name -> chosen values; None means all values.
 Values = Mapping[str, Sequence[str] | None]
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::(\w+))?\}")
@@ -13,9 +13,9 @@ INTERVAL = "1m"
 
 
 def expand(sql: str, values: Values, start: datetime, end: datetime) -> str:
-    """The SQL for these values and this time range, both ends aware.
+    """The SQL for these variable values and this time range (timezone-aware datetimes).
 
-    Raises ValueError for a variable, a format or a macro that is not known here.
+    Raises ValueError for an unknown variable, format or macro.
     """
 
     def variable(match: re.Match[str]) -> str:
@@ -23,9 +23,11 @@ def expand(sql: str, values: Values, start: datetime, end: datetime) -> str:
         if name in built_in:
             return built_in[name]
         if form != "sqlstring":
-            raise ValueError(f"${{{name}}} has no :sqlstring: a quote in a name would end its text")
+            raise ValueError(
+                f"${{{name}}} lacks :sqlstring: a quote in a value would break the SQL"
+            )
         if name not in values:
-            raise ValueError(f"no variable {name}; there are: {', '.join(sorted(values))}")
+            raise ValueError(f"no variable {name}; known are {', '.join(sorted(values))}")
         return sql_strings(values[name])
 
     first, last = (f"'{moment.isoformat().replace('+00:00', 'Z')}'" for moment in (start, end))
@@ -42,12 +44,12 @@ def expand(sql: str, values: Values, start: datetime, end: datetime) -> str:
     text = text.replace("$__timeFrom()", first).replace("$__timeTo()", last)
     text = re.sub(r"\$__timeGroup(Alias)?\(([^,)]+),\s*'?(\d+)([smhd])'?\)", _group, text)
     if "$" in text:
-        raise ValueError(f"unknown: {text[text.index('$') :].split()[0]}")
+        raise ValueError(f"unknown macro: {text[text.index('$') :].split()[0]}")
     return text
 
 
 def sql_strings(values: Sequence[str] | None) -> str:
-    """As :sqlstring writes it; the value of All goes in as it is."""
+    """The values as Grafana's :sqlstring format writes them; '__all' for None."""
     if values is None:
         return "'__all'"
     return ",".join("'" + value.replace("'", "''") + "'" for value in values)

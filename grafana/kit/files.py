@@ -1,4 +1,4 @@
-"""Dashboards as files: their panels, queries and variables."""
+"""Reads the generated dashboards: their panels, queries and variables."""
 
 import json
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ DASHBOARDS: dict[str, dict[str, Any]] = {file.stem: json.loads(file.read_text())
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One query, where it stands and what it has to answer."""
+class PanelQuery:
+    """One query of a panel or of a variable, and where it is."""
 
     uid: str
     title: str
-    kind: str  # of the panel, or "variable"
+    kind: str  # the panel's type, or "variable"
     form: str  # table or time_series
     ref_id: str
     sql: str
@@ -28,7 +28,7 @@ class Asked:
 
 
 def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All panels, those in folded rows too."""
+    """All panels, including those in folded rows."""
     for panel in dashboard["panels"]:
         if panel["type"] == "row":
             yield from panel["panels"]
@@ -37,17 +37,20 @@ def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def variables(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """The variables whose values come from a query."""
     return [v for v in dashboard["templating"]["list"] if v["type"] == "query"]
 
 
-def asked(uid: str) -> Iterator[Asked]:
+def queries(uid: str) -> Iterator[PanelQuery]:
     """Every query of a dashboard, variables first."""
     dashboard = DASHBOARDS[uid]
     for variable in variables(dashboard):
-        yield Asked(uid, variable["name"], "variable", "table", "A", variable["query"], variable)
+        yield PanelQuery(
+            uid, variable["name"], "variable", "table", "A", variable["query"], variable
+        )
     for panel in panels(dashboard):
         for target in panel["targets"]:
-            yield Asked(
+            yield PanelQuery(
                 uid,
                 panel["title"],
                 panel["type"],
@@ -58,4 +61,4 @@ def asked(uid: str) -> Iterator[Asked]:
             )
 
 
-ALL = [query for uid in DASHBOARDS for query in asked(uid)]
+ALL_QUERIES = [query for uid in DASHBOARDS for query in queries(uid)]

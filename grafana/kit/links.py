@@ -1,10 +1,10 @@
-"""Where a cell leads: to another dashboard in the same time range, or to the documentation."""
+"""Links of table cells: to another dashboard, or to the documentation of a KPI."""
 
 from grafana_foundation_sdk.models.dashboard import DashboardLink, DashboardLinkType
 
 
 def to_board(title: str, uid: str, *variables: str) -> DashboardLink:
-    """A link from a cell to another dashboard; `variables` are name=value. Keeps the time range."""
+    """A link to another dashboard that keeps the time range; `variables` are name=value."""
     query = "&".join(("${__url_time_range}", *variables))
     return DashboardLink(title=title, url=f"/d/{uid}?{query}", type_val=DashboardLinkType.LINK)
 
@@ -16,7 +16,7 @@ TO_VEHICLE = to_board(
     "${cost_centre:queryparam}",
     "var-vehicle=${__data.fields.vehicle_id:percentencode}",
 )
-# From a trip: its own time range, in milliseconds, which time fields are as numbers.
+# Opens the vehicle with the trip's time range; .numeric gives milliseconds.
 TO_TRIP = DashboardLink(
     title="Trip",
     type_val=DashboardLinkType.LINK,

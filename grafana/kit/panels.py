@@ -1,4 +1,4 @@
-"""Kinds of panels, each a function: what a dashboard's page is made of."""
+"""Panels with tables and figures; one function per kind of panel."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,7 +23,7 @@ from grafana.kit.columns import BLUE, GREEN, ORANGE, RED, overrides, steps
 from grafana.kit.links import TO_KPI_PAGE
 from grafana.kit.query import GOLD, SCOPES, Query, select
 
-# The bands of kpi_register in ascending order, as columns that become thresholds.
+# Columns of kpi_register that become thresholds, in ascending order, and their colours.
 BANDS = {
     "higher_base": RED,
     "higher_warn": ORANGE,
@@ -35,7 +35,7 @@ BANDS = {
 
 
 def about(text: str, domain: str | None = None) -> str:
-    """A description that leads to the page of its KPIs, or of all."""
+    """A panel description with a link to the KPI page of its domain, or to all KPIs."""
     page = domain.lower().replace(" ", "-") if domain else "overview"
     return f"{text}\n\n[How it is worked out: {domain or 'all KPIs'}](${{docs}}#!/overview/{page})"
 
@@ -49,7 +49,7 @@ def panel(
     empty: str,
     field: FieldConfig | None = None,
 ) -> Panel:
-    """A panel on gold; `empty` is what it says without a row."""
+    """A panel that queries gold. `empty` is shown if there is no row; `kind` is Grafana's type."""
     config = field or FieldConfig()
     config.no_value = empty
     return Panel(
@@ -76,7 +76,7 @@ def rows(
     hidden: Sequence[str] = (),
     time_from: str | None = None,
 ) -> Panel:
-    """A table of columns of gold, at most `limit` rows: nobody reads ten thousand."""
+    """A table of a gold table's columns (`columns`: their names, separated by spaces)."""
     names = columns.split()
     query = Query(select(names, source, *where, order=order, limit=limit))
     made = panel("table", title, description, [query], table.Options(), empty)
@@ -89,7 +89,7 @@ def rows(
 def tiles(
     title: str, description: str, columns: str, source: str, *where: str, empty: str
 ) -> Panel:
-    """A big figure for each column of each row."""
+    """A large figure per column and row."""
     names = columns.split()
     query = Query(select(names, source, *where, order=names[0], limit=20))
     plain = FieldConfig(
@@ -102,7 +102,7 @@ def tiles(
 
 
 def kpi_tiles(title: str, description: str, sql: str, empty: str) -> Panel:
-    """A big figure for each row: columns label, value, unit, decimals and perhaps bands."""
+    """A large figure per row; columns label, value, unit, decimals and, optionally, BANDS."""
     field = FieldConfig(
         unit="none", thresholds=steps((None, BLUE)), color=FieldColor(FieldColorModeId.THRESHOLDS)
     )
@@ -118,7 +118,7 @@ def kpi_tiles(title: str, description: str, sql: str, empty: str) -> Panel:
 
 
 def band_mappings() -> list[object]:
-    """Columns of bands -> thresholds in their colours; a null is skipped."""
+    """Turns the columns BANDS into thresholds in their colours; Grafana skips nulls."""
     return [
         {
             "fieldName": column,
@@ -141,7 +141,7 @@ def _figures() -> stat.Options:
 
 
 def kpi_rows(title: str, description: str, *where: str, live: bool = False) -> Panel:
-    """KPIs with value, standing, and the reason where there is none; `live`: of this moment too."""
+    """A table of KPIs: value, status, or why there is no value. `live` adds KPIs of this moment."""
     return rows(
         title,
         description,
@@ -151,7 +151,7 @@ def kpi_rows(title: str, description: str, *where: str, live: bool = False) -> P
         *(() if live else ("day is not null",)),
         SCOPES,
         order="label, scope_value",
-        empty="No day is over yet: KPIs appear with the first build.",
+        empty="No complete day yet: KPIs appear after the first build that follows midnight.",
         links={"label": TO_KPI_PAGE},
         hidden=["docs_path"],
     )

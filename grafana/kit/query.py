@@ -1,4 +1,4 @@
-"""What dashboards ask gold: selects, filters by variables, and the variables themselves."""
+"""Queries of dashboards: selects from gold, filters by variables, and the variables."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
@@ -16,12 +16,12 @@ from grafana_foundation_sdk.models.dashboard import (
 
 PLUGIN = "grafana-postgresql-datasource"
 GOLD = DataSourceRef(type_val=PLUGIN, uid="gold")
-# Where the documentation is served; panels link to the pages of their KPIs in it.
+# Address of the documentation; panels link to the pages of their KPIs.
 DOCS = "/docs/index.html"
 
 
 class Query(Dataquery):
-    """A query of the PostgreSQL data source, for which the SDK has no class."""
+    """A query of the PostgreSQL data source; the SDK has no class for it."""
 
     def __init__(self, sql: str, *, ref_id: str = "A", form: str = "table") -> None:
         self.ref_id, self.form, self.sql = ref_id, form, sql
@@ -42,7 +42,7 @@ class Query(Dataquery):
 
 
 def register() -> None:
-    """Let the SDK read these queries back."""
+    """Register Query with the SDK, so that it can read dashboards back."""
     register_dataquery_variant(DataqueryConfig(PLUGIN, Query.from_json))
 
 
@@ -53,7 +53,7 @@ def select(
     order: str | None = None,
     limit: int | None = None,
 ) -> str:
-    """A select from a table of gold; all that a panel may ask."""
+    """SQL that selects columns from a table of gold; panels may ask nothing more."""
     lines = [f"select {', '.join(columns)}", f"from dwh_gold.{table}"]
     if where:
         lines.append("where " + "\n  and ".join(where))
@@ -65,30 +65,30 @@ def select(
 
 
 def within(column: str) -> str:
-    """In the time range of the dashboard."""
+    """Condition: the column is in the dashboard's time range."""
     return f"$__timeFilter({column})"
 
 
 def chosen(column: str, variable: str) -> str:
-    """One of the values that were chosen; none of them while nothing is: for panels of one."""
+    """Condition: the column is one of the chosen values; false for all rows if none is chosen."""
     return f"{column} in (${{{variable}:sqlstring}})"
 
 
 def any_of(column: str, variable: str) -> str:
-    """One of the values that were chosen, or all. PostgreSQL folds the first test away."""
+    """Condition: as chosen(), but true if All is chosen; PostgreSQL decides that when planning."""
     return f"('__all' in (${{{variable}:sqlstring}}) or {chosen(column, variable)})"
 
 
 PLACES = (any_of("city", "city"), any_of("cost_centre", "cost_centre"))
 VEHICLES = (*PLACES, any_of("vehicle_id", "vehicle"))
-# The fleet while nothing is chosen, else each city and cost centre that is.
+# The fleet's row if nothing is chosen, otherwise the chosen cities and cost centres.
 SCOPES = (
     "(scope = 'fleet' and '__all' in (${city:sqlstring}) and '__all' in (${cost_centre:sqlstring})"
     f"\n    or scope = 'city' and {chosen('scope_value', 'city')}"
     f"\n    or scope = 'cost_centre' and {chosen('scope_value', 'cost_centre')})"
 )
 
-# Without a row Grafana's All would be an empty list: each has a value that stands for nobody.
+# Each list has a value for "none": an empty list would break Grafana's All.
 CITIES = "select city from dwh_gold.dim_vehicles union select 'Unassigned' order by 1"
 COST_CENTRES = (
     f"select cost_centre from dwh_gold.dim_vehicles where {PLACES[0]}"
@@ -105,8 +105,8 @@ DRIVERS = (
 KPIS = "select kpi_id as __value, label as __text from dwh_gold.kpi_register order by 2"
 
 
-def several(name: str, label: str, sql: str) -> VariableModel:
-    """A list to choose any number from, all to begin with."""
+def many_of(name: str, label: str, sql: str) -> VariableModel:
+    """A variable that allows many values; All is the default."""
     return VariableModel(
         type_val=VariableType.QUERY,
         name=name,
@@ -116,13 +116,13 @@ def several(name: str, label: str, sql: str) -> VariableModel:
         refresh=VariableRefresh.ON_TIME_RANGE_CHANGED,
         multi=True,
         include_all=True,
-        all_value="'__all'",  # goes into the SQL as it is
+        all_value="'__all'",  # Grafana inserts it without quoting
         current=VariableOption(text=["All"], value=["$__all"]),
     )
 
 
 def one_of(name: str, label: str, sql: str, text: str, value: str) -> VariableModel:
-    """A list to choose one value from."""
+    """A variable that allows one value; `text` and `value` are its default."""
     return VariableModel(
         type_val=VariableType.QUERY,
         name=name,
@@ -135,7 +135,7 @@ def one_of(name: str, label: str, sql: str, text: str, value: str) -> VariableMo
 
 
 def docs() -> VariableModel:
-    """The address of the documentation, hidden."""
+    """A hidden variable with the address of the documentation."""
     return VariableModel(
         type_val=VariableType.CONSTANT,
         name="docs",
@@ -146,10 +146,10 @@ def docs() -> VariableModel:
     )
 
 
-CITY = several("city", "City", CITIES)
-COST_CENTRE = several("cost_centre", "Cost centre", COST_CENTRES)
-VEHICLE = several("vehicle", "Vehicle", VEHICLE_IDS)
-DRIVER = several("driver", "Driver", DRIVERS)
+CITY = many_of("city", "City", CITIES)
+COST_CENTRE = many_of("cost_centre", "Cost centre", COST_CENTRES)
+VEHICLE = many_of("vehicle", "Vehicle", VEHICLE_IDS)
+DRIVER = many_of("driver", "Driver", DRIVERS)
 KPI = one_of("kpi", "KPI", KPIS, "Vehicle utilisation", "fleet.utilisation")
 BY_PLACE: Sequence[VariableModel] = (CITY, COST_CENTRE)
 BY_VEHICLE: Sequence[VariableModel] = (CITY, COST_CENTRE, VEHICLE)

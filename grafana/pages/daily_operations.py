@@ -1,4 +1,4 @@
-"""Daily Operations: how does today go, against the same weekday?"""
+"""Daily Operations: how is today going, compared with the same weekday last week?"""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -12,27 +12,32 @@ from grafana.pages.noc_live import BEHAVIOUR, HEALTH, UTILISATION, idle_now, veh
 COST, PRODUCTIVITY = "Cost and fuel", "Technician productivity"
 
 
-def daily() -> Dashboard:
+def daily_operations() -> Dashboard:
     glance = kpi_tiles(
         "Today at a glance",
-        about("The day so far, of the fleet or the places that are chosen.", UTILISATION),
+        about(
+            "Today so far, for the fleet or for the chosen cities and cost centres.", UTILISATION
+        ),
         select(
             ("label", "value", "unit", "decimals"), "fleet_today", SCOPES, order="label", limit=60
         ),
-        "No day is built yet: run the first build.",
+        "No data yet: the first build has not finished.",
     )
     weekday = rows(
-        "Against the same weekday",
-        about("Today beside the same weekday a week before, up to the same hour.", UTILISATION),
+        "Compared with the same weekday",
+        about("Today and the same weekday last week, both up to the same hour.", UTILISATION),
         "label scope_value value unit weekday_before_value change_pct as_of",
         "fleet_today",
         SCOPES,
         order="label, scope_value",
-        empty="No day is built yet: run the first build.",
+        empty="No data yet: the first build has not finished.",
     )
     not_moved = rows(
         "Not moved today",
-        about("Vehicles that have driven less than moved_distance today.", UTILISATION),
+        about(
+            "Vehicles that have driven less today than the operating rule moved_distance.",
+            UTILISATION,
+        ),
         "vehicle_id city cost_centre driver_name has_reported distance_km odometer_km",
         "vehicle_days",
         "not has_moved",
@@ -40,37 +45,40 @@ def daily() -> Dashboard:
         within("day_start"),
         *VEHICLES,
         order="vehicle_id",
-        empty="Every vehicle has moved, or today is not built yet.",
+        empty="Every vehicle has moved, or today has not been built yet.",
         links={"vehicle_id": TO_VEHICLE},
         time_from="now/d",
     )
     vehicles = rows(
         "Vehicles today",
-        about("What each vehicle has done today, the furthest first.", UTILISATION),
+        about("Activity of each vehicle today, longest distance first.", UTILISATION),
         "vehicle_id city driver_name trips_count distance_km driving_h idle_h utilisation_pct"
         " max_speed_kmh alarms_count first_movement_time last_movement_time",
         "vehicle_days",
         within("day_start"),
         *VEHICLES,
         order="distance_km desc nulls last, vehicle_id",
-        empty="Today is not built yet.",
+        empty="Today has not been built yet.",
         links={"vehicle_id": TO_VEHICLE},
         time_from="now/d",
     )
     leaderboard = rows(
-        "Behaviour, worst first",
-        about("Vehicles over 30 days, by score; drivers have a dashboard.", BEHAVIOUR),
+        "Driving behaviour, worst first",
+        about(
+            "Vehicles by score over 30 days. Drivers are on the dashboard Driver behaviour.",
+            BEHAVIOUR,
+        ),
         "worst_rank scope_value city score speeding_min harsh_braking_per_100km distance_km",
         "driver_behaviour_ranking",
         "scope = 'vehicle'",
         *VEHICLES[:2],
         order="worst_rank, scope_value",
-        empty="No score yet: it needs a day that is over.",
+        empty="No score yet: it needs one complete day.",
         limit=50,
     )
     alarms = trend(
         "Alarms by kind",
-        about("How often each kind of alarm was raised.", HEALTH),
+        about("Alarms per day, by kind.", HEALTH),
         select(
             ("day_start as time", "alarm_name as metric", "alarms_count as value"),
             "alarm_days",
@@ -85,7 +93,10 @@ def daily() -> Dashboard:
     )
     heat = history(
         "Utilisation by vehicle and day",
-        about("Driving time as a share of the shift; the first vehicles by name.", UTILISATION),
+        about(
+            "Driving time as a share of the shift; the first vehicles by name (1,000 values).",
+            UTILISATION,
+        ),
         select(
             ("day_start as time", "vehicle_id as metric", "utilisation_pct as value"),
             "vehicle_days",
@@ -95,24 +106,24 @@ def daily() -> Dashboard:
             limit=1000,
         ),
         "percent",
-        "No day of this time range is known: the build runs every 5 minutes.",
+        "No data for this time range. The build runs every 5 minutes.",
     )
     jobs = rows(
-        "Jobs under way",
-        about("Open jobs, those that wait longest first.", PRODUCTIVITY),
+        "Open jobs",
+        about("Jobs that are not closed yet, longest waiting first.", PRODUCTIVITY),
         "job_id standing vehicle_id technician city service_type waiting_min sla_target_min"
         " created_time dispatched_time",
         "jobs_open",
         *VEHICLES[:2],
         order="waiting_min desc nulls last",
-        empty="No open job: orchestrate.py import-jobs FILE.csv brings them.",
+        empty="No open job. Load jobs with orchestrate.py import-jobs FILE.csv.",
         links={"vehicle_id": TO_VEHICLE},
     )
     distance = kpi_trend("Distance", "Distance driven.", UTILISATION, "fleet.distance", "lengthkm")
     return board(
         "daily-operations",
         "Daily Operations",
-        "How does today go, against the same weekday?",
+        "How is today going, compared with the same weekday last week?",
         BY_VEHICLE,
         [
             Shelf(5, [glance]),
@@ -143,7 +154,7 @@ def daily() -> Dashboard:
                 [
                     kpi_rows(
                         "Cost of idling",
-                        about("What idling costs, this month and by day.", COST),
+                        about("Fuel and money spent on idling, per day and this month.", COST),
                         "kpi_id in ('fuel.idle_cost_month', 'fuel.idle_cost', 'fuel.idle_volume')",
                     )
                 ],
@@ -154,11 +165,11 @@ def daily() -> Dashboard:
                     jobs,
                     kpi_rows(
                         "Field service",
-                        about("What the job system says, or why it says nothing.", PRODUCTIVITY),
+                        about("KPIs from the job system, or why they have no value.", PRODUCTIVITY),
                         "kpi_id like 'field_service.%'",
                     ),
                 ],
-                folded="Jobs against their targets",
+                folded="Jobs compared with their targets",
             ),
         ],
         time_from="now-30d/d",

@@ -1,4 +1,4 @@
-"""Data quality & pipeline: can the numbers be trusted, and does everything run?"""
+"""Data quality & pipeline: can the numbers be trusted, and is everything running?"""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
@@ -24,7 +24,7 @@ def _hourly(title: str, text: str, column: str, unit: str = "none") -> Panel:
             limit=10000,
         ),
         unit,
-        "No call in this time range.",
+        "No API call in this time range.",
         decimals=0,
         bars=True,
     )
@@ -44,55 +44,61 @@ def _runs(title: str, text: str, columns: str, *where: str, order: str, empty: s
     )
 
 
-def pipeline() -> Dashboard:
+def data_pipeline() -> Dashboard:
     jobs = rows(
-        "Jobs of the orchestrator",
-        about("The latest run of each job and the next one.", READINESS),
+        "Orchestrator jobs",
+        about("The latest run of each job and when it runs next; failed jobs first.", READINESS),
         "job status started_at succeeded_at next_run_at duration_s rows failures_in_a_row message",
         "job_runs",
         order="status != 'failed', job",
-        empty="The orchestrator has not run yet: orchestrate.py run.",
+        empty="The orchestrator has not run yet: start it with orchestrate.py run.",
     )
     spool = tiles(
-        "Spool of pushes",
-        about("What the webhook holds until it is drained to the database.", READINESS),
+        "Push spool",
+        about("Pushes that the webhook has received and the drain has not loaded yet.", READINESS),
         "pushes_waiting oldest_waiting_at bytes measured_at",
         "spool_status",
-        empty="The drain has not run yet.",
+        empty="The drain has not run yet: start the service.",
     )
     endpoints = rows(
         "Endpoints",
-        about("What was asked in the last 7 days, and what it last said.", READINESS),
+        about("API calls of the last 7 days per endpoint, and the latest failure.", READINESS),
         "endpoint last_success_time last_success_age_s calls_count failed_calls_count"
         " failed_calls_pct records_count last_failure",
         "api_endpoints_now",
         order="failed_calls_pct desc, endpoint",
-        empty="No call in the last 7 days.",
+        empty="No API call in the last 7 days.",
     )
     silent = rows(
-        "Devices that are silent",
-        about("Their newest fix is too old, or there never was one.", READINESS),
+        "Silent devices",
+        about(
+            "Devices whose newest position is too old, or that never sent one; oldest first.",
+            READINESS,
+        ),
         "vehicle_id imei city cost_centre state gps_time fix_age_s",
         "vehicle_status_now",
         "freshness != 'fresh'",
         *PLACES,
         order="fix_age_s desc nulls first, vehicle_id",
-        empty="Every device is fresh.",
+        empty="Every device has a recent position.",
         links={"vehicle_id": TO_VEHICLE},
     )
     rejected = rows(
-        "Records that could not be believed",
-        about("Kept in raw; a rest that could be read is used.", READINESS),
+        "Rejected records",
+        about(
+            "Records that staging refused in whole or in part, and why. Raw keeps all of them.",
+            READINESS,
+        ),
         "fetched_at source imei reason is_kept body",
         "rejections",
         within("fetched_at"),
         order="fetched_at desc",
-        empty="None in this time range.",
+        empty="No rejected record in this time range.",
     )
     return board(
         "data-pipeline",
         "Data quality & pipeline",
-        "Can the numbers be trusted, and does everything run?",
+        "Can the numbers be trusted, and is everything running?",
         BY_PLACE,
         [
             Shelf(5, [spool]),
@@ -101,10 +107,16 @@ def pipeline() -> Dashboard:
             Shelf(
                 8,
                 [
-                    _hourly("Calls", "Calls of the API by the hour.", "calls_count"),
-                    _hourly("Failed calls", "Without a good answer.", "failed_calls_count"),
-                    _hourly("Devices left out", "Asked minus answered.", "missing_devices_count"),
-                    _hourly("Loads", "Loads that brought the answers.", "loads_count"),
+                    _hourly("API calls", "API calls per hour.", "calls_count"),
+                    _hourly(
+                        "Failed API calls", "Calls without a valid answer.", "failed_calls_count"
+                    ),
+                    _hourly(
+                        "Missing devices",
+                        "Devices asked for and not answered.",
+                        "missing_devices_count",
+                    ),
+                    _hourly("Loads", "dlt loads that landed the answers.", "loads_count"),
                 ],
             ),
             Shelf(
@@ -112,15 +124,15 @@ def pipeline() -> Dashboard:
                 [
                     _runs(
                         "Failed models and tests",
-                        "What dbt could not build, and tests that do not hold.",
+                        "Models that dbt could not build, and tests that failed.",
                         RUN,
                         "status in ('error', 'runtime error', 'fail', 'warn')",
                         order="started_at desc",
                         empty="Nothing failed in this time range.",
                     ),
                     _runs(
-                        "Results of tests",
-                        "Every test of the time range, newest first.",
+                        "Test results",
+                        "Every test run in the time range, newest first.",
                         "started_at name status failures duration_s",
                         "resource_type in ('test', 'unit_test')",
                         order="started_at desc, name",
@@ -133,19 +145,19 @@ def pipeline() -> Dashboard:
                 [
                     _runs(
                         "Models, slowest first",
-                        "How long dbt took for each.",
+                        "How long dbt took to build each model.",
                         "started_at name status duration_s rows_affected command",
                         "resource_type = 'model'",
                         order="duration_s desc",
                         empty="No build in this time range.",
                     ),
                     _runs(
-                        "Freshness of sources",
-                        "Age of the newest record of each raw table.",
+                        "Source freshness",
+                        "Age of the newest record in each raw table.",
                         "started_at name status age_s message",
                         "resource_type = 'source'",
                         order="started_at desc, name",
-                        empty="Freshness was not measured in this time range.",
+                        empty="Freshness was not checked in this time range.",
                     ),
                 ],
             ),
@@ -155,7 +167,10 @@ def pipeline() -> Dashboard:
                 [
                     kpi_rows(
                         "Readiness and data quality: all KPIs",
-                        about("The newest day that is over, or this moment.", READINESS),
+                        about(
+                            "Values of the newest complete day; live KPIs show this moment.",
+                            READINESS,
+                        ),
                         f"domain = '{READINESS}'",
                         live=True,
                     )

@@ -1,4 +1,4 @@
-"""Driver behaviour: who drives well over weeks, and who needs a word?"""
+"""Driver behaviour: who drives well, and who needs coaching?"""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
@@ -16,11 +16,11 @@ RANKING = (
 )
 
 
-def behaviour() -> Dashboard:
+def driver_behaviour() -> Dashboard:
     def ranking(title: str, scope: str, variable: str, empty: str) -> Panel:
         return rows(
             title,
-            about("The 30 days before today, by score, worst first.", BEHAVIOUR),
+            about("Scores over the 30 days before today, worst first.", BEHAVIOUR),
             RANKING,
             "driver_behaviour_ranking",
             f"scope = '{scope}'",
@@ -32,54 +32,56 @@ def behaviour() -> Dashboard:
 
     after_hours = rows(
         "Trips after hours",
-        about("Trips that start outside the hours of the operating rules.", BEHAVIOUR),
+        about("Trips that start outside the working hours in the operating rules.", BEHAVIOUR),
         "start_time end_time vehicle_id driver_name city distance_km max_speed_kmh",
         "fact_trips",
         "is_after_hours",
         within("day_start"),
         *VEHICLES,
         order="day_start desc, start_time desc",
-        empty="None in this time range.",
+        empty="No trip after hours in this time range.",
         links={"start_time": TO_TRIP, "vehicle_id": TO_VEHICLE},
     )
     alarms = rows(
-        "Alarms about driving",
-        about("Speeding and harsh driving as the devices raise them.", BEHAVIOUR),
+        "Driving alarms",
+        about("Alarms about speeding and harsh driving, as the devices raised them.", BEHAVIOUR),
         ALARM,
         "fact_alarms",
         "alarm_class in ('harsh_driving', 'speeding')",
         within("alarm_time"),
         *VEHICLES,
         order="alarm_time desc",
-        empty="None in this time range.",
+        empty="No driving alarm in this time range.",
         links={"vehicle_id": TO_VEHICLE},
     )
-    nameless = "No driver is known: names are entered in the vendor's platform."
+    no_driver = "No driver is known. Enter driver names in the Tracksolid platform."
     return board(
         "driver-behaviour",
         "Driver behaviour",
-        "Who drives well, and who needs a word?",
+        "Who drives well, and who needs coaching?",
         (*BY_VEHICLE, DRIVER),
         [
-            Shelf(10, [ranking("Drivers, worst first", "driver", "driver", nameless)]),
+            Shelf(10, [ranking("Drivers, worst first", "driver", "driver", no_driver)]),
             Shelf(
                 10,
-                [ranking("Vehicles, worst first", "vehicle", "vehicle", "No day is over yet.")],
+                [ranking("Vehicles, worst first", "vehicle", "vehicle", "No complete day yet.")],
             ),
             Shelf(
                 8,
                 [
-                    kpi_trend("Score", "100 is flawless.", BEHAVIOUR, "driver.score", "none"),
                     kpi_trend(
-                        "Time too fast",
-                        "Above the limit of the class.",
+                        "Score", "0 to 100; 100 means no event.", BEHAVIOUR, "driver.score", "none"
+                    ),
+                    kpi_trend(
+                        "Speeding time",
+                        "Time above the speed limit of the vehicle's class.",
                         BEHAVIOUR,
                         "driver.speeding_time",
                         "m",
                     ),
                     kpi_trend(
                         "Harsh braking",
-                        "Per 100 km.",
+                        "Harsh braking events per 100 km.",
                         BEHAVIOUR,
                         "driver.harsh_braking",
                         "none",

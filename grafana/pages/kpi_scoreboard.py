@@ -1,4 +1,4 @@
-"""KPI Scoreboard: where does every KPI stand, and where does it go?"""
+"""KPI Scoreboard: what is the value of every KPI, and how is it changing?"""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -9,7 +9,7 @@ from grafana.kit.panels import BANDS, about, kpi_tiles, rows
 from grafana.kit.query import BY_PLACE, KPI, SCOPES, select, within
 
 TO_TREND = to_board(
-    "Its trend",
+    "Trend of this KPI",
     "kpi-scoreboard",
     "${city:queryparam}",
     "${cost_centre:queryparam}",
@@ -18,10 +18,12 @@ TO_TREND = to_board(
 THIS_KPI = "kpi_id = ${kpi:sqlstring}"
 
 
-def scoreboard() -> Dashboard:
-    banded = kpi_tiles(
-        "KPIs with a band",
-        about("Those whose bands the client has agreed to, in their colours."),
+def kpi_scoreboard() -> Dashboard:
+    with_thresholds = kpi_tiles(
+        "KPIs with agreed thresholds",
+        about(
+            "KPIs whose warning and critical thresholds are agreed, in the colour of their status."
+        ),
         select(
             ("label", "value", "unit", "decimals", *BANDS),
             "kpi_scoreboard",
@@ -31,24 +33,24 @@ def scoreboard() -> Dashboard:
             order="label",
             limit=40,
         ),
-        "No KPI has a band yet: the client agrees on them, see the documentation.",
+        "No thresholds are agreed yet. The documentation says how to agree on them.",
     )
-    every = rows(
+    all_kpis = rows(
         "Every KPI",
-        about("The newest day that is over, or this moment for what is live."),
+        about("Values of the newest complete day; live KPIs show this moment."),
         "domain label scope_value value unit standing trend week_before_value target"
         " kpi_status gate_reason assumed_rules kpi_id docs_path",
         "kpi_scoreboard",
         SCOPES,
         order="domain, label, scope_value",
         limit=1000,
-        empty="No day is over yet: KPIs appear with the first build.",
+        empty="No complete day yet: KPIs appear after the first build that follows midnight.",
         links={"label": TO_KPI_PAGE, "trend": TO_TREND},
         hidden=["kpi_id", "docs_path"],
     )
-    course = trend(
+    chosen_trend = trend(
         "Trend of the chosen KPI",
-        about("Day by day, with the bands of the register."),
+        about("The KPI chosen above, per day; dashed lines are its thresholds."),
         select(
             ("day_start as time", "scope_value as metric", "value"),
             "kpi_values",
@@ -58,15 +60,15 @@ def scoreboard() -> Dashboard:
             order="day_start",
         ),
         "none",
-        "No value in this time range: the table above says why.",
+        "No value in this time range. The table above says why.",
         decimals=2,
         bands=select(BANDS, "kpi_register", THIS_KPI),
     )
     return board(
         "kpi-scoreboard",
         "KPI Scoreboard",
-        "Where does every KPI stand, and where does it go?",
+        "What is the value of every KPI, and how is it changing?",
         (*BY_PLACE, KPI),
-        [Shelf(6, [banded]), Shelf(18, [every]), Shelf(10, [course])],
+        [Shelf(6, [with_thresholds]), Shelf(18, [all_kpis]), Shelf(10, [chosen_trend])],
         time_from="now-30d/d",
     )

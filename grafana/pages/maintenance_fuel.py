@@ -1,4 +1,4 @@
-"""Maintenance & fuel: what needs a workshop, and what does driving cost?"""
+"""Maintenance & fuel: which vehicles need service, and what does driving cost?"""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -11,10 +11,10 @@ from grafana.pages.daily_operations import COST
 from grafana.pages.noc_live import HEALTH
 
 
-def maintenance() -> Dashboard:
+def maintenance_fuel() -> Dashboard:
     due = rows(
         "Next services",
-        about("At the pace of four weeks, the soonest first.", HEALTH),
+        about("Due dates at the average distance of the last four weeks, soonest first.", HEALTH),
         "vehicle_id city cost_centre vehicle_class odometer_km km_to_service days_to_service"
         " service_day",
         "vehicle_health_now",
@@ -26,29 +26,31 @@ def maintenance() -> Dashboard:
     )
     condition = rows(
         "Low batteries and faults",
-        about("On the newest day: a low battery, a fault or an alarm about power.", HEALTH),
+        about(
+            "Vehicles with a low battery, a fault code or a power alarm on the newest day.", HEALTH
+        ),
         "vehicle_id city is_battery_low min_battery_pct min_external_voltage_v fault_codes_count"
         " power_alarms_count tamper_alarms_count",
         "vehicle_health_now",
         "(is_battery_low or fault_codes_count > 0 or power_alarms_count > 0)",
         *VEHICLES,
         order="fault_codes_count desc nulls last, min_battery_pct, vehicle_id",
-        empty="Nothing to look at.",
+        empty="No vehicle has a low battery, a fault code or a power alarm.",
         links={"vehicle_id": TO_VEHICLE},
     )
     return board(
         "maintenance-fuel",
         "Maintenance & fuel",
-        "What needs a workshop, and what does driving cost?",
+        "Which vehicles need service, and what does driving cost?",
         BY_VEHICLE,
         [
             Shelf(11, [due, condition]),
             Shelf(
                 8,
                 [
-                    kpi_trend("Fuel", "Litres burnt.", COST, "fuel.volume", "litre"),
+                    kpi_trend("Fuel", "Litres used.", COST, "fuel.volume", "litre"),
                     kpi_trend("Consumption", "Litres per 100 km.", COST, "fuel.per_100km", "none"),
-                    kpi_trend("CO2", "From fuel.", COST, "fuel.co2", "masskg"),
+                    kpi_trend("CO2", "CO2 from fuel.", COST, "fuel.co2", "masskg"),
                 ],
             ),
             Shelf(
@@ -56,7 +58,7 @@ def maintenance() -> Dashboard:
                 [
                     kpi_rows(
                         f"{domain}: all KPIs",
-                        about("The newest day that is over, or why there is no value.", domain),
+                        about("Values of the newest complete day, or why there is none.", domain),
                         f"domain = '{domain}'",
                     )
                     for domain in (COST, HEALTH)

@@ -1,4 +1,4 @@
-"""NOC Live: is everything moving as it should, at this moment?"""
+"""NOC Live: is everything moving as it should right now?"""
 
 from grafana_foundation_sdk.models.dashboard import (
     Dashboard,
@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.geomap import MapViewConfig
 
 from grafana.kit.board import Shelf, board
-from grafana.kit.charts import markers, world
+from grafana.kit.charts import map_panel, markers
 from grafana.kit.links import TO_VEHICLE
 from grafana.kit.panels import BANDS, about, kpi_tiles, rows, tiles
 from grafana.kit.query import BY_VEHICLE, SCOPES, VEHICLES, Query, select, within
@@ -22,15 +22,18 @@ PLACE = "latitude longitude heading_deg state_code vehicle_id driver_name speed_
 
 
 def vehicle_map(title: str, *where: str) -> Panel:
-    """Vehicles where they are, coloured by state, pointing where they head."""
-    return world(
+    """A map of vehicles at their newest fix, coloured by state, pointing along their heading."""
+    return map_panel(
         title,
-        about("Vehicles at their newest fix, coloured by state, pointing ahead.", READINESS),
+        about(
+            "The newest position of each vehicle. The colour is its state, the arrow its heading.",
+            READINESS,
+        ),
         [Query(select(PLACE.split(), "vehicle_status_now", *where, order="vehicle_id"))],
         [markers("Vehicles", "state_code", rotated=True)],
         PLACE.split(),
-        "No vehicle of this choice has a position.",
-        # A fixed view: one that follows the data jumps on the wall. Nairobi to Kampala.
+        "No selected vehicle has a position.",
+        # A fixed view, Nairobi to Kampala: a view that follows the data jumps at each refresh.
         view=MapViewConfig(id_val="coords", lat=-1, lon=36, zoom=6),
         link=TO_VEHICLE,
         field=FieldConfig(color=FieldColor(FieldColorModeId.THRESHOLDS)),
@@ -38,68 +41,71 @@ def vehicle_map(title: str, *where: str) -> Panel:
 
 
 def idle_now() -> Panel:
-    """Who stands with the engine on."""
+    """A table of the vehicles that are idling."""
     return rows(
         "Idle now",
-        about("Vehicles that stand with the ignition on, longest first.", UTILISATION),
+        about("Vehicles that are stationary with the ignition on, longest first.", UTILISATION),
         "vehicle_id city driver_name state_since_time fix_age_s",
         "vehicle_status_now",
         "state = 'idling'",
         "is_primary_device",
         *VEHICLES,
         order="state_since_time nulls last, vehicle_id",
-        empty="Nobody idles.",
+        empty="No vehicle is idling.",
         links={"vehicle_id": TO_VEHICLE},
     )
 
 
-def noc() -> Dashboard:
+def noc_live() -> Dashboard:
     freshness = kpi_tiles(
-        "How fresh it is",
-        about("Age of the newest fix and of the last good sweep, in the bands agreed.", READINESS),
+        "Data freshness",
+        about(
+            "Age of the newest position and of the last successful sweep, coloured by target.",
+            READINESS,
+        ),
         select(
             ("place_label as label", "value", "unit", "decimals", *BANDS),
             "kpi_live",
             SCOPES,
             order="place_label",
         ),
-        "No device is known yet: run the first poll.",
+        "No device yet: start the service or run orchestrate.py poll.",
     )
     spool = tiles(
         "Pushes waiting",
-        about("What the webhook holds until it is drained to the database.", READINESS),
+        about("Pushes that the webhook has received and the drain has not loaded yet.", READINESS),
         "pushes_waiting oldest_waiting_at measured_at",
         "spool_status",
-        empty="The drain has not run yet.",
+        empty="The drain has not run yet: start the service.",
     )
     counts = tiles(
         "Vehicles",
         about(
-            "What vehicles do at this moment; each is in one state and has its colour on the"
-            " map. Too fast and outside the city light up from the first.",
+            "Vehicles by state, in the colours of the map; each vehicle is in one state."
+            " Speeding and outside city are coloured from the first vehicle on.",
             READINESS,
         ),
         "scope_value driving_count idling_count parked_count no_signal_count"
         " never_reported_count too_fast_count outside_city_count",
         "fleet_now",
         SCOPES,
-        empty="No vehicle is known yet: run the first poll.",
+        empty="No vehicle yet: start the service or run orchestrate.py poll.",
     )
-    too_fast = rows(
-        "Too fast now",
-        about("Vehicles above the speed limit of their class.", BEHAVIOUR),
+    speeding = rows(
+        "Speeding now",
+        about("Vehicles above the speed limit of their class, fastest first.", BEHAVIOUR),
         "vehicle_id city driver_name speed_kmh speed_limit_kmh fix_age_s",
         "vehicle_status_now",
         "is_too_fast",
         "is_primary_device",
         *VEHICLES,
         order="speed_kmh desc",
-        empty="Nobody is too fast.",
+        empty="No vehicle is speeding.",
         links={"vehicle_id": TO_VEHICLE},
     )
     alarms = rows(
         "Alarms",
-        about("Alarms of the time range, newest first.", HEALTH),
+        about("Alarms in the time range, newest first.", HEALTH),
         ALARM,
         "fact_alarms",
         within("alarm_time"),
@@ -110,49 +116,52 @@ def noc() -> Dashboard:
     )
     power = rows(
         "Power cuts, tampering, SOS",
-        about("Alarms that somebody has to look at, newest first.", HEALTH),
+        about("Alarms that need a person's attention, newest first.", HEALTH),
         ALARM,
         "fact_alarms",
         "alarm_class in ('power', 'tamper', 'sos')",
         within("alarm_time"),
         *VEHICLES,
         order="alarm_time desc",
-        empty="None in this time range.",
+        empty="No such alarm in this time range.",
         links={"vehicle_id": TO_VEHICLE},
     )
     outside = rows(
-        "Outside their city",
-        about("Vehicles outside the city that they are assigned to.", DISPATCH),
+        "Outside assigned city",
+        about("Vehicles that are outside the city they are assigned to.", DISPATCH),
         "vehicle_id city current_city driver_name state fix_age_s",
         "vehicle_status_now",
         "is_outside_city",
         "is_primary_device",
         *VEHICLES,
         order="vehicle_id",
-        empty="None, or no vehicle has an assigned city: fill seeds/vehicles.csv.",
+        empty="None. Vehicles without an assigned city in seeds/vehicles.csv never appear here.",
         links={"vehicle_id": TO_VEHICLE},
     )
     silent = rows(
-        "Without a fix for long",
-        about("Devices whose newest fix is too old, or that never had one.", READINESS),
+        "No recent position",
+        about(
+            "Devices whose newest position is too old, or that never sent one; oldest first.",
+            READINESS,
+        ),
         "vehicle_id imei city state gps_time fix_age_s external_voltage_v battery_pct",
         "vehicle_status_now",
         "freshness != 'fresh'",
         *VEHICLES,
         order="fix_age_s desc nulls first, vehicle_id",
-        empty="Every device is fresh.",
+        empty="Every device has a recent position.",
         links={"vehicle_id": TO_VEHICLE},
     )
     return board(
         "noc-live",
         "NOC Live",
-        "Is everything moving as it should, at this moment?",
+        "Is everything moving as it should right now?",
         BY_VEHICLE,
         [
             Shelf(4, [freshness, spool], (15, 9)),
             Shelf(4, [counts]),
-            Shelf(16, [vehicle_map("Where they are", "latitude is not null", *VEHICLES)]),
-            Shelf(9, [idle_now(), too_fast]),
+            Shelf(16, [vehicle_map("Vehicle positions", "latitude is not null", *VEHICLES)]),
+            Shelf(9, [idle_now(), speeding]),
             Shelf(9, [alarms, power]),
             Shelf(9, [outside, silent]),
         ],

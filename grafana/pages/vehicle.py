@@ -1,4 +1,4 @@
-"""Vehicle: what did this vehicle do, and how is it?"""
+"""Vehicle: what did this vehicle do, and what condition is it in?"""
 
 from grafana_foundation_sdk.models.common import MapLayerOptions
 from grafana_foundation_sdk.models.dashboard import (
@@ -10,14 +10,14 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.kit.board import Shelf, board
-from grafana.kit.charts import markers, timeline, trend, world
+from grafana.kit.charts import map_panel, markers, timeline, trend
 from grafana.kit.columns import BLUE
 from grafana.kit.links import TO_TRIP
 from grafana.kit.panels import about, rows
 from grafana.kit.query import BY_VEHICLE, Query, chosen, select, within
 from grafana.pages.noc_live import ALARM, HEALTH, READINESS, UTILISATION
 
-THESE = chosen("vehicle_id", "vehicle")
+IS_CHOSEN = chosen("vehicle_id", "vehicle")
 CHOOSE = "Choose a vehicle above."
 FIX = ("gps_time", "latitude", "longitude", "speed_kmh", "heading_deg", "vehicle_id")
 TRAIL = (*FIX, "speed_limit_kmh", "speed_code")
@@ -26,59 +26,62 @@ STOPS = ("start_time", "latitude", "longitude", "duration_s", "kind", "address",
 
 def vehicle() -> Dashboard:
     profile = rows(
-        "Who it is",
-        about("The vehicle and its devices, as the registers have them.", READINESS),
+        "Vehicle and devices",
+        about(
+            "The vehicle and its devices, from the vendor's device list and seeds/vehicles.csv.",
+            READINESS,
+        ),
         "vehicle_id vehicle_number vehicle_class vehicle_model city cost_centre driver_name imei"
         " device_model is_primary_device is_enabled activation_time",
         "dim_vehicles",
-        THESE,
+        IS_CHOSEN,
         order="vehicle_id, is_primary_device desc",
         empty=CHOOSE,
         limit=50,
     )
     now = rows(
         "Now",
-        about("The newest fix of each device and how old it is.", READINESS),
+        about("The newest position of each device and its age.", READINESS),
         "vehicle_id state state_since_time speed_kmh current_city is_outside_city fix_age_s"
         " external_voltage_v battery_pct odometer_km",
         "vehicle_status_now",
-        THESE,
+        IS_CHOSEN,
         order="vehicle_id, imei",
         empty=CHOOSE,
         limit=50,
     )
     day = timeline(
         "Driving, idle, parked, no signal",
-        about("From trips and stops; longer silence is no signal.", UTILISATION),
+        about("States from trips and stops. Long silence is shown as no signal.", UTILISATION),
         select(
             ("start_time as time", "vehicle_id as metric", "state_code"),
             "vehicle_timeline",
-            THESE,
+            IS_CHOSEN,
             "is_primary_device",
             "start_time < $__timeTo()",
             "(end_time is null or end_time > $__timeFrom())",
             order="start_time",
             limit=5000,
         ),
-        f"{CHOOSE} A long time range is cut off at 5,000 changes.",
+        f"{CHOOSE} Only the first 5,000 changes of a time range are shown.",
     )
     trips = rows(
         "Trips",
-        about("Trips of the time range; a click narrows it to the trip.", UTILISATION),
+        about("Trips in the time range. Click a start time to see only that trip.", UTILISATION),
         "start_time end_time vehicle_id driver_name distance_km driving_time_s avg_speed_kmh"
         " max_speed_kmh start_city end_city is_after_hours",
         "fact_trips",
-        THESE,
+        IS_CHOSEN,
         within("start_time"),
         order="start_time desc",
-        empty=f"{CHOOSE} Or there was no trip in this time range.",
+        empty=f"{CHOOSE} If one is chosen: no trip in this time range.",
         links={"start_time": TO_TRIP},
     )
-    trail = world(
-        "Where it went",
+    trail = map_panel(
+        "Route and stops",
         about(
-            "Standing, moving, above the speed limit of its class and city: the first 2,000"
-            " fixes; and stops, the larger the longer.",
+            "The first 2,000 positions, coloured as standing, moving or speeding (above the"
+            " limit of the vehicle's class and city). Stops: the larger, the longer.",
             UTILISATION,
         ),
         [
@@ -86,7 +89,7 @@ def vehicle() -> Dashboard:
                 select(
                     TRAIL,
                     "vehicle_trail",
-                    THESE,
+                    IS_CHOSEN,
                     "is_primary_device",
                     within("gps_time"),
                     order="gps_time",
@@ -97,7 +100,7 @@ def vehicle() -> Dashboard:
                 select(
                     STOPS,
                     "fact_stops",
-                    THESE,
+                    IS_CHOSEN,
                     within("start_time"),
                     "latitude is not null",
                     order="start_time",
@@ -117,29 +120,31 @@ def vehicle() -> Dashboard:
     )
     service = rows(
         "Odometer and service",
-        about("When the next service is due at the pace of four weeks.", HEALTH),
+        about(
+            "When the next service is due, at the average distance of the last four weeks.", HEALTH
+        ),
         "vehicle_id odometer_km km_to_service days_to_service service_day fault_codes_count"
         " is_battery_low",
         "vehicle_health_now",
-        THESE,
+        IS_CHOSEN,
         order="vehicle_id",
-        empty=f"{CHOOSE} Or no odometer is known.",
+        empty=f"{CHOOSE} If one is chosen: no odometer reading is known.",
         limit=50,
     )
     alarms = rows(
         "Alarms",
-        about("Alarms of the time range, newest first.", HEALTH),
+        about("Alarms in the time range, newest first.", HEALTH),
         ALARM,
         "fact_alarms",
-        THESE,
+        IS_CHOSEN,
         within("alarm_time"),
         order="alarm_time desc",
-        empty=f"{CHOOSE} Or there was no alarm in this time range.",
+        empty=f"{CHOOSE} If one is chosen: no alarm in this time range.",
     )
     return board(
         "vehicle",
         "Vehicle",
-        "What did this vehicle do, and how is it?",
+        "What did this vehicle do, and what condition is it in?",
         BY_VEHICLE,
         [
             Shelf(5, [profile]),
@@ -150,9 +155,9 @@ def vehicle() -> Dashboard:
             Shelf(
                 8,
                 [
-                    _course("Battery of the device", "min_battery_pct", "percent"),
-                    _course("Battery of the vehicle", "min_external_voltage_v", "volt"),
-                    _course("Odometer", "odometer_km", "lengthkm"),
+                    _daily_trend("Device battery", "min_battery_pct", "percent"),
+                    _daily_trend("Vehicle battery", "min_external_voltage_v", "volt"),
+                    _daily_trend("Odometer", "odometer_km", "lengthkm"),
                 ],
             ),
         ],
@@ -173,10 +178,10 @@ def _route() -> MapLayerOptions:
     )
 
 
-def _course(title: str, column: str, unit: str) -> Panel:
+def _daily_trend(title: str, column: str, unit: str) -> Panel:
     return trend(
         title,
-        about(f"{title}, the figure of each day; choose more than a day.", HEALTH),
+        about(f"{title} per day; choose a time range of several days.", HEALTH),
         select(
             ("day_start as time", "scope_value as metric", f"{column} as value"),
             "kpi_vehicle_health_daily",
@@ -186,5 +191,5 @@ def _course(title: str, column: str, unit: str) -> Panel:
             order="day_start",
         ),
         unit,
-        f"{CHOOSE} Or no device told it in this time range.",
+        f"{CHOOSE} If one is chosen: no device reported this in the time range.",
     )

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.kit.board import Shelf, board
-from grafana.kit.charts import kpi_trend, markers, trend, world
+from grafana.kit.charts import kpi_trend, map_panel, markers, trend
 from grafana.kit.links import TO_VEHICLE
 from grafana.kit.panels import about, kpi_rows, rows
 from grafana.kit.query import BY_VEHICLE, PLACES, VEHICLES, Query, select, within
@@ -11,11 +11,11 @@ from grafana.kit.query import BY_VEHICLE, PLACES, VEHICLES, Query, select, withi
 ZONES = "Zones"
 
 
-def zones() -> Dashboard:
+def zones_dwell() -> Dashboard:
     columns = "zone_name latitude longitude zone_visits_count dwell_h zone_kind city is_assumed"
-    world_map = world(
-        "Zones of the day",
-        about("Depots and fences, larger the more visits they had today.", ZONES),
+    world_map = map_panel(
+        "Zones today",
+        about("Depots and fences. The larger the symbol, the more visits today.", ZONES),
         [
             Query(
                 select(
@@ -30,12 +30,12 @@ def zones() -> Dashboard:
         ],
         [markers("Zones", "zone_visits_count", size="zone_visits_count")],
         columns.split(),
-        "No depot or fence is drawn, or none was visited.",
+        "No depot or fence has been visited today, or none is defined.",
     )
     world_map.time_from = "now/d"
     dwell = trend(
         "Time in zones",
-        about("Hours of all vehicles in each depot and fence.", ZONES),
+        about("Hours that all vehicles together spent in each depot and fence.", ZONES),
         select(
             ("day_start as time", "zone_name as metric", "dwell_h as value"),
             "zone_days",
@@ -50,7 +50,7 @@ def zones() -> Dashboard:
     )
     visits = rows(
         "Visits",
-        about("Visits to depots and fences, cut at midnight, newest first.", ZONES),
+        about("Visits to depots and fences, split at midnight, newest first.", ZONES),
         "entry_time exit_time vehicle_id driver_name zone_name zone_kind dwell_s is_continued"
         " has_left",
         "zone_visits",
@@ -73,9 +73,9 @@ def zones() -> Dashboard:
                 [
                     kpi_trend(title, what, ZONES, kpi_id, "none", 0)
                     for title, what, kpi_id in (
-                        ("Departures", "From depots.", "zone.depot_departures"),
-                        ("Returns", "To depots.", "zone.depot_returns"),
-                        ("Visits", "To depots and fences.", "zone.visits"),
+                        ("Departures", "Departures from depots.", "zone.depot_departures"),
+                        ("Returns", "Returns to depots.", "zone.depot_returns"),
+                        ("Visits", "Visits to depots and fences.", "zone.visits"),
                     )
                 ],
             ),
@@ -85,7 +85,7 @@ def zones() -> Dashboard:
                 [
                     kpi_rows(
                         "Zones: all KPIs",
-                        about("The newest day that is over, or why there is no value.", ZONES),
+                        about("Values of the newest complete day, or why there is none.", ZONES),
                         "domain = 'Zones'",
                     )
                 ],
