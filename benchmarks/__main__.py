@@ -1,4 +1,4 @@
-"""Run measurements and print ratios: python -m benchmarks [NAME …]."""
+"""Runs benchmarks and prints their results: python -m benchmarks [NAME …]."""
 
 import importlib
 import sys
@@ -19,17 +19,19 @@ def main() -> None:
     logs.configure()
     chosen = sys.argv[1:] or NAMES
     if unknown := set(chosen) - set(NAMES):
-        sys.exit(f"no measurement {', '.join(unknown)}; there are: {', '.join(NAMES)}")
+        sys.exit(f"no benchmark {', '.join(unknown)}; choose from {', '.join(NAMES)}")
     console = Console()
     for name in chosen:
         began = time.monotonic()
-        console.print(f"measuring {name} …")
+        console.print(f"running benchmark {name} …")
         results = importlib.import_module(f"benchmarks.{name}").run()
-        table = Table("what", "figure", "aim", title=f"{name}, {time.monotonic() - began:.0f} s")
+        table = Table(
+            "measure", "result", "target", title=f"{name}, {time.monotonic() - began:.0f} s"
+        )
         table.columns[1].justify = "right"
         for result in results:
-            figure = f"{result.figure:,.2f}" if result.figure < 100 else f"{result.figure:,.0f}"
-            table.add_row(result.what, figure, result.aim)
+            value = f"{result.value:,.2f}" if result.value < 100 else f"{result.value:,.0f}"
+            table.add_row(result.measure, value, result.target)
         console.print(table)
 
 

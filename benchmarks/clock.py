@@ -1,6 +1,6 @@
-"""A clock that runs faster, for a program and all that it starts.
+"""Runs a program and its children with a faster clock.
 
-libfaketime (Debian: `apt install faketime`) does it; it must be there, and a C compiler.
+Needs libfaketime (Debian: `apt install faketime`) and a C compiler.
 """
 
 import os
@@ -10,9 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Python waits by sem_clockwait, which libfaketime does not know. Who waits for a file or a socket
-# waits as long as ever: a timeout is about a peer, and that is no faster.
-WAITS = r"""
+# Python waits with sem_clockwait, which libfaketime does not wrap, so this library does. poll and
+# epoll keep real time: their timeouts are about a peer, and the peer is not faster.
+WAIT_LIBRARY = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <poll.h>
@@ -50,9 +50,9 @@ int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout_ms)
 
 
 def run_again(speed: float) -> int | None:
-    """Run this command again on a clock that is so much faster; None within that run.
+    """Run this same command again with a clock that is `speed` times faster.
 
-    Returns its exit code.
+    Returns its exit code, or None if this process already is that run or `speed` is 1.
     """
     if speed == 1 or "FAKETIME_SHARED" in os.environ:
         return None
@@ -62,7 +62,7 @@ def run_again(speed: float) -> int | None:
     with tempfile.TemporaryDirectory(prefix="fireside-clock-") as folder:
         library = Path(folder) / "waits.so"
         build = [compiler, "-shared", "-fPIC", f"-DSPEED={speed}", "-o", str(library)]
-        subprocess.run([*build, "-x", "c", "-"], input=WAITS.encode(), check=True)
+        subprocess.run([*build, "-x", "c", "-"], input=WAIT_LIBRARY.encode(), check=True)
         ours_first = ["sh", "-c", f'LD_PRELOAD={library}:$LD_PRELOAD exec "$@"', "sh"]
         again = [sys.executable, "-m", *sys.orig_argv[sys.orig_argv.index("-m") + 1 :]]
         return subprocess.run(

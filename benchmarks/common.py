@@ -1,4 +1,4 @@
-"""What the measurements share: a result with its aim, and a database of their own."""
+"""Shared by the benchmarks: a result with its target, and a temporary database."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,14 +12,16 @@ from warehouse.embedded import embedded_url, start_embedded
 
 @dataclass(frozen=True)
 class Result:
-    what: str
-    figure: float
-    aim: str = ""
+    """One measured value; the unit is part of `measure`."""
+
+    measure: str
+    value: float
+    target: str = ""
 
 
 @contextmanager
 def scratch_database() -> Iterator[tuple[Database, Path]]:
-    """A prepared, empty database and a work folder, both gone afterwards."""
+    """A migrated, empty database and a work folder; both are deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="fireside-bench-") as folder:
         server = start_embedded(Path(folder) / "postgres")
         try:

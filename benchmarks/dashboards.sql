@@ -1,8 +1,8 @@
--- Gold of %(vehicles)s vehicles and %(days)s days: what dashboards read, in the sizes that a
--- build would give it. The last day is today.
+-- Generates gold for %(vehicles)s vehicles and %(days)s days: the tables that dashboards read, in
+-- the sizes that builds would give them. The last day is today.
 
 set timezone = 'Africa/Nairobi';
--- Rows lie day after day, as builds write them.
+-- Insert ordered by day, because builds write one day after another.
 set work_mem = '256MB';
 
 insert into dwh_gold.dbt_run_history (
@@ -34,10 +34,10 @@ select day, day_start, day_end from days;
 
 insert into tracksolid.devices (imei) select imei from vehicles;
 insert into dwh_gold.dim_vehicles (
-    imei, vehicle_id, is_primary_device, city, cost_centre, vehicle_class, assigned_city,
-    driver_name, vehicle_version
+    imei, vehicle_id, is_primary_device, device_rank, city, cost_centre, vehicle_class,
+    assigned_city, driver_name, vehicle_version
 )
-select imei, vehicle_id, true, city, cost_centre, 'van', 'Nairobi', 'Driver ' || n, 'v'
+select imei, vehicle_id, true, 1, city, cost_centre, 'van', 'Nairobi', 'Driver ' || n, 'v'
 from vehicles;
 
 insert into tracksolid.newest_fixes (

@@ -1,7 +1,7 @@
-"""Builds in mid-day: what all polls of a moving fleet bring with their look-back, fix by fix.
+"""Measures intraday builds: all polls of a moving fleet, with their look-back, then a build.
 
-The stand-in sends 474 fixes a vehicle and day, as many as the recorded ones; build.py's invented
-days are thin, which is right for histories of many days and hides what fixes cost.
+The stand-in sends 474 fixes per vehicle and day, as many as real devices. daily_build.py generates
+few fixes, which suits long histories but hides the cost of fixes.
 """
 
 import os
@@ -35,7 +35,7 @@ def run() -> list[Result]:
         work = Work(settings, database, lambda: None)
         polls = list(dict.fromkeys(endpoint.table for endpoint in endpoints(settings)))
         work.poll(polls)
-        work.build()  # the day so far
+        work.build()  # builds the day so far
         fetched, seconds = [], []
         for _ in range(ROUNDS):
             fetched.append(work.poll(polls).rows)
@@ -46,7 +46,7 @@ def run() -> list[Result]:
         with database.connect() as connection:
             slowest = connection.execute(SLOWEST, [started_at]).fetchall()
     return [
-        Result(f"a build in mid-day, {DEVICES:,} vehicles, s", statistics.median(seconds)),
-        Result("  records that it takes", statistics.median(fetched)),
-        *(Result(f"  of which {name}, s (4 at a time)", took_s) for name, took_s in slowest),
+        Result(f"intraday build, {DEVICES:,} vehicles, s", statistics.median(seconds)),
+        Result("  records it reads", statistics.median(fetched)),
+        *(Result(f"  of which {name}, s (4 threads)", took_s) for name, took_s in slowest),
     ]

@@ -1,4 +1,4 @@
-"""Landing against a plain COPY: the same rows and columns, into a table with the same index."""
+"""Compares landing with a plain COPY of the same rows into a table with the same index."""
 
 import resource
 import statistics
@@ -45,12 +45,12 @@ def run() -> list[Result]:
         Result("landing / COPY, rows per second", ratio, ">= 0.4"),
         Result("landing, rows/s", statistics.median(landed)),
         Result("COPY, rows/s", statistics.median(copied)),
-        Result("landing 300,000 rows, peak memory above start, MB", peak_mb[0]),
+        Result(f"landing {RECORDS:,} rows, peak memory above start, MB", peak_mb[0]),
     ]
 
 
 def _answer(endpoint: Endpoint, number: int) -> Answer:
-    """One reply of 1,000 points, as the client hands it over."""
+    """One reply of 1,000 points, in the form that the API client returns."""
     imei = str(860_000_000_000_000 + number)
     now = datetime.now(UTC)
     request = f'{{"method": "{endpoint.method}", "imei": "{imei}"}}'

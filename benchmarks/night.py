@@ -1,4 +1,4 @@
-"""dbt beside the very same statements sent by psql, and a night in which nothing was new."""
+"""Compares dbt with psql sending the same statements, and times a nightly job without new data."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from warehouse.embedded import programs
 
 HISTORY_DAYS = 5
 ROUNDS = 3
-# One thread, so that the statements of all connections stand in an order that psql can repeat.
+# One thread, so that the log holds the statements in an order that psql can repeat.
 RUN = ["run", "--threads", "1"]
 TO_REPEAT = [*RUN, "--log-format-file", "json", "--log-level-file", "debug"]
 
@@ -41,7 +41,7 @@ def run() -> list[Result]:
         dbt_runner.run(settings, database, [*TO_REPEAT, "--log-path", str(logs)], _silently)
         same = folder / "same.sql"
         same.write_text(";\n".join(_statements(logs / "dbt.log")) + ";\n")
-        # In turns, as one machine is faster now and slower then; and from the same state.
+        # Alternating, because the machine's speed varies; each run starts from the same state.
         dbt_s, psql_s = [], []
         for _ in range(ROUNDS):
             psql_s.append(_took_s(database, lambda: _by_psql(database, same)))
@@ -53,21 +53,21 @@ def run() -> list[Result]:
         dbt_runner.run(settings, database, ["run"], _silently)
         models_s = time.perf_counter() - began
         began = time.perf_counter()
-        with suppress(nightly.NightlyFailed):  # of freshness: the data is of March
+        with suppress(nightly.NightlyFailed):  # freshness fails: the data is old
             nightly.run(settings, database, date(2026, 3, 15))
         night_s = time.perf_counter() - began
     ratio = median(one / other for one, other in zip(dbt_s, psql_s, strict=True))
     return [
-        Result("dbt run / its statements by psql, median of rounds", ratio, "<= 1.25"),
+        Result("dbt run / the same statements by psql, median", ratio, "<= 1.25"),
         Result(f"  dbt, one new day of {DEVICES:,} devices, one thread, s", median(dbt_s)),
         Result("  psql, s", median(psql_s)),
-        Result("a night with no news, s", night_s, "<= 15"),
-        Result("  a run of its models with no news, s", models_s),
+        Result("nightly job without new data, s", night_s, "<= 15"),
+        Result("  of which dbt run, s", models_s),
     ]
 
 
 def _took_s(database: Database, work: Callable[[], None]) -> float:
-    """Of work on the database as it was before; the statements know it by its name."""
+    """Seconds that `work` takes on a fresh copy of the database, which keeps its name."""
     with database.sibling("postgres").connect() as server:
         server.execute(f"drop database {database.name} with (force)".encode())
         server.execute(f"create database {database.name} template before".encode())
@@ -78,16 +78,16 @@ def _took_s(database: Database, work: Callable[[], None]) -> float:
 
 
 def _silently(*_: int) -> None:
-    """The progress of dbt, untold."""
+    """Ignore dbt's progress."""
 
 
 def _statements(log: Path) -> list[str]:
-    """All that dbt sent to the database, in order."""
+    """All statements that dbt sent to the database, in order."""
     events = (json.loads(line) for line in log.read_text().splitlines())
-    told = [(event["info"]["name"], event["data"]) for event in events]
+    named = [(event["info"]["name"], event["data"]) for event in events]
     return [
         "commit" if name == "SQLCommit" else str(data["sql"]).strip().rstrip(";")
-        for name, data in told
+        for name, data in named
         if name in ("SQLQuery", "SQLCommit")
     ]
 

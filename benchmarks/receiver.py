@@ -1,6 +1,6 @@
-"""The receiver under 64 clients: against itself without storing, and against COPY of the same rows.
+"""Measures the webhook receiver under 64 clients, compared with one that stores nothing and COPY.
 
-WEBHOOK_BENCH_SECONDS sets the length of the run that watches memory (600 for the long form).
+WEBHOOK_BENCH_SECONDS sets the duration of the memory measurement; use 600 for the long form.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ def run() -> list[Result]:
     ):
         for records in (1, 50):
             kept, discarded = [], []
-            for _ in range(ROUNDS):  # in turns: what else the machine does meets both
+            for _ in range(ROUNDS):  # alternating: other load on the machine affects both
                 kept.append(keeping.load(records, SECONDS))
                 discarded.append(discarding.load(records, SECONDS))
             ratio = statistics.median(
@@ -64,28 +64,26 @@ def run() -> list[Result]:
             label = f"push, {records} record{'s' if records > 1 else ''} each, {CLIENTS} clients"
             p50, p99 = (statistics.median(a[name] for a in kept) for name in ("p50", "p99"))
             results += [
-                Result(f"{label}: kept / not stored", ratio, ">= 0.7"),
+                Result(f"{label}: stored / discarded", ratio, ">= 0.7"),
                 Result(f"{label}: requests/s", rate),
                 Result(f"{label}: p50, ms", p50),
                 Result(f"{label}: p99, ms", p99, "<= 25"),
             ]
         copied = _copy_rate()
         results += [
-            Result(
-                "push, 50 records each / COPY, records per second", rate * 50 / copied, ">= 0.5"
-            ),
+            Result("push, 50 records each / COPY, records/s", rate * 50 / copied, ">= 0.5"),
             Result("push, 50 records each: records/s", rate * 50),
             Result("COPY, records/s", copied),
         ]
         grown = keeping.memory_growth_mb()
         results.append(
-            Result(f"push, memory after {MEMORY_SECONDS:.0f} s, MB more", grown, "<= 10")
+            Result(f"push, memory growth over {MEMORY_SECONDS:.0f} s, MB", grown, "<= 10")
         )
     return results
 
 
-class Receiver:
-    """A receiver in a process of its own."""
+class ReceiverProcess:
+    """A webhook receiver in a process of its own."""
 
     def __init__(self, mode: str, folder: Path) -> None:
         with socket.socket() as free:
@@ -105,7 +103,7 @@ class Receiver:
         )
 
     def load(self, records: int, seconds: float) -> dict[str, float]:
-        """Let another process push; returns rate, p50 and p99. The spool is empty afterwards."""
+        """Push from another process, then empty the spool. Returns rate (1/s), p50 and p99 (ms)."""
         arguments = ["load", str(self.port), str(records), str(seconds)]
         command = [sys.executable, "-m", "benchmarks.receiver", *arguments]
         output = subprocess.run(command, check=True, capture_output=True).stdout
@@ -118,7 +116,7 @@ class Receiver:
             reader.forget(push.id for push in pushes)
 
     def memory_growth_mb(self) -> float:
-        """Push and drain for a while; what the second half needs more than the first."""
+        """Push and drain for MEMORY_SECONDS; peak MB of the second half minus the first."""
         process, done, seen = psutil.Process(self.process.pid), threading.Event(), []
 
         def watch() -> None:
@@ -138,8 +136,8 @@ class Receiver:
 
 
 @contextmanager
-def _both(folder: Path) -> Iterator[tuple[Receiver, Receiver]]:
-    receivers = Receiver("keep", folder), Receiver("discard", folder)
+def _both(folder: Path) -> Iterator[tuple[ReceiverProcess, ReceiverProcess]]:
+    receivers = ReceiverProcess("keep", folder), ReceiverProcess("discard", folder)
     try:
         for receiver in receivers:
             _wait_for(receiver.port)
@@ -159,17 +157,17 @@ def _wait_for(port: int) -> None:
             time.sleep(0.05)
         else:
             return
-    raise TimeoutError(f"nothing listens on port {port}")
+    raise TimeoutError(f"no receiver listens on port {port} after 30 s")
 
 
-class Discarding(Spool):
-    """The rival: everything but the disk."""
+class DiscardingSpool(Spool):
+    """A spool that stores nothing: the upper bound to compare with."""
 
     async def append(self, *_: object) -> str:
         return ""
 
 
-class Client(asyncio.Protocol):
+class PushClient(asyncio.Protocol):
     """Sends the next push when the last one is answered."""
 
     def __init__(self, pushes: list[bytes], took_s: list[float]) -> None:
@@ -199,8 +197,8 @@ async def _load(port: int, records: int, seconds: float) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     for number in range(CLIENTS):
         pushes = [_push(number * 16 + n, records) for n in range(16)]
-        await loop.create_connection(lambda p=pushes: Client(p, took_s), "127.0.0.1", port)
-    await asyncio.sleep(0.3)  # all are connected and warm
+        await loop.create_connection(lambda p=pushes: PushClient(p, took_s), "127.0.0.1", port)
+    await asyncio.sleep(0.3)  # until all clients are connected and warm
     took_s.clear()
     began = time.perf_counter()
     await asyncio.sleep(seconds)
@@ -224,7 +222,7 @@ def _record(number: int) -> str:
 
 
 def _copy_rate() -> float:
-    """The same records with the envelope of raw, in one COPY and one commit."""
+    """Records per second of one COPY of the same records with raw's envelope, in one commit."""
     now = datetime.now(UTC)
     request = '{"path": "/pushgps", "receipt": "0123456789abcdef0123456789abcdef"}'
     rows = [
@@ -258,7 +256,7 @@ def main() -> None:
             print(json.dumps(uvloop.run(_load(int(port), int(records), float(seconds)))))
         case [mode]:
             settings = ReceiverSettings.model_validate({})
-            serve(make_app(settings, Spool if mode == "keep" else Discarding), settings)
+            serve(make_app(settings, Spool if mode == "keep" else DiscardingSpool), settings)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One 60-second sweep beside the API's own time, and what 500 sweeps do to memory."""
+"""Times a location sweep and the API's share of it; measures memory after 500 sweeps."""
 
 import gc
 import statistics
@@ -34,12 +34,12 @@ def run() -> list[Result]:
             settings = Settings.model_validate(given | {"work_dir": folder / "work"})
             loader = Loader(settings, database)
             loader.poll(["child_list", "device_list"])
-            loader.poll(["location_list"])  # the stand-in computes its fleet the first time
+            loader.poll(["location_list"])  # the first time, the stand-in computes its fleet
             api_s = statistics.median(_api_alone(settings, database) for _ in range(ROUNDS))
             sweep_s = statistics.median(_sweep(loader) for _ in range(ROUNDS))
             results += [
                 Result(f"sweep of {devices:,} devices, s", sweep_s),
-                Result("  of which the API's own answers, s", api_s),
+                Result("  of which waiting for the API, s", api_s),
             ]
             if devices == SIZES[0]:
                 results += _memory(loader)
@@ -47,7 +47,7 @@ def run() -> list[Result]:
 
 
 def _api_alone(settings: Settings, database: Database) -> float:
-    """The same calls, asked and cut into records, nothing landed."""
+    """Seconds for the same calls without landing the records."""
     transport = Transport(settings)
     client = Client(settings, transport, TokenCache(settings, transport, database))
     endpoint = next(e for e in endpoints(settings) if e.table == "location_list")
@@ -76,14 +76,16 @@ def _memory(loader: Loader) -> list[Result]:
             gc.collect()
             used_mb[number] = process.memory_info().rss / 2**20
     return [
-        Result(f"memory after {SWEEPS} sweeps / after 10", used_mb[SWEEPS] / used_mb[10], "flat"),
+        Result(
+            f"memory after {SWEEPS} sweeps / after 10", used_mb[SWEEPS] / used_mb[10], "about 1"
+        ),
         Result("  memory after 500 sweeps, MB", used_mb[SWEEPS]),
     ]
 
 
 @contextmanager
 def stand_in(folder: Path, devices: int, *options: str) -> Iterator[dict[str, object]]:
-    """The sandbox in a process of its own; yields the settings that reach it."""
+    """Run the sandbox API as a process; yields the settings that connect to it."""
     env_file = folder / "sandbox.env"
     command = [sys.executable, "-m", "sandbox", "--devices", str(devices), *options]
     process = subprocess.Popen(
@@ -92,8 +94,8 @@ def stand_in(folder: Path, devices: int, *options: str) -> Iterator[dict[str, ob
     try:
         while not env_file.exists():
             time.sleep(0.1)
-        told = {name.lower(): value for name, value in dotenv_values(env_file).items()}
-        yield {name: told[name] for name in told if name.startswith("tracksolid_")} | {
+        variables = {name.lower(): value for name, value in dotenv_values(env_file).items()}
+        yield {name: variables[name] for name in variables if name.startswith("tracksolid_")} | {
             "tracksolid_calls_per_second": 1000
         }
     finally:

@@ -1,10 +1,10 @@
-"""`orchestrate.py run` as it is, on a fleet that lives and an API that fails in 1 % of all calls.
+"""Measures `orchestrate.py run` on a moving fleet and an API that fails in 1 % of all calls.
 
-VEHICLES and MINUTES say how many and how long; a day is MINUTES=1440. With SPEED=4 it takes six
-hours: all clocks run so much faster (benchmarks/clock.py), the work does not, so that what is said
-of lags is too bad rather than too good. Two cores carry SPEED=4 at 10,000 vehicles; at 12 and more
-sweeps are late. Settings of the product hold here too: POLL_TRAIL=false is how 10,000 are meant to
-run (docs/SCALING.md).
+VEHICLES and MINUTES set the fleet size and the duration; MINUTES=1440 is one day. SPEED=4 makes all
+clocks four times faster (benchmarks/clock.py), so a day takes six hours. The work itself is not
+faster, so the measured lags are upper bounds. Two cores manage SPEED=4 at 10,000 vehicles; from
+SPEED=12 on, sweeps are late. The product's settings apply: run 10,000 vehicles with
+POLL_TRAIL=false (docs/SCALING.md).
 """
 
 import os
@@ -28,7 +28,7 @@ MINUTES = float(os.environ.get("MINUTES", "15"))
 SPEED = float(os.environ.get("SPEED", "1"))
 FAULTS = [f"*:{fault}:0.0025" for fault in ("rate_limited", "http_500", "reset", "cut_off")]
 
-# A build has taken what the slowest poll brought first.
+# True once a build has read the first load of the slowest poll.
 CAUGHT_UP = """
     select 1
     from dwh_gold.job_runs as build
@@ -39,8 +39,8 @@ CAUGHT_UP = """
         and build.rows > 0
         and build.started_at > poll.succeeded_at
 """
-# Of fixes that were measured while the service was up: until their load is complete, when the live
-# views show them, and until the build that took it is over.
+# Lags of fixes measured while the service was up: until their load is complete (then the live views
+# show them), and until the build that reads the load has finished.
 FRESHNESS = """
     with fix as (
         select
@@ -49,7 +49,7 @@ FRESHNESS = """
             min(_dlt_load_id) as load_id
         from raw.location_list
         where
-            -- Of a thousand vehicles, if there are more.
+            -- A sample of about 1,000 vehicles.
             abs(hashtext(imei)) %% %(vehicles)s < 1000
             and body::jsonb ->> 'gpsTime' <> ''
         group by 1, 2
@@ -105,11 +105,11 @@ def run() -> list[Result]:
             "WORK_DIR": str(folder / "work"),
             "SPOOL_PATH": str(folder / "spool.sqlite"),
         }
-        with (folder / "log").open("wb") as said:
+        with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, str(ROOT / "orchestrate.py"), "run"],
                 env=environment,
-                stderr=said,
+                stderr=log,
             )
             try:
                 since, spent_s, most_mb = _watch(process, folder, database)
@@ -127,20 +127,20 @@ def run() -> list[Result]:
         Result("  p99, s", live[1]),
         Result("  fix to gold's facts, p50, s", built[0]),
         Result("  p99, s", built[1]),
-        Result("  sweeps of an account missed", int(MINUTES) * accounts - swept, "0"),
-        Result("  calls a minute", calls / MINUTES),
-        Result("  of which failed, %", 100 * (calls - good) / calls, "1 % are spoilt"),
+        Result("  missed sweeps, over all accounts", int(MINUTES) * accounts - swept, "0"),
+        Result("  API calls per minute", calls / MINUTES),
+        Result("  of which failed, %", 100 * (calls - good) / calls, "1 (injected)"),
         Result("  fixes landed by sweeps", rows),
-        Result("  processor, cores of orchestrator and dbt", spent_s[0] / MINUTES / 60),
-        Result("  processor, cores of PostgreSQL", spent_s[1] / MINUTES / 60),
-        Result("  memory of orchestrator and dbt at most, MB", most_mb),
+        Result("  CPU of orchestrator and dbt, cores", spent_s[0] / MINUTES / 60),
+        Result("  CPU of PostgreSQL, cores", spent_s[1] / MINUTES / 60),
+        Result("  peak memory of orchestrator and dbt, MB", most_mb),
     ]
 
 
 def _watch(
     process: subprocess.Popen[bytes], folder: Path, database: Database
 ) -> tuple[datetime, tuple[float, float], float]:
-    """Since it has caught up: when that was, seconds of processor spent, megabytes at most."""
+    """Wait until it has caught up, then watch: start time, CPU seconds of both, peak MB."""
     orchestrator = psutil.Process(process.pid)
     pid_file = folder / "postgres" / "postmaster.pid"
     postgres = psutil.Process(int(pid_file.read_text().split()[0]))
@@ -161,7 +161,7 @@ def _watch(
 
 
 def _spent_s(process: psutil.Process) -> float:
-    """Of a process, its children that are over, and those that run."""
+    """CPU seconds of a process, its finished children and its running children."""
     times = process.cpu_times()
     spent_s = times.user + times.system + times.children_user + times.children_system
     for child in process.children(recursive=True):
