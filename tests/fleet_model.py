@@ -278,7 +278,7 @@ class FleetModel:
         }
 
     def _fuel(self, day: date, known: list, truths: dict) -> dict:
-        """What is measured is compared with the truth in test_fuel."""
+        """What is measured is compared with the truth in test_fuel_kpis_match_truth."""
         litres, estimated, fuelled_km = [], 0.0, 0.0
         for vehicle in known:
             *_, measured_l, norm_l = self.devices[vehicle.imei, day]

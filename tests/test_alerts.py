@@ -109,7 +109,7 @@ def test_no_rule_fires_before_the_first_poll(empty: psycopg.Connection, uid: str
 
 
 @pytest.mark.parametrize("uid", SITUATIONS)
-def test_a_rule_fires_in_its_situation(gold: psycopg.Connection, uid: str) -> None:
+def test_rule_fires_in_its_situation(gold: psycopg.Connection, uid: str) -> None:
     with rolled_back(gold):
         for statement in NO_SITUATION:
             gold.execute(statement.encode())

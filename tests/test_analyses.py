@@ -68,13 +68,13 @@ def header(name: str) -> dict[str, str]:
     }
 
 
-def test_there_are_twenty_questions_and_each_is_in_the_docs(library: Library) -> None:
+def test_library_has_twenty_questions_and_all_are_in_the_docs(library: Library) -> None:
     assert len(QUESTIONS) >= 20
     assert sorted(library.nodes) == QUESTIONS
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_header_and_docs_say_the_same(name: str, library: Library) -> None:
+def test_header_and_docs_agree(name: str, library: Library) -> None:
     told = header(name)
     meta = library.nodes[name]["config"]["meta"]
     assert told["question"].endswith("?")
@@ -85,12 +85,12 @@ def test_header_and_docs_say_the_same(name: str, library: Library) -> None:
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_a_question_is_answered_from_gold_alone(name: str, library: Library) -> None:
+def test_question_is_answered_from_gold_alone(name: str, library: Library) -> None:
     rows = library.rows(name)
     assert rows or header(name)["status"] != "Ready"
 
 
-def test_the_reader_can_read_nothing_else(library: Library) -> None:
+def test_gold_reader_cannot_read_staging(library: Library) -> None:
     with library.database.connect() as connection:
         connection.execute("set role reader_of_gold")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -63,7 +63,7 @@ def raw(database: Database) -> Callable[[], list[tuple]]:
     return read
 
 
-def test_what_is_old_and_taken_goes_and_comes_back_as_it_was(
+def test_archived_rows_are_restored_unchanged(
     database: Database, settings: Settings, loads: list[str], raw: Callable[[], list[tuple]]
 ) -> None:
     whole = raw()
@@ -84,7 +84,7 @@ def test_what_is_old_and_taken_goes_and_comes_back_as_it_was(
     assert archive.restore(settings, database) == 0
 
 
-def test_what_decides_whether_something_has_landed_stays(
+def test_archive_keeps_rows_that_prove_what_has_landed(
     database: Database, settings: Settings, loads: list[str]
 ) -> None:
     batch = Batch()
@@ -99,7 +99,7 @@ def test_what_decides_whether_something_has_landed_stays(
     assert {path.parent.name for path in settings.archive_dir.rglob("*.parquet")} == {"alarm_list"}
 
 
-def test_a_stop_between_file_and_database_loses_nothing_and_brings_nothing_twice(
+def test_stop_between_archive_file_and_delete_loses_and_duplicates_nothing(
     database: Database,
     settings: Settings,
     loads: list[str],
@@ -123,7 +123,7 @@ def test_a_stop_between_file_and_database_loses_nothing_and_brings_nothing_twice
     assert raw() == whole
 
 
-def test_a_file_that_lacks_a_row_costs_none(
+def test_rows_missing_from_the_archive_file_are_not_deleted(
     database: Database,
     settings: Settings,
     loads: list[str],

@@ -87,7 +87,7 @@ def compared(database: Database, clean: Database, began: datetime, until: dateti
 
 
 @pytest.mark.timeout(1200 if not IS_LONG else 10_800)
-def test_no_fault_needs_a_hand_or_loses_a_record(tmp_path: Path) -> None:
+def test_service_recovers_from_every_fault_without_losing_a_record(tmp_path: Path) -> None:
     figures: list[tuple[str, float]] = []
     untold: dict[str, str] = {}
     chance = random.Random(6)
@@ -142,7 +142,7 @@ def test_no_fault_needs_a_hand_or_loses_a_record(tmp_path: Path) -> None:
     assert len(figures) == ROUNDS * len(chosen) > 7
 
 
-def test_three_hours_without_the_api_lose_nothing(
+def test_three_hours_without_the_api_lose_no_record(
     new_database: Callable[[], Database], tmp_path: Path
 ) -> None:
     patient, clean = new_database(), new_database()

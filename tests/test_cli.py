@@ -76,7 +76,7 @@ def test_help_shows_every_command_with_an_example(run: Run) -> None:
         (["nosuch"], "No such command"),
     ],
 )
-def test_wrong_use_exits_with_2_and_says_what_is_right(
+def test_wrong_usage_exits_2_and_shows_correct_usage(
     run: Run, arguments: list[str], says: str
 ) -> None:
     done = run(*arguments)
@@ -84,14 +84,14 @@ def test_wrong_use_exits_with_2_and_says_what_is_right(
     assert says in re.sub(r"[\s│]+", " ", done.stderr)
 
 
-def test_without_credentials_the_missing_names_are_told(run: Run) -> None:
+def test_missing_credentials_are_named(run: Run) -> None:
     done = run("poll", TRACKSOLID_APP_SECRET="", TRACKSOLID_ACCOUNT="")
     assert done.returncode == 2
     text = re.sub(r"[\s│]+", " ", done.stderr)
     assert "TRACKSOLID_APP_SECRET, TRACKSOLID_ACCOUNT" in text
 
 
-def test_a_refused_login_exits_with_1_and_no_secret(run: Run) -> None:
+def test_refused_login_exits_1_and_prints_no_secret(run: Run) -> None:
     wrong = "0123456789abcdef0123456789abcde0"
     done = run("poll", TRACKSOLID_PASSWORD_MD5=wrong, TRACKSOLID_ACCOUNT="somebody")
     assert done.returncode == 1
@@ -100,7 +100,7 @@ def test_a_refused_login_exits_with_1_and_no_secret(run: Run) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_database_out_of_reach_is_told(run: Run) -> None:
+def test_unreachable_database_is_reported(run: Run) -> None:
     done = run("poll", DATABASE_URL="postgresql://u:hidden@127.0.0.1:1/x")
     assert done.returncode == 1
     assert "cannot reach postgresql://u@127.0.0.1:1/x" in done.stderr
@@ -109,7 +109,7 @@ def test_a_database_out_of_reach_is_told(run: Run) -> None:
 
 
 @pytest.mark.parametrize("password", ["hidden%", "hid%den"])  # the second is no UTF-8
-def test_a_url_that_cannot_be_read_is_told_without_its_password(run: Run, password: str) -> None:
+def test_invalid_database_url_is_reported_without_its_password(run: Run, password: str) -> None:
     done = run("poll", DATABASE_URL=f"postgresql://u:{password}@127.0.0.1:1/x")
     assert done.returncode == 1
     assert "write % in a password as %25" in re.sub(r"\s+", " ", done.stderr)
@@ -117,7 +117,7 @@ def test_a_url_that_cannot_be_read_is_told_without_its_password(run: Run, passwo
     assert "Traceback" not in done.stderr
 
 
-def test_programs_get_all_that_the_url_says() -> None:
+def test_programs_get_all_parts_of_the_database_url() -> None:
     verified = Database("postgresql://u:a%40b@db:5/x%20y?sslmode=verify-full&sslrootcert=/ca.pem")
     assert verified.environment() == {
         "PGHOST": "db",
@@ -133,7 +133,7 @@ def test_programs_get_all_that_the_url_says() -> None:
     assert (socket["PGPORT"], socket["PGPASSWORD"]) == ("5432", "")
 
 
-def test_doctor_says_ok_or_what_to_do(run: Run, april: Sandbox) -> None:
+def test_doctor_says_ok_or_how_to_fix_it(run: Run, april: Sandbox) -> None:
     well = run("doctor")
     assert well.returncode == 0, well.stdout
     lines = [line.split()[:2] for line in well.stdout.splitlines()]
@@ -166,7 +166,7 @@ def test_doctor_says_ok_or_what_to_do(run: Run, april: Sandbox) -> None:
     assert "check TRACKSOLID_API_URL" in ill.stdout
 
 
-def test_doctor_sees_a_clock_that_is_off(
+def test_doctor_reports_a_wrong_clock(
     april: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {name.lower(): value for name, value in april.environment.items()}
@@ -178,7 +178,7 @@ def test_doctor_sees_a_clock_that_is_off(
     assert "set up NTP" in clock.text
 
 
-def test_the_fleet_of_april_from_poll_to_audit(run: Run, april: Sandbox) -> None:
+def test_april_fleet_from_poll_to_audit(run: Run, april: Sandbox) -> None:
     """2 fresh, 17 stale, 44 never reported, no driver names, one device in Kampala."""
     assert run("audit").returncode == 1  # nothing built yet, and it says so
     polled = run("poll")
@@ -205,7 +205,7 @@ def test_the_fleet_of_april_from_poll_to_audit(run: Run, april: Sandbox) -> None
     assert kampala.stdout.strip() == "Kampala"
 
 
-def test_a_device_that_leaves_shows_in_the_audit(run: Run, april: Sandbox) -> None:
+def test_audit_shows_a_device_that_left(run: Run, april: Sandbox) -> None:
     devices = april.world.devices
     gone = next(iter(devices))
     kept = dict(devices)
@@ -218,7 +218,7 @@ def test_a_device_that_leaves_shows_in_the_audit(run: Run, april: Sandbox) -> No
     assert [row["imei"] for row in rows if row["finding"] == "not in API"] == [gone]
 
 
-def test_demo_runs_and_a_second_run_adds_nothing_twice(request: pytest.FixtureRequest) -> None:
+def test_second_demo_run_adds_no_duplicates(request: pytest.FixtureRequest) -> None:
     # Another pytest may close pytest's own temporary folders to the server's user.
     folder = tempfile.TemporaryDirectory(prefix="fireside-demo-")
     request.addfinalizer(folder.cleanup)
@@ -239,7 +239,7 @@ def test_demo_runs_and_a_second_run_adds_nothing_twice(request: pytest.FixtureRe
         assert new < 0.05 * int(things[2][name][0].replace(",", "")), name
 
 
-def test_nothing_of_the_product_knows_the_sandbox() -> None:
+def test_product_does_not_import_the_sandbox() -> None:
     allowed = ("sandbox", "tests", "benchmarks", "operations/demo.py")
     for path in sorted(ROOT.glob("**/*")):
         name = str(path.relative_to(ROOT))
@@ -255,7 +255,7 @@ def test_every_setting_is_documented() -> None:
         assert f"`{name.upper()}`" in text, name
 
 
-def test_receiver_and_orchestrator_mean_the_same_place(
+def test_receiver_and_orchestrator_use_the_same_spool_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever each of them was started."""

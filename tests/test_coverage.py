@@ -63,7 +63,7 @@ spans = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(spans)
-def test_gaps_are_what_no_answer_covers(raw: psycopg.Connection, windows: list) -> None:
+def test_gaps_are_the_windows_without_an_answer(raw: psycopg.Connection, windows: list) -> None:
     raw.execute("truncate raw.api_calls")
     start, end = NOON, NOON + minutes(60)
     covered: dict[str, set[int]] = {"1": set(), "2": set()}
@@ -82,7 +82,7 @@ def test_gaps_are_what_no_answer_covers(raw: psycopg.Connection, windows: list) 
         assert missing == set(range(60)) - covered[imei]
 
 
-def test_only_complete_loads_and_the_same_endpoint_count(raw: psycopg.Connection) -> None:
+def test_coverage_counts_only_complete_loads_of_the_same_endpoint(raw: psycopg.Connection) -> None:
     window = (NOON, NOON + minutes(60))
     answered(raw, "1", window, load="half done")
     answered(raw, "1", window, endpoint="alarm_list")
@@ -90,7 +90,7 @@ def test_only_complete_loads_and_the_same_endpoint_count(raw: psycopg.Connection
     assert coverage.gaps(raw, ENDPOINTS["track_mileage"], ["1"], *window) == {"1": [window]}
 
 
-def test_a_poll_reaches_back_and_an_outage_is_fetched_whole(raw: psycopg.Connection) -> None:
+def test_poll_covers_look_back_and_the_whole_outage(raw: psycopg.Connection) -> None:
     mileage = ENDPOINTS["track_mileage"]
     before = NOON - timedelta(hours=9)
     answered(raw, "1,2", (before - minutes(15), before), at=before)
@@ -98,7 +98,7 @@ def test_a_poll_reaches_back_and_an_outage_is_fetched_whole(raw: psycopg.Connect
     assert found == {imei: [(before - mileage.look_back, NOON)] for imei in ("1", "2")}
 
 
-def test_a_hole_that_an_error_left_is_asked_for_again(raw: psycopg.Connection) -> None:
+def test_gap_left_by_an_error_is_fetched_again(raw: psycopg.Connection) -> None:
     hour = timedelta(hours=1)
     answered(raw, "1", (NOON - 5 * hour, NOON - 4 * hour))
     answered(raw, "1", (NOON - 2 * hour, NOON - 1 * hour))
@@ -110,7 +110,7 @@ def test_a_hole_that_an_error_left_is_asked_for_again(raw: psycopg.Connection) -
     ]
 
 
-def test_a_device_never_asked_for_starts_a_day_back(raw: psycopg.Connection) -> None:
+def test_first_poll_of_a_device_starts_one_day_back(raw: psycopg.Connection) -> None:
     mileage = ENDPOINTS["track_mileage"]
     found = coverage.due(raw, mileage, ["9"], NOON)
     assert found == {"9": [(NOON - coverage.FIRST_LOOK - mileage.look_back, NOON)]}
@@ -124,7 +124,9 @@ def swept(raw: psycopg.Connection, imei: str, fetched_at: datetime, gps_time: st
     )
 
 
-def test_fix_m14_the_trail_is_asked_of_all_that_can_have_moved(raw: psycopg.Connection) -> None:
+def test_fix_m14_trail_is_polled_for_all_devices_that_may_have_moved(
+    raw: psycopg.Connection,
+) -> None:
     trail = ENDPOINTS["track_list"]
     last = NOON - minutes(30)
     for imei in ("moving", "parked", "silent", "back again"):
@@ -156,7 +158,7 @@ def listed(raw: psycopg.Connection, target: str, imeis: list[str], at: datetime,
         )
 
 
-def test_the_newest_list_of_each_account_is_the_fleet(raw: psycopg.Connection) -> None:
+def test_fleet_is_the_newest_device_list_of_each_account(raw: psycopg.Connection) -> None:
     listed(raw, "root", ["1", "2"], NOON - timedelta(days=1), "old")
     listed(raw, "root", ["2"], NOON, "new")
     listed(raw, "sub", ["2", "3"], NOON, "sub")
@@ -167,7 +169,9 @@ def test_the_newest_list_of_each_account_is_the_fleet(raw: psycopg.Connection) -
     assert found == {"2": "sub", "3": "sub"}
 
 
-def test_the_tree_is_walked_through_what_is_known(raw: psycopg.Connection, tmp_path: Path) -> None:
+def test_account_tree_is_read_from_landed_child_lists(
+    raw: psycopg.Connection, tmp_path: Path
+) -> None:
     for parent, children in {"root": ["a", "b"], "a": ["c", "root"], "other": ["x"]}.items():
         request = f'{{"target": "{parent}"}}'
         answered(raw, None, endpoint="child_list", request=request)

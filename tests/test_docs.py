@@ -61,7 +61,7 @@ def letters(text: str) -> str:
     return re.sub(r"[\W_]", "", text).lower()
 
 
-def test_the_first_page_defines_every_kpi(page: Page, catalogue: Catalogue) -> None:
+def test_overview_defines_every_kpi(page: Page, catalogue: Catalogue) -> None:
     definitions = {row[0]: row for row in rows(page, "overview", "How it is worked out")}
     assert len(catalogue.kpis) > 50
     for kpi in catalogue.kpis.values():
@@ -90,7 +90,7 @@ def test_the_first_page_defines_every_kpi(page: Page, catalogue: Catalogue) -> N
     ]
 
 
-def test_the_first_page_shows_what_gold_holds(
+def test_overview_shows_the_values_of_gold(
     page: Page, gold: psycopg.Connection, catalogue: Catalogue
 ) -> None:
     header = next(table[0] for table in page.tables("overview") if "Fleet" in table[0])
@@ -115,7 +115,7 @@ def test_the_first_page_shows_what_gold_holds(
     assert known > 100
 
 
-def test_every_domain_has_a_page_of_its_own(file: Path, catalogue: Catalogue) -> None:
+def test_every_domain_has_a_page(file: Path, catalogue: Catalogue) -> None:
     found: list[str] = []
     for domain in catalogue.domains():
         name = domain.lower().replace(" ", "-")
@@ -123,7 +123,7 @@ def test_every_domain_has_a_page_of_its_own(file: Path, catalogue: Catalogue) ->
     assert sorted(found) == sorted(kpi.meta["label"] for kpi in catalogue.kpis.values())
 
 
-def test_links_lead_somewhere(page: Page, file: Path) -> None:
+def test_links_point_to_existing_pages(page: Page, file: Path) -> None:
     manifest = Embedded(file).manifest
     names = {f"#!/overview/{doc['name'].strip('_')}" for doc in manifest["docs"].values()}
     things = manifest["nodes"] | manifest["unit_tests"]
@@ -140,7 +140,7 @@ def test_links_lead_somewhere(page: Page, file: Path) -> None:
     assert count > 100
 
 
-def test_open_decisions_start_with_what_nobody_knows(page: Page, catalogue: Catalogue) -> None:
+def test_open_decisions_list_unknown_rules_first(page: Page, catalogue: Catalogue) -> None:
     shown = rows(page, "decisions", "Rule")
     seed = [rule for rule in registers.rules() if not rule.is_agreed]
     assert sorted((row[0], row[1]) for row in shown) == sorted(
@@ -158,7 +158,7 @@ def test_open_decisions_start_with_what_nobody_knows(page: Page, catalogue: Cata
             assert agreed or kpi.meta["label"] in used_by[rule.replace("_", " ")]
 
 
-def test_the_fix_page_names_the_tests_that_guard_each(page: Page) -> None:
+def test_fix_page_names_the_tests_of_each_fix(page: Page) -> None:
     shown = {row[0]: row for row in rows(page, "fixes", "Fix")}
     for fix in ("FIX-M11", "FIX-M13", "FIX-M14", "FIX-M15", "FIX-M16", "FIX-M17", "FIX-E06"):
         assert shown[fix][3].count(";") >= 1, fix  # one on the data, one of the unit
@@ -166,7 +166,7 @@ def test_the_fix_page_names_the_tests_that_guard_each(page: Page) -> None:
     assert "trip distance is km" in shown["FIX-M16"][3]
 
 
-def test_feedback_is_shown_as_it_was_said(page: Page) -> None:
+def test_feedback_is_shown_verbatim(page: Page) -> None:
     assert rows(page, "feedback", "Feedback") == [
         [
             "2026-11-02",
@@ -180,7 +180,7 @@ def test_feedback_is_shown_as_it_was_said(page: Page) -> None:
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium here")
-def test_a_kpi_leads_to_its_model(file: Path) -> None:
+def test_kpi_links_to_its_model(file: Path) -> None:
     browser = Browser(file)
     link = next(link for link in browser.links("overview") if "fleet_utilisation" in link)
     text = browser.open(link).text
@@ -189,7 +189,7 @@ def test_a_kpi_leads_to_its_model(file: Path) -> None:
     assert "Fleet KPIs" in browser.open("").text  # what opens first is for the client
 
 
-def test_the_file_needs_no_network_and_tells_no_paths(file: Path) -> None:
+def test_docs_file_needs_no_network_and_contains_no_local_paths(file: Path) -> None:
     text = file.read_text()
     assert not re.search(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=[\"']?(?:https?:)?//", text)
     # dbt's page would fetch a tracker.
@@ -198,11 +198,11 @@ def test_the_file_needs_no_network_and_tells_no_paths(file: Path) -> None:
     assert str(file.parents[1]) not in text  # pytest's folder, where dbt's target is
 
 
-def test_nothing_built_shows_no_values(new_database: Callable[[], Database]) -> None:
+def test_docs_show_no_values_before_the_first_build(new_database: Callable[[], Database]) -> None:
     assert site.last_values(new_database()).places == ()
 
 
-def test_what_is_agreed_is_no_longer_assumed(
+def test_agreed_rules_are_not_shown_as_assumed(
     catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(dbt_runner.PROJECT / "seeds", tmp_path / "seeds")
@@ -218,5 +218,5 @@ def test_what_is_agreed_is_no_longer_assumed(
         feedback(Framework(catalogue, str))
 
 
-def test_a_cell_cannot_break_its_table() -> None:
+def test_cell_text_cannot_break_its_table() -> None:
     assert table(("A", "N:"), [("a|b\nc", 1)]) == "| A | N |\n| --- | ---: |\n| a&#124;b c | 1 |"

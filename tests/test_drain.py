@@ -63,13 +63,13 @@ def multipart(**fields: bytes) -> bytes:
         (FORM, form(msgType=b"jimi.push.device.alarm", data=BOTH)),
     ],
 )
-def test_every_shape_gives_the_same_bytes(content_type: str, body: bytes) -> None:
+def test_every_push_format_gives_the_same_bytes(content_type: str, body: bytes) -> None:
     taken = take_apart(content_type, body)
     assert taken.problem is None
     assert taken.records == (ONE, TWO)
 
 
-def test_one_object_is_one_record_whatever_it_holds() -> None:
+def test_single_object_is_one_record() -> None:
     answer = b'{"code":0,"msg":"ok","data":{"_imei":"860000000000017"}}'
     assert take_apart(JSON, answer).records == (answer,)
     assert take_apart(FORM, form(token=b"t", data_list=ONE)).records == (ONE,)
@@ -78,7 +78,7 @@ def test_one_object_is_one_record_whatever_it_holds() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"5", b'"', b'{"a":', b"null", b"[1,2", b"\xff\xfe[\x00", b"<html>", b"[1] [2]"]
 )
-def test_what_cannot_be_taken_apart_is_told_and_kept(body: bytes) -> None:
+def test_unparsable_push_is_kept_with_its_reason(body: bytes) -> None:
     taken = take_apart(JSON, body)
     assert taken.problem
     assert taken.rest == body
@@ -88,7 +88,7 @@ MULTIPART = "multipart/form-data; boundary=XX"
 PART = b"--XX\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n--XX--\r\n"
 
 
-def test_no_token_is_kept() -> None:
+def test_tokens_are_removed_from_kept_pushes() -> None:
     for content_type, body in [
         (FORM, b"token=secret&data_list=%5B1%2C"),
         (FORM, b"token=secret&other=1"),
@@ -119,7 +119,7 @@ PARAMETER = st.text("abcdnxy01*=;'\"% \0", max_size=30)
 @example('multipart/form-data; boundary*0*="\'"', b"")
 @example(MULTIPART, PART % (b'name*0*="\'"', b"[]"))
 @example(MULTIPART, PART % (b"name*=a\0b'en'x", b"[]"))
-def test_no_bytes_raise(content_type: str, body: bytes) -> None:
+def test_parser_raises_for_no_bytes(content_type: str, body: bytes) -> None:
     taken = take_apart(content_type, body)
     assert bool(taken.problem) or isinstance(taken.records, tuple)
 
@@ -174,7 +174,7 @@ def rows(database: Database, statement: str) -> list[tuple]:
         return connection.execute(statement.encode()).fetchall()
 
 
-def test_every_path_has_its_table_and_records_their_origin(
+def test_every_path_lands_in_its_table_with_its_origin(
     landing: Landing, database: Database
 ) -> None:
     spool = Spool([(path, FORM, form(token=b"secret", data_list=BOTH)) for path in PATHS])
@@ -192,7 +192,7 @@ def test_every_path_has_its_table_and_records_their_origin(
         assert request["receipt"].startswith("receipt-")
 
 
-def test_a_push_without_a_table_is_kept_without_its_token(
+def test_push_to_unknown_path_is_kept_without_its_token(
     landing: Landing, database: Database
 ) -> None:
     body = form(token=b"secret", data_list=ONE)
@@ -202,13 +202,11 @@ def test_a_push_without_a_table_is_kept_without_its_token(
     assert base64.b64decode(kept) == body.replace(b"secret", b"***")
 
 
-def test_receiver_and_drain_know_the_same_catalogue() -> None:
+def test_receiver_and_drain_know_the_same_paths() -> None:
     assert set(PATHS) == {f"/{push}" for push in PUSHES}
 
 
-def test_one_bad_record_among_a_thousand_costs_only_itself(
-    landing: Landing, database: Database
-) -> None:
+def test_one_bad_record_does_not_lose_the_other_999(landing: Landing, database: Database) -> None:
     bad = b'{"deviceImei":"1","x":"\xff"}'
     body = b"[" + b",".join([ONE] * 500 + [bad] + [ONE] * 500) + b"]"
     drain(Spool([("/pushgps", JSON, body)]), landing)
@@ -221,7 +219,7 @@ def test_one_bad_record_among_a_thousand_costs_only_itself(
     assert (source, reason, base64.b64decode(kept)) == ("push_gps", "not UTF-8", bad)
 
 
-def test_rows_stay_until_they_are_landed_and_land_once_more_after_a_crash(
+def test_spool_rows_stay_until_landed_and_land_again_after_a_crash(
     landing: Landing, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spool = Spool([("/pushhb", JSON, BOTH)])
@@ -243,21 +241,23 @@ def test_rows_stay_until_they_are_landed_and_land_once_more_after_a_crash(
     assert rows(database, "select count(*), count(distinct record_id) from raw.push_hb") == [(4, 2)]
 
 
-def test_a_clock_that_was_ahead_holds_nothing_back(landing: Landing, database: Database) -> None:
+def test_drain_takes_pushes_with_a_future_receive_time(
+    landing: Landing, database: Database
+) -> None:
     spool = Spool([("/pushhb", JSON, BOTH)])
     spool.rows[1].received_at += timedelta(days=1)
     assert drain(spool, landing).pushes == 1
     assert spool.rows == {}
 
 
-def test_what_comes_in_meanwhile_is_for_the_next_drain(landing: Landing) -> None:
+def test_pushes_that_arrive_during_a_drain_wait_for_the_next(landing: Landing) -> None:
     spool = Spool([("/pushhb", JSON, BOTH)])
     later = Spool([("/pushhb", JSON, BOTH)] * 2).rows[2]
     done = drain(spool, landing, lambda _: spool.rows.update({2: later}))
     assert (done.pushes, list(spool.rows)) == (1, [2])
 
 
-def test_replay_lands_what_a_fix_can_read_and_only_once(
+def test_replay_lands_a_repaired_record_once(
     landing: Landing, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = endpoints(Settings(_env_file=None))
@@ -273,7 +273,7 @@ def test_replay_lands_what_a_fix_can_read_and_only_once(
     ]
 
 
-def test_replay_takes_each_piece_where_it_belongs_now(
+def test_replay_lands_each_record_in_its_current_table(
     landing: Landing, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Polled by an endpoint that is switched off, pushed to a path that got its table since."""
@@ -301,7 +301,7 @@ CASES = sorted((SHARED / "data/json_test_suite/test_parsing").glob("*.json"))
 
 
 @pytest.mark.skipif(not CASES, reason="the JSON test suite is not beside this checkout")
-def test_the_json_suite_stops_nothing(landing: Landing, database: Database) -> None:
+def test_drain_survives_the_json_test_suite(landing: Landing, database: Database) -> None:
     """Each file as a body and as an item: landed byte for byte, or kept in raw.rejected."""
     bodies = [case.read_bytes() for case in CASES]
     spool = Spool(

@@ -243,7 +243,7 @@ def series_leave(database: Database, settings: Settings) -> None:
     assert [table for table in facts if after[table] != before[table]] == []
 
 
-def test_postgis_moves_to_where_dbt_finds_it(given: Database) -> None:
+def test_postgis_is_moved_to_the_schema_that_dbt_searches(given: Database) -> None:
     with given.connect() as connection:
         if connection.execute(OFFERS_POSTGIS.encode()).fetchone() == (False,):
             pytest.skip("the server has no PostGIS")
@@ -256,7 +256,7 @@ def test_postgis_moves_to_where_dbt_finds_it(given: Database) -> None:
 
 
 @pytest.mark.timeout(3000)
-def test_every_table_is_as_on_plain_postgresql(
+def test_all_tables_equal_those_on_plain_postgresql(
     given: Database, new_database, tmp_path: Path
 ) -> None:
     source: Database = new_database()

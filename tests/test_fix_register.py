@@ -12,9 +12,7 @@ FIXES = [fix["id"] for fix in yaml.safe_load((PROJECT / "fixes.yml").read_text()
 
 
 @pytest.mark.parametrize("fix", FIXES)
-def test_a_fix_has_a_test_on_the_data_that_can_fail_the_build(
-    fix: str, manifest: dict[str, Any]
-) -> None:
+def test_fix_has_a_data_test_that_can_fail_the_build(fix: str, manifest: dict[str, Any]) -> None:
     tests = [
         node["config"]
         for node in manifest["nodes"].values()
@@ -28,7 +26,7 @@ def test_a_fix_has_a_test_on_the_data_that_can_fail_the_build(
 
 
 @pytest.mark.parametrize("fix", FIXES)
-def test_a_fix_has_a_unit_test(fix: str, manifest: dict[str, Any]) -> None:
+def test_fix_has_a_unit_test(fix: str, manifest: dict[str, Any]) -> None:
     tests = [
         test["config"]
         for test in manifest["unit_tests"].values()
@@ -39,7 +37,7 @@ def test_a_fix_has_a_unit_test(fix: str, manifest: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("fix", FIXES)
-def test_a_fix_is_marked_beside_the_line_that_holds_it(fix: str, manifest: dict[str, Any]) -> None:
+def test_fix_is_marked_in_a_model(fix: str, manifest: dict[str, Any]) -> None:
     marked = [
         node["name"]
         for node in manifest["nodes"].values()

@@ -64,7 +64,7 @@ class Reader:
                     self.errors.append(str(error))
 
 
-def test_gold_is_whole_at_every_moment(new_database, tmp_path: Path) -> None:
+def test_gold_is_consistent_at_every_moment_of_a_build(new_database, tmp_path: Path) -> None:
     database: Database = new_database()
     world = fleet(seed=3, days=6, devices=16, now=NOW)
     with Sandbox(world, login_interval_seconds=0) as api:

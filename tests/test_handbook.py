@@ -17,12 +17,12 @@ def test_generated_pages_are_up_to_date(manifest_file: Path) -> None:
     assert stale == [], "run make docs and commit what it wrote"
 
 
-def test_lost_markers_are_told() -> None:
+def test_missing_markers_are_reported() -> None:
     with pytest.raises(ValueError, match="put them back"):
         handbook.replaced("# Without markers", {"schema": ""})
 
 
-def test_every_reader_of_the_tables_is_an_exposure(manifest: dict[str, Any]) -> None:
+def test_every_module_that_reads_tables_is_an_exposure(manifest: dict[str, Any]) -> None:
     """Who reads what is in the lineage, so that a change of a table shows whom it concerns."""
     tables = {
         f"{node['schema']}.{node['name']}": unique_id

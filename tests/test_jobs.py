@@ -264,7 +264,7 @@ def roughly(values: Iterable[object]) -> list[object]:
     return [pytest.approx(v, abs=0.0051) if isinstance(v, float) else v for v in values]
 
 
-def test_gold_is_what_the_file_and_the_stops_say(gold, world: Fleet, jobs_file: Path) -> None:
+def test_job_kpis_match_file_and_stops(gold, world: Fleet, jobs_file: Path) -> None:
     connection, *_ = gold
     jobs = assert_gold(connection, world, jobs_file, sla_min=None)
     sources = dict(
@@ -282,7 +282,7 @@ def test_gold_is_what_the_file_and_the_stops_say(gold, world: Fleet, jobs_file: 
     assert rejected == [("arrived", True, soon)]
 
 
-def test_sla_compliance_appears_once_a_target_is_known(gold, world: Fleet, jobs_file: Path) -> None:
+def test_sla_compliance_appears_once_a_target_is_set(gold, world: Fleet, jobs_file: Path) -> None:
     connection, settings, database = gold
     rule = "update tracksolid.operating_rules set value = %s where rule like 'sla_arrival_%%'"
     run = ["run", "--select", "fact_jobs", "kpi_field_service_daily"]
@@ -296,7 +296,7 @@ def test_sla_compliance_appears_once_a_target_is_known(gold, world: Fleet, jobs_
         dbt_runner.run(settings, database, run, lambda *_: None)
 
 
-def test_a_build_without_news_writes_no_job(gold) -> None:
+def test_build_without_new_data_rewrites_no_job(gold) -> None:
     connection, settings, database = gold
     versions = "select job_id, xmin::text from dwh_gold.fact_jobs order by 1"
     before = connection.execute(versions).fetchall()
@@ -304,7 +304,7 @@ def test_a_build_without_news_writes_no_job(gold) -> None:
     assert connection.execute(versions).fetchall() == before
 
 
-def test_a_later_export_changes_the_jobs_it_changes(
+def test_later_export_updates_only_changed_jobs(
     gold, world: Fleet, jobs_file: Path, tmp_path: Path
 ) -> None:
     """Open jobs are closed, a repeat comes to light; the rest stays as it was built."""

@@ -63,7 +63,7 @@ def staged(database: Database, work_dir: Path) -> list[tuple]:
         return connection.execute("select * from tracksolid.jobs order by job_id").fetchall()
 
 
-def test_the_same_file_twice_is_there_once_and_the_newest_copy_counts(
+def test_importing_a_file_twice_keeps_one_copy_the_newest(
     run: Run, database: Database, work_dir: Path, tmp_path: Path
 ) -> None:
     monday = [
@@ -111,7 +111,7 @@ def test_the_same_file_twice_is_there_once_and_the_newest_copy_counts(
         (b'job_id,city\n1,"Nairobi\n2,Mombasa\n', "not well-formed CSV"),
     ],
 )
-def test_a_file_that_is_no_list_of_jobs_lands_nothing(
+def test_file_that_is_not_a_job_list_lands_nothing(
     run: Run, database: Database, tmp_path: Path, content: bytes, says: str
 ) -> None:
     file = tmp_path / "jobs.csv"
@@ -123,13 +123,13 @@ def test_a_file_that_is_no_list_of_jobs_lands_nothing(
         assert connection.execute("select to_regclass('raw.jobs')").fetchone() == (None,)
 
 
-def test_a_file_that_is_not_there_is_wrong_use(run: Run, tmp_path: Path) -> None:
+def test_missing_file_exits_2(run: Run, tmp_path: Path) -> None:
     done = run("import-jobs", str(tmp_path / "nosuch.csv"))
     assert done.returncode == 2
     assert "does not exist" in said(done)
 
 
-def test_cells_land_as_they_are_and_bad_ones_cost_only_themselves(
+def test_cells_land_verbatim_and_a_bad_cell_loses_only_itself(
     database: Database, work_dir: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "jobs.csv"
@@ -177,7 +177,7 @@ def test_cells_land_as_they_are_and_bad_ones_cost_only_themselves(
     ]
 
 
-def test_a_line_with_too_many_cells_can_be_replayed_in_vain(
+def test_line_with_too_many_cells_stays_rejected_after_replay(
     run: Run, database: Database, tmp_path: Path
 ) -> None:
     """Nothing reads it better by itself; but the replay of the others must not stop at it."""
@@ -189,7 +189,7 @@ def test_a_line_with_too_many_cells_can_be_replayed_in_vain(
     assert "1 rejected pieces tried, 0 records landed" in done.stdout
 
 
-def test_the_columns_told_are_those_read() -> None:
+def test_documented_columns_are_the_columns_that_are_read() -> None:
     """--help, the documents and the warning of a missing column against what staging reads."""
     macro = (ROOT / "dbt_fireside/macros/vendor_fields.sql").read_text()
     declared = re.search(r"^jobs:.*?(?=\n\n|\n\{%)", macro, re.MULTILINE | re.DOTALL)

@@ -74,7 +74,7 @@ def load_s(api: Sandbox, run: list[str], quiet: dict, longest_s: float) -> tuple
     return time.monotonic() - began, False
 
 
-def test_25_kills_lose_nothing_and_leave_nothing_to_mend(new_database, tmp_path: Path) -> None:
+def test_25_kills_lose_nothing_and_need_no_repair(new_database, tmp_path: Path) -> None:
     chance = random.Random(25)
     killed, clean = new_database(), new_database()
     world = fleet(seed=5, days=DAYS, devices=12, now=NOW)
@@ -140,7 +140,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("gone", [(), ("schema.json",)], ids=["before", "amid"])
-def test_a_kill_while_dlt_deletes_what_it_has_normalized(
+def test_kill_while_dlt_deletes_normalized_files(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: tuple[str, ...]
 ) -> None:
     def land(record: bytes) -> None:

@@ -92,9 +92,7 @@ def busiest(world: World) -> tuple[str, int]:
     return max(trips.items(), key=lambda item: item[1])
 
 
-def test_list_has_every_kpi_with_its_value_or_why_there_is_none(
-    built: Built, gold: psycopg.Connection
-) -> None:
+def test_list_shows_every_kpi_with_value_or_reason(built: Built, gold: psycopg.Connection) -> None:
     done = kpi(built, "list", "--csv")
     assert done.returncode == 0, done.stderr
     listed = list(csv.DictReader(io.StringIO(done.stdout)))
@@ -114,7 +112,7 @@ def test_list_has_every_kpi_with_its_value_or_why_there_is_none(
         assert (row["kpi_id"] in of_domain) == (row["domain"] == "Vehicle health")
 
 
-def test_show_tells_what_a_number_rests_on(built: Built, gold: psycopg.Connection) -> None:
+def test_show_explains_the_basis_of_a_value(built: Built, gold: psycopg.Connection) -> None:
     done = kpi(built, "show", "fleet.utilisation")
     assert done.returncode == 0, done.stderr
     for said in (
@@ -138,13 +136,13 @@ def test_show_tells_what_a_number_rests_on(built: Built, gold: psycopg.Connectio
     assert f"{value:.1f}" in line
 
 
-def test_show_of_a_kpi_about_this_moment_says_now(built: Built) -> None:
+def test_show_of_a_live_kpi_says_now(built: Built) -> None:
     done = kpi(built, "show", "quality.fresh")
     assert done.returncode == 0, done.stderr
     assert any("now" in line and line.count("│") > 2 for line in done.stdout.splitlines())
 
 
-def test_explain_lists_the_rows_that_make_the_number(
+def test_explain_lists_the_rows_behind_a_value(
     built: Built, world: World, gold: psycopg.Connection, catalogue: Catalogue
 ) -> None:
     imei, trips = busiest(world)
@@ -158,7 +156,7 @@ def test_explain_lists_the_rows_that_make_the_number(
     assert abs(float(found.value) * 1000 - truth.distance_m) <= 1 + 0.5 * trips  # type: ignore[arg-type]
 
 
-def test_explain_of_a_week_lists_the_rows_since_monday(
+def test_explain_of_a_weekly_kpi_lists_the_rows_since_monday(
     world: World, gold: psycopg.Connection, catalogue: Catalogue
 ) -> None:
     imei, _ = busiest(world)
@@ -169,7 +167,7 @@ def test_explain_of_a_week_lists_the_rows_since_monday(
     assert trips.sums()["distance_km"] == found.value
 
 
-def test_explain_takes_id_plate_or_imei_and_prints_it_all(
+def test_explain_accepts_id_plate_or_imei(
     built: Built, world: World, gold: psycopg.Connection
 ) -> None:
     imei, trips = busiest(world)
@@ -206,7 +204,7 @@ def test_every_kpi_of_a_vehicle_can_be_explained(
     assert explained > 40
 
 
-def test_the_rule_of_a_city_goes_before_that_of_all(
+def test_city_rule_overrides_the_general_rule(
     gold: psycopg.Connection, catalogue: Catalogue
 ) -> None:
     known = catalogue.kpi("fleet.utilisation")
@@ -232,15 +230,13 @@ def test_the_rule_of_a_city_goes_before_that_of_all(
         (["preview", "fact_trip"], "no model or seed 'fact_trip'; there are: fact_trips"),
     ],
 )
-def test_a_name_that_nothing_has_exits_with_2(
-    built: Built, arguments: list[str], says: str
-) -> None:
+def test_unknown_name_exits_2(built: Built, arguments: list[str], says: str) -> None:
     done = kpi(built, *arguments)
     assert done.returncode == 2, done.stdout
     assert says in " ".join(done.stderr.replace("│", " ").split())
 
 
-def test_a_day_or_scope_without_the_kpi_says_what_there_is(
+def test_missing_day_or_scope_lists_what_exists(
     world: World, gold: psycopg.Connection, catalogue: Catalogue
 ) -> None:
     imei, _ = busiest(world)
@@ -253,7 +249,9 @@ def test_a_day_or_scope_without_the_kpi_says_what_there_is(
         explain(gold, catalogue, per_fleet, imei, DAY)
 
 
-def test_without_a_build_the_tools_say_what_to_do(database: Database, work_dir: Path) -> None:
+def test_kpi_tools_before_the_first_build_say_what_to_do(
+    database: Database, work_dir: Path
+) -> None:
     with pytest.raises(DatabaseError, match=r"run orchestrate\.py build"):
         Catalogue.of_gold(Settings.model_validate({"work_dir": work_dir}), database)
 
@@ -308,7 +306,7 @@ def shown(found: Preview, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-def test_preview_without_a_change_says_so_and_clears_what_a_killed_one_left(
+def test_preview_without_change_says_so_and_cleans_up_after_a_kill(
     built: Built,
     gold: psycopg.Connection,
     untouched: Callable[[], None],
@@ -324,7 +322,7 @@ def test_preview_without_a_change_says_so_and_clears_what_a_killed_one_left(
     untouched()
 
 
-def test_preview_shows_a_changed_formula_per_city_and_leaves_gold_alone(
+def test_preview_shows_a_changed_formula_per_city_and_does_not_touch_gold(
     built: Built,
     gold: psycopg.Connection,
     change: Change,
@@ -400,7 +398,7 @@ def test_preview_shows_a_changed_band(
     assert "No value of a KPI would change" in shown(found, capsys)
 
 
-def test_preview_of_a_named_model_takes_no_more_than_gold_has_taken(
+def test_preview_of_one_model_reads_only_loads_that_gold_has_read(
     built: Built, gold: psycopg.Connection, untouched: Callable[[], None]
 ) -> None:
     (waiting,) = gold.execute(
@@ -417,7 +415,7 @@ def test_preview_of_a_named_model_takes_no_more_than_gold_has_taken(
     assert list(found.kpis) == []
 
 
-def test_preview_of_a_model_that_does_not_build_leaves_nothing_behind(
+def test_preview_of_a_failing_model_leaves_nothing_behind(
     built: Built, change: Change, untouched: Callable[[], None]
 ) -> None:
     change(
@@ -428,7 +426,7 @@ def test_preview_of_a_model_that_does_not_build_leaves_nothing_behind(
     untouched()
 
 
-def test_rows_that_come_and_go_are_counted_with_and_without_a_key(
+def test_preview_counts_added_and_removed_rows_with_and_without_a_key(
     gold: psycopg.Connection, catalogue: Catalogue
 ) -> None:
     with gold.transaction(force_rollback=True):
@@ -483,7 +481,7 @@ def test_rows_that_come_and_go_are_counted_with_and_without_a_key(
     ]
 
 
-def test_a_changed_formula_holds_for_all_days(
+def test_changed_formula_applies_to_all_days(
     built: Built, gold: psycopg.Connection, change: Change
 ) -> None:
     """A build takes only the days that changed, unless the SQL itself did."""

@@ -61,7 +61,9 @@ def figure(gold: psycopg.Connection):
     return lambda mart, column, day, vehicle: table(mart, column).get((day, vehicle.id))
 
 
-def test_utilisation(fleet_world: World, vehicles: list[Vehicle], depots: list, figure) -> None:
+def test_utilisation_kpis_match_truth(
+    fleet_world: World, vehicles: list[Vehicle], depots: list, figure
+) -> None:
     mart, deadheads = "kpi_fleet_utilisation_daily", 0
     for vehicle in vehicles:
         for day in finished(fleet_world):
@@ -104,7 +106,9 @@ def test_utilisation(fleet_world: World, vehicles: list[Vehicle], depots: list, 
     assert deadheads > 20
 
 
-def test_productivity(fleet_world: World, vehicles: list[Vehicle], depots: list, figure) -> None:
+def test_productivity_kpis_match_truth(
+    fleet_world: World, vehicles: list[Vehicle], depots: list, figure
+) -> None:
     mart, late = "kpi_technician_productivity_daily", 0
     for vehicle in vehicles:
         for day in finished(fleet_world):
@@ -123,7 +127,7 @@ def test_productivity(fleet_world: World, vehicles: list[Vehicle], depots: list,
     assert late > 5
 
 
-def test_behaviour(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
+def test_behaviour_kpis_match_truth(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
     mart, seen = "kpi_driver_behaviour_daily", defaultdict(int)
     for vehicle in vehicles:
         for day in finished(fleet_world):
@@ -162,7 +166,7 @@ def test_behaviour(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
     assert min(seen.values()) > 0, seen
 
 
-def test_zones_and_depots(
+def test_depot_departures_match_truth(
     fleet_world: World, vehicles: list[Vehicle], depots: list, figure
 ) -> None:
     """Time in the one depot, from fix to fix; other fences are left to the dbt unit tests."""
@@ -185,7 +189,9 @@ def test_zones_and_depots(
     assert dwell_h > 500
 
 
-def test_depot_dwell(fleet_world: World, gold: psycopg.Connection, vehicles, depots) -> None:
+def test_depot_dwell_matches_truth(
+    fleet_world: World, gold: psycopg.Connection, vehicles, depots
+) -> None:
     first, last = finished(fleet_world)[0], finished(fleet_world)[-2]
     start, end = eat_bounds(first)[0], eat_bounds(last)[1]
     expected_s = 0.0
@@ -202,7 +208,9 @@ def test_depot_dwell(fleet_world: World, gold: psycopg.Connection, vehicles, dep
     assert float(row[0]) == pytest.approx(expected_s / HOUR, rel=0.001)
 
 
-def test_dispatch(fleet_world: World, gold: psycopg.Connection, vehicles, figure) -> None:
+def test_dispatch_kpis_match_truth(
+    fleet_world: World, gold: psycopg.Connection, vehicles, figure
+) -> None:
     mart, outside = "kpi_dispatch_daily", 0
     for vehicle in vehicles:
         *centre, radius_km = CITIES[vehicle.city]
@@ -219,7 +227,7 @@ def test_dispatch(fleet_world: World, gold: psycopg.Connection, vehicles, figure
     assert outside > 0
 
 
-def test_fuel(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
+def test_fuel_kpis_match_truth(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
     """The stand-in's tanks lose 9 l per 100 km, and are read once an hour of the trail.
 
     A day is true to the litres of an hour's drive, all days together to 2 %. What is burnt in the
@@ -249,7 +257,7 @@ def test_fuel(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
     assert found_l == pytest.approx(burnt_l, rel=0.02)
 
 
-def test_health(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
+def test_health_kpis_match_truth(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
     mart = "kpi_vehicle_health_daily"
     for vehicle in vehicles:
         for day in finished(fleet_world):
@@ -263,7 +271,7 @@ def test_health(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
             assert figure(mart, "km_to_service", day, vehicle) == pytest.approx(left_km, abs=0.002)
 
 
-def test_quality(fleet_world: World, gold: psycopg.Connection) -> None:
+def test_data_quality_kpis_match_truth(fleet_world: World, gold: psycopg.Connection) -> None:
     day = finished(fleet_world)[-2]
     (row,) = gold.execute(
         "select devices_count, silent_count, never_reported_count, driver_names_pct, plates_pct,"
@@ -286,7 +294,9 @@ def test_quality(fleet_world: World, gold: psycopg.Connection) -> None:
     assert 97 < row[5] < 103
 
 
-def test_drivers_share_the_fleet(fleet_world: World, gold: psycopg.Connection) -> None:
+def test_drivers_distances_add_up_to_the_fleet(
+    fleet_world: World, gold: psycopg.Connection
+) -> None:
     """Km of all drivers and of trips without one are the km of the fleet."""
     rows = gold.execute(
         """
@@ -305,7 +315,7 @@ def test_drivers_share_the_fleet(fleet_world: World, gold: psycopg.Connection) -
         assert abs(fleet_km - (drivers_km or 0) - nobody_km) < 0.01
 
 
-def test_nearest_vehicles(fleet_world: World, gold: psycopg.Connection) -> None:
+def test_nearest_vehicles_match_truth(fleet_world: World, gold: psycopg.Connection) -> None:
     """The stand-in's clock stands still, so its fixes count as fresh only by that clock."""
     place = (-1.2921, 36.8219)
     with gold.transaction(force_rollback=True):
@@ -323,7 +333,7 @@ def test_nearest_vehicles(fleet_world: World, gold: psycopg.Connection) -> None:
     assert [distance for _, distance in found] == pytest.approx(distances[:5], abs=0.01)
 
 
-def test_every_kpi_of_the_fleet(
+def test_every_fleet_kpi_matches_truth(
     fleet_world: World, gold: psycopg.Connection, vehicles: list[Vehicle], depots: list, figure
 ) -> None:
     """All KPIs of the fleet, day by day; those of jobs are in test_jobs.py, live ones below."""
@@ -350,7 +360,9 @@ def test_every_kpi_of_the_fleet(
                 assert found == pytest.approx(value, abs=tolerance), (kpi_id, day)
 
 
-def test_values_of_the_fleet_and_its_cities(fleet_world: World, gold: psycopg.Connection) -> None:
+def test_kpi_values_are_complete_and_fleet_distance_matches_truth(
+    fleet_world: World, gold: psycopg.Connection
+) -> None:
     """kpi_values is long and complete; fleet distance once more, from truth to the end."""
     counts = gold.execute(
         "select count(distinct kpi_id), count(distinct day) filter (where scope = 'city'),"
@@ -371,7 +383,7 @@ def test_values_of_the_fleet_and_its_cities(fleet_world: World, gold: psycopg.Co
         assert float(row[0]) == pytest.approx(expected_km, abs=1)
 
 
-def test_an_active_kpi_needs_panel_and_reviewer(gold: psycopg.Connection) -> None:
+def test_active_kpi_needs_panel_and_reviewer(gold: psycopg.Connection) -> None:
     statement = (ROOT / "dbt_fireside/tests/kpi_active_is_complete.sql").read_text()
     statement = statement.replace("{{ ref('kpi_register') }}", "dwh_gold.kpi_register")
     assert gold.execute(statement.encode()).fetchall() == []
@@ -380,7 +392,7 @@ def test_an_active_kpi_needs_panel_and_reviewer(gold: psycopg.Connection) -> Non
         assert gold.execute(statement.encode()).fetchall()
 
 
-def test_the_pipeline_is_what_the_calls_were(gold: psycopg.Connection) -> None:
+def test_pipeline_kpis_match_the_api_calls(gold: psycopg.Connection) -> None:
     calls = gold.execute("select started_at, code, method from raw.api_calls").fetchall()
     by_day = defaultdict(list)
     for started_at, code, method in calls:
@@ -408,7 +420,7 @@ def test_the_pipeline_is_what_the_calls_were(gold: psycopg.Connection) -> None:
         assert gap_min == (pytest.approx(max(gaps), abs=0.01) if gaps else None)
 
 
-def test_readiness_is_of_this_moment(fleet_world: World, gold: psycopg.Connection) -> None:
+def test_readiness_kpis_describe_this_moment(fleet_world: World, gold: psycopg.Connection) -> None:
     """The stand-in's clock stands still in the past, so every fix is stale."""
     row = gold.execute(
         "select fresh_count, stale_count, never_reported_count, newest_fix_age_min::float,"

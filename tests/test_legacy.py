@@ -172,7 +172,7 @@ def move(
     return Move(old, new, environment, done.stdout)
 
 
-def test_every_imported_distance_is_what_the_api_said(move: Move) -> None:
+def test_imported_distances_match_the_api(move: Move) -> None:
     trips = move.rows(
         f"""
         select imported.distance_km, polled.distance_km, imported.start_latitude
@@ -189,7 +189,7 @@ def test_every_imported_distance_is_what_the_api_said(move: Move) -> None:
     assert {latitude for *_, latitude in trips} == {Decimal("-1.25")}
 
 
-def test_new_data_wins(move: Move) -> None:
+def test_new_data_replaces_imported_data(move: Move) -> None:
     newer = "select max(start_time) from tracksolid.trips where source = 'legacy'"
     polled = f"select min(start_time) > ({newer}) from tracksolid.trips where source = 'poll'"
     assert move.rows(polled) == [(True,)]
@@ -198,7 +198,7 @@ def test_new_data_wins(move: Move) -> None:
     ) == [("legacy", True), ("poll", False)]
 
 
-def test_what_only_the_old_system_knew_is_there(move: Move) -> None:
+def test_data_known_only_to_the_old_system_is_imported(move: Move) -> None:
     for table, legacy_table in (
         ("position_history", "track_list"),
         ("parking_events", "parking_report"),
@@ -219,7 +219,7 @@ def test_what_only_the_old_system_knew_is_there(move: Move) -> None:
     ]
 
 
-def test_a_row_lands_as_it_was(move: Move) -> None:
+def test_legacy_row_lands_verbatim(move: Move) -> None:
     with move.old.connect() as connection:
         connection.execute("set timezone to 'UTC'")
         rows = connection.execute(
@@ -229,7 +229,7 @@ def test_a_row_lands_as_it_was(move: Move) -> None:
     assert move.rows("select distinct imei is null from raw.legacy_trips") == [(False,)]
 
 
-def test_the_report_says_what_was_taken_converted_and_refused(move: Move) -> None:
+def test_import_report_counts_imported_converted_and_rejected_rows(move: Move) -> None:
     trips = move.rows(
         "select records_count, standing_count, refused_count, from_millimetres_count > 0,"
         " from_metres_count > 0, unknown_distance_count from tracksolid.legacy_import"
@@ -246,7 +246,7 @@ def test_the_report_says_what_was_taken_converted_and_refused(move: Move) -> Non
     assert "Left there: api_token_cache, live_positions" in move.said
 
 
-def test_no_secret_and_no_password_is_taken(move: Move) -> None:
+def test_import_copies_no_secret_or_password(move: Move) -> None:
     requests = move.rows("select distinct request from raw.legacy_trips")
     held = str(requests) + move.said
     assert "s3cret-token" not in held
@@ -254,7 +254,7 @@ def test_no_secret_and_no_password_is_taken(move: Move) -> None:
     assert json.loads(requests[0][0]).keys() == {"from", "table", "day", "rows"}
 
 
-def test_once_more_reads_only_what_is_new(move: Move, tmp_path: Path) -> None:
+def test_second_import_reads_only_new_rows(move: Move, tmp_path: Path) -> None:
     with move.old.connect() as connection:
         connection.execute(
             "insert into tracksolid.alarms (imei, alarm_type, alarm_time)"
@@ -282,7 +282,7 @@ class Broken(Exception):
     """The import ends here."""
 
 
-def test_an_import_that_broke_off_goes_on(
+def test_interrupted_import_resumes(
     move: Move,
     new_database: Callable[[], Database],
     tmp_path: Path,
@@ -316,7 +316,7 @@ def test_an_import_that_broke_off_goes_on(
     assert done["trips"].landed < done["trips"].rows
 
 
-def test_both_systems_are_compared_per_day_and_vehicle(move: Move) -> None:
+def test_comparison_is_per_day_and_vehicle(move: Move) -> None:
     days = [datetime.fromtimestamp(NOW, UTC).date() - timedelta(days=n) for n in (2, 1)]
     span = ("--first", str(days[0]), "--last", str(days[1]))
     done = move.run("compare-legacy", *span, "--csv")
@@ -335,7 +335,7 @@ def test_both_systems_are_compared_per_day_and_vehicle(move: Move) -> None:
     assert f"{len(rows)} vehicle-days" in shown
 
 
-def test_before_the_first_build_there_is_nothing_to_compare(
+def test_comparison_before_the_first_build_says_so(
     move: Move, new_database: Callable[[], Database]
 ) -> None:
     done = run(move.environment | {"DATABASE_URL": new_database().url}, "compare-legacy")
@@ -352,7 +352,7 @@ def test_before_the_first_build_there_is_nothing_to_compare(
         ("{empty}", "none of the tables devices, trips"),
     ],
 )
-def test_what_is_no_old_system_is_refused_in_a_line(
+def test_database_without_legacy_tables_is_refused_in_one_line(
     move: Move, server: Database, url: str, why: str
 ) -> None:
     url = url.format(new=move.new.url, empty=server.sibling("not_old").url)
@@ -363,7 +363,7 @@ def test_what_is_no_old_system_is_refused_in_a_line(
     assert "hidden" not in done.stderr
 
 
-def test_a_table_without_its_column_is_named(server: Database) -> None:
+def test_legacy_table_without_an_expected_column_is_named(server: Database) -> None:
     old = server.sibling("old_without_time")
     with old.connect() as connection:
         connection.execute("create schema if not exists tracksolid")
@@ -372,6 +372,6 @@ def test_a_table_without_its_column_is_named(server: Database) -> None:
         OldSystem(old.url).parts("trips")
 
 
-def test_the_old_system_is_only_read(move: Move) -> None:
+def test_old_system_is_only_read(move: Move) -> None:
     with pytest.raises(LegacyError, match="read-only"):
         OldSystem(move.old.url).query("delete from tracksolid.trips returning imei")

@@ -85,7 +85,7 @@ def backfill_trips(loader: Loader) -> Summary:
     ],
 )
 @pytest.mark.parametrize("script", [{"times": 3}, {"rate": 0.3}, {"times": 2, "after": 2}])
-def test_no_fault_of_a_call_loses_a_record(
+def test_no_api_fault_loses_a_record(
     fleet_known: Loader,
     sandbox: Sandbox,
     database: Database,
@@ -100,7 +100,7 @@ def test_no_fault_of_a_call_loses_a_record(
 
 
 @pytest.mark.parametrize("first_page", [None, Fault.SHUFFLED, Fault.NEW_FIELD])
-def test_a_repeated_page_is_asked_for_again(
+def test_repeated_page_is_requested_again(
     fleet_known: Loader,
     sandbox: Sandbox,
     database: Database,
@@ -124,7 +124,7 @@ def test_a_repeated_page_is_asked_for_again(
     assert any("repeats an earlier page" in str(line.get("reason")) for line in logs)
 
 
-def test_a_query_that_gives_all_it_can_is_halved_and_not_asked_for_more(
+def test_window_with_a_full_answer_is_halved(
     fleet_known: Loader,
     sandbox: Sandbox,
     database: Database,
@@ -143,7 +143,7 @@ def test_a_query_that_gives_all_it_can_is_halved_and_not_asked_for_more(
     assert len(records(database, "alarm_list")) == raised > 200
 
 
-def test_a_storm_ends_in_an_error_that_names_everything_and_the_gap_is_fetched_later(
+def test_lasting_fault_names_what_is_missing_and_the_gap_is_fetched_later(
     fleet_known: Loader, sandbox: Sandbox, database: Database, all_trips: set
 ) -> None:
     sandbox.misbehave(TRIPS, Fault.HTTP_500, rate=1.0)
@@ -162,7 +162,7 @@ def test_a_storm_ends_in_an_error_that_names_everything_and_the_gap_is_fetched_l
     assert backfill_trips(fleet_known).calls == 0  # and is never fetched twice
 
 
-def test_1006_is_answered_after_a_longer_wait_with_a_new_signature(
+def test_code_1006_is_retried_later_with_a_new_signature(
     fleet_known: Loader, sandbox: Sandbox, database: Database, work_dir: Path
 ) -> None:
     imei = next(iter(sandbox.world.devices))
@@ -175,7 +175,7 @@ def test_1006_is_answered_after_a_longer_wait_with_a_new_signature(
     assert changed == {"timestamp", "sign"}
 
 
-def test_a_token_lost_in_mid_sweep_is_renewed_once(
+def test_token_revoked_during_a_sweep_is_renewed_once(
     fleet_known: Loader, sandbox: Sandbox, database: Database
 ) -> None:
     before = sum("oauth" in r.method for r in sandbox.requests)
@@ -187,7 +187,7 @@ def test_a_token_lost_in_mid_sweep_is_renewed_once(
 
 
 @pytest.mark.parametrize("fault", sorted(POISON))
-def test_the_bytes_that_were_sent_are_the_bytes_in_raw(
+def test_raw_holds_the_bytes_that_were_sent(
     fleet_known: Loader, sandbox: Sandbox, database: Database, fault: Fault
 ) -> None:
     sent: list[Sent] = []
@@ -219,7 +219,7 @@ def test_the_bytes_that_were_sent_are_the_bytes_in_raw(
             assert body in whole
 
 
-def test_what_is_no_reply_at_all_is_kept_whole(
+def test_reply_that_is_not_json_is_kept_whole(
     fleet_known: Loader, sandbox: Sandbox, database: Database
 ) -> None:
     sandbox.misbehave(SWEEP, Fault.HTML_PAGE, rate=1.0)
@@ -231,7 +231,7 @@ def test_what_is_no_reply_at_all_is_kept_whole(
     assert b"Bad Gateway" in base64.b64decode(rows[0][1])
 
 
-def test_a_silent_socket_is_given_up_on_and_tried_again(
+def test_silent_socket_times_out_and_is_retried(
     sandbox: Sandbox,
     database: Database,
     work_dir: Path,
@@ -251,7 +251,7 @@ def test_a_silent_socket_is_given_up_on_and_tried_again(
     assert [c["message"] for c in calls(database, "code is null")] == ["no answer (ReadTimeout)"]
 
 
-def test_fix_m13_parking_is_asked_with_acc_type_and_account(
+def test_fix_m13_parking_request_has_acc_type_and_account(
     fleet_known: Loader, sandbox: Sandbox, database: Database
 ) -> None:
     fleet_known.backfill(TO - timedelta(days=1), TO, ["parking_report"])
@@ -261,7 +261,9 @@ def test_fix_m13_parking_is_asked_with_acc_type_and_account(
     assert records(database, "parking_report")
 
 
-def test_fix_m15_locate_asks_fifty_at_a_time(fleet_known: Loader, sandbox: Sandbox) -> None:
+def test_fix_m15_locate_requests_fifty_devices_at_a_time(
+    fleet_known: Loader, sandbox: Sandbox
+) -> None:
     summary = fleet_known.locate([f"86000000000{n:04d}" for n in range(120)])
     requests = [r for r in sandbox.requests if r.method == "jimi.device.location.get"]
     asked = [len(r.params["imeis"].split(",")) for r in requests]
@@ -271,7 +273,7 @@ def test_fix_m15_locate_asks_fifty_at_a_time(fleet_known: Loader, sandbox: Sandb
     assert len(summary.errors) == 120  # none of them is ours: each is named, none hides another
 
 
-def test_one_foreign_device_does_not_cost_the_others(
+def test_one_foreign_device_does_not_lose_the_others(
     fleet_known: Loader, sandbox: Sandbox, database: Database
 ) -> None:
     ours = sorted(imei for imei, device in sandbox.world.devices.items() if device.account)
@@ -285,7 +287,7 @@ def test_one_foreign_device_does_not_cost_the_others(
     assert "999999999999999" in summary.errors[0]
 
 
-def test_devices_that_did_not_answer_are_named(
+def test_missing_devices_are_named(
     fleet_known: Loader, sandbox: Sandbox, database: Database
 ) -> None:
     (summary,) = fleet_known.poll(["location_list"])
@@ -296,9 +298,7 @@ def test_devices_that_did_not_answer_are_named(
     assert noted == silent
 
 
-def test_obd_is_polled_when_it_is_switched_on(
-    sandbox: Sandbox, database: Database, work_dir: Path
-) -> None:
+def test_obd_is_polled_when_enabled(sandbox: Sandbox, database: Database, work_dir: Path) -> None:
     off = Loader(settings_for(sandbox, database, work_dir), database)
     assert "obd_list" not in {endpoint.name for endpoint in off.choose(())}
     on = Loader(settings_for(sandbox, database, work_dir, poll_obd=True), database)
@@ -307,7 +307,7 @@ def test_obd_is_polled_when_it_is_switched_on(
     assert any(r.method == "jimi.device.obd.list" for r in sandbox.requests)
 
 
-def test_all_threads_share_one_budget_of_calls(
+def test_all_threads_share_one_call_budget(
     sandbox: Sandbox, database: Database, work_dir: Path
 ) -> None:
     """However fast the answers and however many threads, so many calls take so long.
@@ -321,7 +321,7 @@ def test_all_threads_share_one_budget_of_calls(
     assert max(times) - min(times) >= 0.8 * (len(times) - 1) / 20
 
 
-def test_the_rest_of_the_envelope_stays(fleet_known: Loader, database: Database) -> None:
+def test_rest_of_the_envelope_is_kept(fleet_known: Loader, database: Database) -> None:
     backfill_trips(fleet_known)
     envelopes = [json.loads(c["envelope"]) for c in calls(database, "endpoint='track_mileage'")]
     assert all(envelope["result"] == [] for envelope in envelopes)
@@ -360,7 +360,7 @@ def test_no_secret_reaches_a_row_a_log_or_an_error(
         assert secret not in str(logs) + str(told) + rows
 
 
-def test_poll_asks_only_for_what_is_new(
+def test_poll_requests_only_new_windows(
     world, new_database: Callable[[], Database], work_dir: Path
 ) -> None:
     """Over the live clock: a second poll takes up where the first ended, reaching back."""
@@ -383,9 +383,7 @@ def test_poll_asks_only_for_what_is_new(
     )
 
 
-def test_before_a_sweep_lands_the_load_under_way_and_at_most_one_more(
-    database: Database, work_dir: Path
-) -> None:
+def test_sweep_waits_for_at_most_two_loads(database: Database, work_dir: Path) -> None:
     landing = Landing(database, work_dir)
     landing.prepare()
     landed = []
@@ -410,7 +408,7 @@ def test_before_a_sweep_lands_the_load_under_way_and_at_most_one_more(
     assert "location_list" in landed[:2]
 
 
-def test_a_database_that_takes_nobody_is_an_error_of_landing(
+def test_database_without_free_connections_is_a_landing_error(
     database: Database, work_dir: Path
 ) -> None:
     """Which the service takes for an outage, and waits."""

@@ -39,7 +39,7 @@ def tables(database: Database, like: str) -> int:
         return row.fetchone()[0]
 
 
-def test_every_file_is_applied_once_in_the_order_of_its_number(unprepared: Database) -> None:
+def test_migrations_are_applied_once_in_order(unprepared: Database) -> None:
     assert unprepared.prepare() == NAMES
     assert unprepared.prepare() == []
     with unprepared.connect() as connection:
@@ -50,7 +50,7 @@ def test_every_file_is_applied_once_in_the_order_of_its_number(unprepared: Datab
     assert rows == [(name, 64) for name in NAMES]
 
 
-def test_processes_that_start_together_apply_each_file_once(
+def test_concurrent_processes_apply_each_migration_once(
     unprepared: Database, server: Database
 ) -> None:
     """Also on two databases of one server, whose roles are the same."""
@@ -60,7 +60,7 @@ def test_processes_that_start_together_apply_each_file_once(
     assert sorted(name for names in done for name in names) == sorted(NAMES * 2)
 
 
-def test_databases_of_a_new_server_make_its_roles_at_the_same_moment() -> None:
+def test_concurrent_databases_create_roles_once() -> None:
     """Who comes second waits for the first. The login is no superuser: it may make roles."""
     with tempfile.TemporaryDirectory(prefix="fireside-test-") as folder:
         running = start_embedded(Path(folder) / "postgres")
@@ -81,9 +81,7 @@ def test_databases_of_a_new_server_make_its_roles_at_the_same_moment() -> None:
             running.cleanup()
 
 
-def test_a_file_that_changed_after_it_was_applied_is_refused(
-    unprepared: Database, folder: Path
-) -> None:
+def test_changed_migration_is_refused(unprepared: Database, folder: Path) -> None:
     apply(unprepared, folder)
     changed = folder / f"{NAMES[0]}.sql"
     changed.write_text(changed.read_text() + "\n-- a thought that came later\n")
@@ -93,7 +91,7 @@ def test_a_file_that_changed_after_it_was_applied_is_refused(
     assert tables(unprepared, "next_thing") == 0
 
 
-def test_a_new_file_is_applied_to_a_database_in_use(unprepared: Database, folder: Path) -> None:
+def test_new_migration_is_applied_to_a_database_in_use(unprepared: Database, folder: Path) -> None:
     apply(unprepared, folder)
     (folder / "9999_next.sql").write_text("create table if not exists tracksolid.next_thing ()")
     assert apply(unprepared, folder) == ["9999_next"]
@@ -102,9 +100,7 @@ def test_a_new_file_is_applied_to_a_database_in_use(unprepared: Database, folder
     assert apply(unprepared, MIGRATIONS) == []
 
 
-def test_a_file_that_fails_leaves_nothing_and_is_tried_again(
-    unprepared: Database, folder: Path
-) -> None:
+def test_failed_migration_rolls_back_and_is_retried(unprepared: Database, folder: Path) -> None:
     file = folder / "9999_next.sql"
     file.write_text("create table tracksolid.next_thing (); select 1 / 0;")
     with pytest.raises(MigrationError, match=r"9999_next\.sql does not apply: division by zero"):
@@ -114,9 +110,7 @@ def test_a_file_that_fails_leaves_nothing_and_is_tried_again(
     assert apply(unprepared, folder) == ["9999_next"]
 
 
-def test_a_process_killed_between_a_file_and_its_note_leaves_no_lock(
-    unprepared: Database, folder: Path
-) -> None:
+def test_kill_during_migration_leaves_no_lock(unprepared: Database, folder: Path) -> None:
     """The file runs again: each must bear that."""
     apply(unprepared, folder)
     with unprepared.connect() as connection:
@@ -124,7 +118,7 @@ def test_a_process_killed_between_a_file_and_its_note_leaves_no_lock(
     assert apply(unprepared, folder) == NAMES
 
 
-def test_the_database_of_the_old_system_is_left_alone(unprepared: Database, folder: Path) -> None:
+def test_database_of_the_old_system_is_not_touched(unprepared: Database, folder: Path) -> None:
     with unprepared.connect() as connection:
         connection.execute("create schema tracksolid")
         connection.execute("create table tracksolid.schema_migrations (filename text)")
@@ -133,7 +127,7 @@ def test_the_database_of_the_old_system_is_left_alone(unprepared: Database, fold
     assert tables(unprepared, "api_token_cache") == 0
 
 
-def test_the_spool_has_one_state(new_database: Callable[[], Database]) -> None:
+def test_spool_status_has_one_row(new_database: Callable[[], Database]) -> None:
     state = (
         "insert into dwh_gold.spool_status (measured_at, pushes_waiting, bytes)"
         " values (now(), 1, 1)"

@@ -67,7 +67,7 @@ def rows(database: Database, query: str, *values: object) -> list[tuple]:
         return connection.execute(query.encode(), values).fetchall()
 
 
-def test_what_fails_is_on_record_and_stops_no_other_step(
+def test_failed_step_is_recorded_and_stops_no_other_step(
     night: tuple[Settings, Database], short: list[str]
 ) -> None:
     settings, database = night
@@ -98,7 +98,7 @@ def test_what_fails_is_on_record_and_stops_no_other_step(
 
 
 @pytest.mark.parametrize("is_polled", [True, False])
-def test_only_a_trail_that_is_polled_can_be_stale(
+def test_trail_freshness_is_checked_only_if_the_trail_is_polled(
     night: tuple[Settings, Database], monkeypatch: pytest.MonkeyPatch, is_polled: bool
 ) -> None:
     settings, database = night
@@ -111,7 +111,7 @@ def test_only_a_trail_that_is_polled_can_be_stale(
     assert 0 < polled[6] < 3600
 
 
-def test_the_documents_show_the_sql_that_the_build_has_compiled(
+def test_docs_show_the_sql_that_the_build_compiled(
     night: tuple[Settings, Database], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings, database = night
@@ -127,7 +127,7 @@ def test_the_documents_show_the_sql_that_the_build_has_compiled(
     assert '"compiled_code": "' in page.read_text()  # else null
 
 
-def test_a_report_that_stands_is_written_anew_on_the_first_only(
+def test_existing_report_is_rewritten_only_on_the_first_of_the_month(
     night: tuple[Settings, Database], short: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dbt_runner, "run", lambda *_: None)
@@ -139,7 +139,7 @@ def test_a_report_that_stands_is_written_anew_on_the_first_only(
     ]
 
 
-def test_the_command_notes_the_job_and_exits_with_1(
+def test_failed_nightly_command_is_recorded_and_exits_1(
     night: tuple[Settings, Database], tmp_path: Path
 ) -> None:
     _, database = night
@@ -178,7 +178,7 @@ LEDGER = """
 """
 
 
-def test_housekeeping_forgets_what_all_have_taken_and_nothing_else(
+def test_housekeeping_deletes_only_what_all_models_have_read(
     database: Database, tmp_path: Path
 ) -> None:
     def model(name: str, *taken: str) -> dict:

@@ -155,7 +155,7 @@ def of_device(rows: list[str], imei: str) -> list[str]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(seed=st.integers(0, 2**32), loads=st.integers(2, 3))
-def test_any_arrival_gives_the_same_tables(
+def test_any_order_of_arrival_gives_the_same_tables(
     new_database, tmp_path: Path, seed: int, loads: int
 ) -> None:
     chance = random.Random(seed)
@@ -197,7 +197,7 @@ def test_any_arrival_gives_the_same_tables(
             assert rows == incremental[table], (table, seed, loads)
 
 
-def test_a_plate_entered_later_is_known_of_all_days(new_database, tmp_path: Path) -> None:
+def test_plate_entered_later_applies_to_all_days(new_database, tmp_path: Path) -> None:
     """Of a vehicle that the client's list names, as for others the plate is the name itself."""
     database: Database = new_database()
     project = Settings(work_dir=tmp_path / "work")

@@ -65,7 +65,7 @@ def assert_truth(world: World, gold: psycopg.Connection, *, with_alarms: bool = 
     assert compared > 300
 
 
-def test_gold_is_the_truth(fleet_world: World, gold: psycopg.Connection) -> None:
+def test_gold_equals_truth(fleet_world: World, gold: psycopg.Connection) -> None:
     """One trip, one fix, one alarm, whoever told of it first, poll or push (FIX-E06)."""
     assert_truth(fleet_world, gold)
 
@@ -77,7 +77,7 @@ def test_pushed_readings_are_in_staging(gold: psycopg.Connection) -> None:
         assert row[0] > 1000, table
 
 
-def test_gold_is_the_truth_without_pushes(fleet_world: World, new_database, tmp_path: Path) -> None:
+def test_gold_equals_truth_without_pushes(fleet_world: World, new_database, tmp_path: Path) -> None:
     database = new_database()
     load(fleet_world, database, tmp_path)
     build(database, tmp_path)
@@ -85,7 +85,9 @@ def test_gold_is_the_truth_without_pushes(fleet_world: World, new_database, tmp_
         assert_truth(fleet_world, connection)
 
 
-def test_gold_is_the_truth_after_a_storm(fleet_world: World, new_database, tmp_path: Path) -> None:
+def test_gold_equals_truth_after_api_faults(
+    fleet_world: World, new_database, tmp_path: Path
+) -> None:
     """Every fault of a call, order and pages wrong, and every poison in alarms, trail and sweep:
     nothing is lost, nothing counts twice, and what cannot be read stands in rejected_records."""
     database = new_database()
@@ -134,7 +136,7 @@ def test_every_active_device_has_a_row_for_every_day(
     assert unknown  # the never reported among them: a row, but nothing in it
 
 
-def test_two_devices_on_a_vehicle_are_one_vehicle(
+def test_two_devices_on_one_vehicle_count_as_one(
     fleet_world: World, gold: psycopg.Connection
 ) -> None:
     doubled = gold.execute(
@@ -152,7 +154,7 @@ def test_two_devices_on_a_vehicle_are_one_vehicle(
     assert abs(row[0] - row[1]) < 1
 
 
-def test_km_of_the_trail_agree_with_km_of_the_trips(gold: psycopg.Connection) -> None:
+def test_trail_distance_agrees_with_trip_distance(gold: psycopg.Connection) -> None:
     """Great-circle length of the stored fixes inside trips; a unit bug would be a factor 1000."""
     row = gold.execute(TRAIL_KM.encode()).fetchone()
     assert row is not None
@@ -190,7 +192,7 @@ TRAIL_KM = """
 
 
 @pytest.mark.skipif(not TRACES.exists(), reason="the recorded fixes are not beside this checkout")
-def test_recorded_taxis_km_per_day_within_2_percent(new_database, tmp_path: Path) -> None:
+def test_recorded_taxis_distance_per_day_is_within_2_percent(new_database, tmp_path: Path) -> None:
     database = new_database()
     recording = Traces(TRACES)
     load(recording, database, tmp_path)

@@ -89,7 +89,7 @@ FACTS = (
 
 @pytest.mark.parametrize("city", [None, "Nairobi"])
 @pytest.mark.parametrize("month", [OCTOBER, NOVEMBER])
-def test_figures_are_those_of_the_facts(
+def test_report_figures_match_the_facts(
     gold: psycopg.Connection, month: date, city: str | None
 ) -> None:
     kpis = Page(render(gold, month, city)).kpis
@@ -112,7 +112,7 @@ def test_figures_are_those_of_the_facts(
     assert kpis["fleet.vehicles"] == f"{vehicles:,.0f}"  # a mean day, not the sum of days
 
 
-def test_a_city_has_figures_of_its_own_and_its_own_vehicles(gold: psycopg.Connection) -> None:
+def test_city_report_has_only_its_own_figures_and_vehicles(gold: psycopg.Connection) -> None:
     fleet_page, city_page = Page(render(gold, NOVEMBER)), Page(render(gold, NOVEMBER, "mombasa"))
     assert fleet_page.kpis["fleet.distance"] != city_page.kpis["fleet.distance"]
     assert "The fleet of Mombasa drove" in city_page.sections["summary"]
@@ -122,7 +122,7 @@ def test_a_city_has_figures_of_its_own_and_its_own_vehicles(gold: psycopg.Connec
         render(gold, NOVEMBER, "Atlantis")
 
 
-def test_changes_are_against_the_mean_day_of_the_month_before(gold: psycopg.Connection) -> None:
+def test_changes_compare_with_the_mean_day_of_last_month(gold: psycopg.Connection) -> None:
     means = [
         one(gold, f"select sum(distance_km) / count(distinct day) {FACTS}", month)
         for month in (OCTOBER, NOVEMBER)
@@ -139,7 +139,7 @@ def test_changes_are_against_the_mean_day_of_the_month_before(gold: psycopg.Conn
     )
 
 
-def test_the_page_needs_nothing_but_itself(gold: psycopg.Connection) -> None:
+def test_report_is_self_contained(gold: psycopg.Connection) -> None:
     html = render(gold, NOVEMBER)
     page = Page(html)
     assert page.svgs >= 10
@@ -148,7 +148,7 @@ def test_the_page_needs_nothing_but_itself(gold: psycopg.Connection) -> None:
     assert not re.search(r"https?:|//|@import|url\(|<script", html)
 
 
-def test_what_is_gated_is_listed_with_its_reason(gold: psycopg.Connection) -> None:
+def test_gated_kpis_are_listed_with_their_reason(gold: psycopg.Connection) -> None:
     page = Page(render(gold, NOVEMBER))
     gated = gold.execute(
         "select kpi_id, label, gate_reason from dwh_gold.kpi_monthly"
@@ -163,7 +163,7 @@ def test_what_is_gated_is_listed_with_its_reason(gold: psycopg.Connection) -> No
         assert reason in page.sections["gated"]
 
 
-def test_what_is_assumed_is_listed_with_its_value(gold: psycopg.Connection) -> None:
+def test_assumed_rules_are_listed_with_their_value(gold: psycopg.Connection) -> None:
     gold.execute("update tracksolid.operating_rules set agreed = true where rule = 'shift_start'")
     listed = Page(render(gold, NOVEMBER)).sections["assumed"]
     assert "shift length All cities 9 h assumed: 08:00 to 17:00" in listed
@@ -174,7 +174,7 @@ def test_what_is_assumed_is_listed_with_its_value(gold: psycopg.Connection) -> N
     assert "fuel price Nairobi" not in other
 
 
-def test_bands_are_shown_once_agreed_and_proposals_as_proposals(gold: psycopg.Connection) -> None:
+def test_agreed_bands_and_proposals_are_shown_separately(gold: psycopg.Connection) -> None:
     before = Page(render(gold, NOVEMBER))
     assert "No band or target is agreed yet" in before.sections["summary"]
     assert "Proposals for discussion, not agreed" in before.sections["proposals"]
@@ -197,7 +197,7 @@ def test_bands_are_shown_once_agreed_and_proposals_as_proposals(gold: psycopg.Co
     assert "No band or target is agreed yet" not in after.sections["summary"]
 
 
-def test_silent_vehicles_are_named(gold: psycopg.Connection) -> None:
+def test_silent_vehicles_are_listed(gold: psycopg.Connection) -> None:
     silent = gold.execute(
         f"select vehicle_id {FACTS} group by vehicle_id having not bool_or(has_reported)".encode(),
         [NOVEMBER],
@@ -208,7 +208,7 @@ def test_silent_vehicles_are_named(gold: psycopg.Connection) -> None:
     assert all(vehicle_id in listed for (vehicle_id,) in silent)
 
 
-def test_names_are_text_not_markup(gold: psycopg.Connection) -> None:
+def test_names_are_escaped(gold: psycopg.Connection) -> None:
     """Vehicles, cities in the legends and alarms are named by people."""
     name = "<b>KDA & Sons</b>"
     driven = one(gold, f"select vehicle_id {FACTS} order by distance_km desc nulls last", NOVEMBER)
@@ -233,7 +233,7 @@ def test_names_are_text_not_markup(gold: psycopg.Connection) -> None:
     assert "<b>KDA" not in html
 
 
-def test_a_month_without_data_says_which_there_are(gold: psycopg.Connection) -> None:
+def test_month_without_data_names_the_available_months(gold: psycopg.Connection) -> None:
     with pytest.raises(NoData, match=r"March 2026 .* holds October 2026 to November 2026"):
         render(gold, date(2026, 3, 1))
     gold.execute("delete from dwh_gold.kpi_values")
@@ -253,7 +253,7 @@ def test_a_month_without_data_says_which_there_are(gold: psycopg.Connection) -> 
         ([], 2),
     ],
 )
-def test_the_command_tells_by_its_exit_code(
+def test_report_command_exit_codes(
     database: Database,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

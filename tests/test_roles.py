@@ -124,7 +124,7 @@ def grafana(built: Database) -> Iterator[psycopg.Connection]:
 
 
 @pytest.mark.parametrize("statement", NOBODY_MAY + GRAFANA_MAY_NOT)
-def test_grafana_may_not(grafana: psycopg.Connection, statement: str) -> None:
+def test_grafana_role_is_refused(grafana: psycopg.Connection, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         grafana.execute(statement.encode())
 
@@ -134,7 +134,7 @@ def test_grafana_may_not(grafana: psycopg.Connection, statement: str) -> None:
     [(LOADER_ROLE, each) for each in NOBODY_MAY + LOADER_MAY_NOT]
     + [(DBT_ROLE, each) for each in NOBODY_MAY + DBT_MAY_NOT],
 )
-def test_processes_may_not(built: Database, role: str, statement: str) -> None:
+def test_process_roles_are_refused(built: Database, role: str, statement: str) -> None:
     """Nothing that belongs to another role. (Who logged in may always become itself again.)"""
     name = f"only_{role}"
     with built.connect() as connection:
@@ -149,7 +149,7 @@ def test_processes_may_not(built: Database, role: str, statement: str) -> None:
             connection.execute(statement.encode())
 
 
-def test_each_process_owns_what_it_makes(built: Database) -> None:
+def test_each_role_owns_the_objects_it_creates(built: Database) -> None:
     with built.connect() as connection:
         owners = connection.execute(OWNERS.encode()).fetchall()
     wanted = {"raw": LOADER_ROLE, "tracksolid": DBT_ROLE, "dwh_gold": DBT_ROLE}
@@ -159,7 +159,7 @@ def test_each_process_owns_what_it_makes(built: Database) -> None:
             assert owner == wanted[schema], table
 
 
-def test_grafana_reads_all_of_gold_also_after_a_full_refresh(
+def test_grafana_reads_all_of_gold_after_a_full_refresh(
     built: Database, grafana: psycopg.Connection
 ) -> None:
     names = grafana.execute(
@@ -175,7 +175,7 @@ def test_grafana_reads_all_of_gold_also_after_a_full_refresh(
     assert seen[0] > 0
 
 
-def test_grafana_starts_read_only_with_its_limits(built: Database) -> None:
+def test_grafana_sessions_are_read_only_and_limited(built: Database) -> None:
     with psycopg.connect(built.url, user="grafana_ro", autocommit=True) as connection:
         for setting, value in {
             "default_transaction_read_only": "on",
@@ -203,7 +203,7 @@ def test_grafana_has_a_limited_number_of_connections(built: Database) -> None:
             psycopg.connect(built.url, user="grafana_ro")
 
 
-def test_the_server_never_sees_the_password_of_grafana(database: Database) -> None:
+def test_server_never_sees_grafanas_password_in_plain_text(database: Database) -> None:
     """It is set from a verifier, which the server's log and its catalog hold instead."""
     password = "correct horse " + uuid4().hex
     with database.connect() as connection:
@@ -223,7 +223,7 @@ def test_the_server_never_sees_the_password_of_grafana(database: Database) -> No
     assert keys.split(":")[0] == b64encode(hashlib.sha256(client).digest()).decode()
 
 
-def test_a_database_in_use_changes_hands(server: Database, tmp_path: Path) -> None:
+def test_objects_of_a_used_database_change_owner(server: Database, tmp_path: Path) -> None:
     """What one login has made so far belongs to the roles after the migration."""
     database = server.sibling(f"test_{uuid4().hex[:12]}")
     shutil.copy(MIGRATIONS / "0001_schemas.sql", tmp_path)
@@ -255,7 +255,7 @@ def test_a_database_in_use_changes_hands(server: Database, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("may_make_roles", [True, False])
-def test_a_login_that_is_no_superuser(
+def test_migrate_works_without_superuser(
     built: Database, server: Database, sandbox: Sandbox, work_dir: Path, may_make_roles: bool
 ) -> None:
     """With its roles it uses them; if it gets none that is told, and all works on as one role."""

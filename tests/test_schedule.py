@@ -99,7 +99,7 @@ def sweep_calls(api: Sandbox) -> int:
     return sum(request.method.endswith("location.list") for request in list(api.requests))
 
 
-def test_a_slow_job_delays_neither_sweep_nor_drain(
+def test_slow_job_delays_neither_sweep_nor_drain(
     live: Sandbox, database: Database, settings: Settings
 ) -> None:
     may_end, begun = threading.Event(), []

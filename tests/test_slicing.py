@@ -27,7 +27,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
-def test_a_bad_record_costs_only_itself(poison: bytes) -> None:
+def test_bad_record_does_not_lose_the_others(poison: bytes) -> None:
     body = b'{"code":0,"result":[%s , %s,%s],"data":{"mileage":254}}' % (GOOD, poison, GOOD)
     reply = slice_reply(body, ("result",))
     assert reply.records == (GOOD, poison, GOOD)
@@ -47,13 +47,15 @@ def test_a_bad_record_costs_only_itself(poison: bytes) -> None:
         (b'{"code":"0","result":{"total":1,"rows":[{}]}}', ("result", "rows"), (b"{}",)),
     ],
 )
-def test_every_place_of_a_list(body: bytes, path: tuple[str, ...], records: tuple) -> None:
+def test_records_are_found_at_every_list_position(
+    body: bytes, path: tuple[str, ...], records: tuple
+) -> None:
     reply = slice_reply(body, path)
     assert (reply.code, reply.records, reply.problem) == ("0", records, None)
 
 
 @pytest.mark.parametrize("value", [b'"text"', b"5", b"true"])
-def test_no_list_where_one_is_due_is_told(value: bytes) -> None:
+def test_missing_list_is_an_error(value: bytes) -> None:
     reply = slice_reply(b'{"code":0,"result":%s}' % value, ("result",))
     assert not reply.records
     assert reply.problem == "result is neither a list nor an object"
@@ -63,12 +65,12 @@ def test_no_list_where_one_is_due_is_told(value: bytes) -> None:
     "body",
     [b"", b"<html>Bad Gateway</html>", b'{"code":0,"result":[{"a":1},{"b', b"[1]", b'{"a":1}}'],
 )
-def test_what_is_no_whole_reply_is_refused(body: bytes) -> None:
+def test_incomplete_reply_is_refused(body: bytes) -> None:
     with pytest.raises(NotSliceable):
         slice_reply(body, ("result",))
 
 
-def test_an_unclosed_string_takes_no_time() -> None:
+def test_unclosed_string_is_refused_in_linear_time() -> None:
     with pytest.raises(NotSliceable):
         slice_reply(b'{"code":0,"result":["' + b'a"' * 500_000, ("result",))
 
@@ -81,7 +83,7 @@ values = st.recursive(
 
 
 @given(st.lists(values), st.sampled_from([None, 1]))
-def test_scanner_and_fast_path_cut_alike(items: list, indent: int | None) -> None:
+def test_scanner_and_fast_path_slice_alike(items: list, indent: int | None) -> None:
     text = json.dumps(items, indent=indent).encode()
     fast = list_items(text)
     assert slicing._scan(text, b"[", b"]") == fast
@@ -89,7 +91,7 @@ def test_scanner_and_fast_path_cut_alike(items: list, indent: int | None) -> Non
 
 
 @given(st.dictionaries(st.text(alphabet="abc"), values))
-def test_members_are_found(members: dict) -> None:
+def test_object_members_are_found(members: dict) -> None:
     text = json.dumps(members).encode()
     poisoned = text[:-1] + (b"," if members else b"") + b'"zz":NaN}'  # only the scanner takes it
     found = object_members(poisoned)
@@ -110,7 +112,7 @@ def test_members_are_found(members: dict) -> None:
         (b"5", None),
     ],
 )
-def test_the_imei_is_copied_as_text(record: bytes, imei: str | None) -> None:
+def test_imei_is_copied_as_text(record: bytes, imei: str | None) -> None:
     assert imei_of(record) == imei
 
 
@@ -118,7 +120,7 @@ CASES = sorted((SHARED / "data/json_test_suite/test_parsing").glob("*.json"))
 
 
 @pytest.mark.skipif(not CASES, reason="the JSON test suite is not beside this checkout")
-def test_json_suite_items_are_landed_verbatim_or_kept_whole() -> None:
+def test_json_suite_records_land_verbatim_or_are_kept_whole() -> None:
     """Each file stands between two good records: it is cut out as it is, or the reply is kept."""
     for case in CASES:
         content = case.read_bytes().strip(b" \t\r\n")

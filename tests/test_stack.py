@@ -65,12 +65,12 @@ def checked(*command: str | Path, **environment: str) -> str:
         ("vendor.github-workflows", ".forgejo/workflows/ci.yaml"),
     ],
 )
-def test_the_files_fit_their_specifications(schema: str, file: str) -> None:
+def test_compose_and_workflow_files_match_their_schemas(schema: str, file: str) -> None:
     tool = Path(sys.executable).with_name("check-jsonschema")
     checked(tool, "--builtin-schema", schema, ROOT / file)
 
 
-def test_every_variable_is_documented() -> None:
+def test_every_compose_variable_is_documented() -> None:
     connections = (ROOT / "docs/CONNECTIONS.md").read_text()
     example = (ROOT / ".env.example").read_text()
     of_stack = {found[1] for found in VARIABLE.finditer(TEXT)}
@@ -80,7 +80,7 @@ def test_every_variable_is_documented() -> None:
     assert {name for name in of_stack if f"{name}=" not in example} == set()
 
 
-def test_no_secret_stands_in_the_file() -> None:
+def test_compose_file_contains_no_secret() -> None:
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
             if re.search(r"PASSWORD|TOKEN|SECRET|DATABASE_URL", variable):
@@ -88,7 +88,7 @@ def test_no_secret_stands_in_the_file() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_service_is_pinned_guarded_and_watched(name: str) -> None:
+def test_every_service_is_pinned_hardened_and_health_checked(name: str) -> None:
     service = SERVICES[name]
     if "build" not in service:
         assert re.fullmatch(r"[\w./-]+:[\w.-]*\d+\.\d+[\w.-]*", service["image"])
@@ -104,7 +104,7 @@ def test_every_service_is_pinned_guarded_and_watched(name: str) -> None:
     )
 
 
-def test_only_the_webhook_and_grafana_can_be_reached_from_outside() -> None:
+def test_only_webhook_and_grafana_publish_ports() -> None:
     assert {name for name, service in SERVICES.items() if "ports" in service} == {
         "webhook_receiver",
         "grafana",
@@ -129,7 +129,7 @@ def test_images_are_pinned_and_run_without_root(file: str) -> None:
                 assert ((ROOT / file).parent / source).exists(), line
 
 
-def test_the_workflow_runs_what_ci_runs() -> None:
+def test_workflow_runs_the_ci_script() -> None:
     workflow = yaml.safe_load((ROOT / ".forgejo/workflows/ci.yaml").read_text())
     assert {"run": ".ci/run"} in workflow["jobs"]["ci"]["steps"]
 
@@ -209,14 +209,12 @@ def healthy(name: str, environment: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", sorted({*LONG_RUNNING} - {"docs"}))
-def test_its_command_starts_and_its_health_check_passes(
-    name: str, environment: dict[str, str]
-) -> None:
+def test_service_starts_and_its_health_check_passes(name: str, environment: dict[str, str]) -> None:
     with healthy(name, environment):
         pass
 
 
-def test_the_pages_show_the_runbook_with_anchors(environment: dict[str, str]) -> None:
+def test_docs_server_shows_the_runbook_with_anchors(environment: dict[str, str]) -> None:
     with healthy("docs", environment) as address:
         for prefix in ("", "/docs"):
             shown = requests.get(f"{address}{prefix}/RUNBOOK.md", timeout=10)
@@ -230,7 +228,7 @@ def test_the_pages_show_the_runbook_with_anchors(environment: dict[str, str]) ->
             assert outside.status_code == 404
 
 
-def test_migrate_ends_well_and_lets_grafana_in(
+def test_migrate_succeeds_and_grafana_can_log_in(
     environment: dict[str, str], database: Database
 ) -> None:
     with started("migrate", environment, 0) as process:
@@ -242,12 +240,12 @@ def test_migrate_ends_well_and_lets_grafana_in(
         assert connection.execute("select current_user").fetchone() == ("grafana_ro",)
 
 
-def test_the_databases_health_check_passes(server: Database) -> None:
+def test_database_health_check_passes(server: Database) -> None:
     _, command, *options = SERVICES["timescale_db"]["healthcheck"]["test"]
     checked(programs() / command, *options, **server.environment())
 
 
-def test_a_backup_can_be_restored(
+def test_backup_can_be_restored(
     loader: Loader, database: Database, server: Database, tmp_path: Path
 ) -> None:
     """Rows and rights are there again; what is old goes, and a failed dump leaves nothing."""

@@ -56,9 +56,7 @@ def text_of(settings: Settings, database: Database) -> str:
     return written.getvalue()
 
 
-def test_of_an_empty_database_it_says_that_there_is_nothing(
-    settings: Settings, database: Database
-) -> None:
+def test_status_of_an_empty_database_says_so(settings: Settings, database: Database) -> None:
     text = text_of(settings, database)
     assert "No orchestrator runs." in text
     assert "No job has run yet" in text
@@ -71,7 +69,7 @@ def test_of_an_empty_database_it_says_that_there_is_nothing(
         assert line in " ".join(text.split())
 
 
-def test_it_shows_jobs_spool_token_and_the_last_build_with_what_failed(
+def test_status_shows_jobs_spool_token_and_failures_of_the_last_build(
     settings: Settings, database: Database
 ) -> None:
     runs = Runs(database)
@@ -118,12 +116,12 @@ def test_it_shows_jobs_spool_token_and_the_last_build_with_what_failed(
     assert "killed" in after  # what the database still calls running
 
 
-def test_another_lock_is_no_leader(settings: Settings, database: Database) -> None:
+def test_status_ignores_other_advisory_locks(settings: Settings, database: Database) -> None:
     with psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(hashtext('fireside dbt'))")
         assert not status.read(settings, database).is_led
 
 
-def test_a_spool_that_is_none_is_told(settings: Settings, database: Database) -> None:
+def test_invalid_spool_is_reported(settings: Settings, database: Database) -> None:
     settings.spool_path.write_text("no database, and long enough to look like one " * 50)
     assert "cannot be read: file is not a database" in " ".join(text_of(settings, database).split())

@@ -89,7 +89,7 @@ def contents(connection: psycopg.Connection) -> dict[str, set[str]]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(seed=st.integers(0, 2**32))
-def test_any_arrival_of_fixes_gives_what_a_full_refresh_gives(
+def test_any_arrival_of_fixes_equals_a_full_refresh(
     new_database: Callable[[], Database], tmp_path: Path, seed: int
 ) -> None:
     chance, database = random.Random(seed), new_database()

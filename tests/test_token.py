@@ -46,7 +46,7 @@ def asked(sandbox: Sandbox, method: str) -> int:
     return sum(request.method == method for request in sandbox.requests)
 
 
-def test_however_many_need_it_one_renews(world: Fleet, tokens: Make) -> None:
+def test_concurrent_threads_renew_the_token_once(world: Fleet, tokens: Make) -> None:
     with Sandbox(world, token_life_seconds=4) as short_lived:
         holders = [tokens(short_lived) for _ in range(4)]
         with ThreadPoolExecutor(16) as pool:
@@ -58,7 +58,7 @@ def test_however_many_need_it_one_renews(world: Fleet, tokens: Make) -> None:
         assert first != second
 
 
-def test_a_rejected_token_is_replaced_once(sandbox: Sandbox, tokens: Make) -> None:
+def test_rejected_token_is_replaced_once(sandbox: Sandbox, tokens: Make) -> None:
     holders = [tokens(sandbox) for _ in range(4)]
     bad = holders[0].current()
     with ThreadPoolExecutor(16) as pool:
@@ -68,7 +68,7 @@ def test_a_rejected_token_is_replaced_once(sandbox: Sandbox, tokens: Make) -> No
     assert asked(sandbox, REFRESH) == 1
 
 
-def test_a_refused_refresh_ends_in_a_login(
+def test_refused_refresh_leads_to_a_login(
     sandbox: Sandbox, tokens: Make, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loader.token, "LOGIN_GAP", timedelta())
@@ -79,7 +79,7 @@ def test_a_refused_refresh_ends_in_a_login(
     assert (asked(sandbox, REFRESH), asked(sandbox, GET)) == (1, 2)
 
 
-def test_logins_keep_their_distance(
+def test_logins_are_at_least_a_minute_apart(
     world: Fleet, tokens: Make, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stand-in answers 1006 to a login too early; the gap is a second here, not a minute.
@@ -100,7 +100,7 @@ def test_logins_keep_their_distance(
     assert gaps[1] >= 1
 
 
-def test_a_killed_renewer_does_not_hold_the_others_up(
+def test_killed_renewer_does_not_block_others(
     sandbox: Sandbox, tokens: Make, database: Database
 ) -> None:
     with database.connect() as connection:
@@ -112,7 +112,7 @@ def test_a_killed_renewer_does_not_hold_the_others_up(
     assert tokens(sandbox).current()
 
 
-def test_no_connection_is_open_while_the_api_is_slow(
+def test_no_database_connection_is_held_while_the_api_is_slow(
     sandbox: Sandbox, tokens: Make, database: Database
 ) -> None:
     sandbox.misbehave(GET, Fault.STALL, seconds=1.5)
@@ -130,7 +130,7 @@ def test_no_connection_is_open_while_the_api_is_slow(
     waiting.join()
 
 
-def test_a_refused_login_is_told_and_tried_again_ever_more_rarely(
+def test_refused_login_is_reported_and_retried_with_backoff(
     sandbox: Sandbox, tokens: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loader.token, "LOGIN_GAP", timedelta())
@@ -151,7 +151,7 @@ def test_a_refused_login_is_told_and_tried_again_ever_more_rarely(
     assert holder.current()
 
 
-def test_signature_vectors_of_the_reference() -> None:
+def test_signatures_match_the_reference_vectors() -> None:
     parameters = {
         "app_key": "SAMPLEKEY",
         "access_token": "00000000000000000000000000000001",

@@ -134,7 +134,7 @@ def form(data_list: str = '[{"deviceImei":"1"}]', token: str = TOKEN) -> bytes:
 
 
 @pytest.mark.parametrize("path", PUSHES)
-def test_every_path_in_any_letter_case_lands_what_it_is_sent(receiver, http, path: str) -> None:
+def test_every_path_stores_pushes_in_any_letter_case(receiver, http, path: str) -> None:
     odd = "".join(c.upper() if n % 2 else c for n, c in enumerate(path))
     for spelled in (path, path.upper(), odd, f"{path}/"):
         answer = http.post(f"/{spelled}", content=form(), headers={"Content-Type": FORM})
@@ -186,7 +186,7 @@ def test_every_published_sample_is_kept(receiver, http, sample: Path) -> None:
     ],
     ids="-".join,
 )
-def test_a_token_is_found_wherever_senders_put_it(receiver, http, request_: dict) -> None:
+def test_token_is_found_in_every_known_place(receiver, http, request_: dict) -> None:
     built = http.build_request("POST", "/pushgps", **request_)
     sent = built.read()
     answer = http.send(built)
@@ -213,7 +213,7 @@ def test_a_token_is_found_wherever_senders_put_it(receiver, http, request_: dict
     ],
     ids=str,
 )
-def test_without_a_valid_token_nothing_is_kept(receiver, http, request_: dict) -> None:
+def test_push_without_a_valid_token_is_not_kept(receiver, http, request_: dict) -> None:
     answer = http.post("/pushgps", **request_)
     assert answer.status_code == 401
     assert "no valid token" in answer.json()["msg"]
@@ -222,14 +222,14 @@ def test_without_a_valid_token_nothing_is_kept(receiver, http, request_: dict) -
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize("path", ["/pushGPS", "/push", f"/{TAG}"])
-def test_probes_are_answered_and_leave_nothing(receiver, http, method: str, path: str) -> None:
+def test_probes_are_answered_and_store_nothing(receiver, http, method: str, path: str) -> None:
     answer = http.request(method, path)
     assert answer.status_code == 200
     assert answer.content == b"" if method == "HEAD" else answer.json()["msg"] == "success"
     assert receiver.take() == []
 
 
-def test_unknown_paths_and_methods_are_refused_clearly(receiver, http) -> None:
+def test_unknown_paths_and_methods_are_refused(receiver, http) -> None:
     for path in ("/", "/pushgpsx", "/xpushgps", "/pushgps/x", "/api/v1/tag", "/%00", "/push%0agps"):
         answer = http.post(path, content=form())
         assert (answer.status_code, answer.json()["code"]) == (404, 404)
@@ -241,7 +241,7 @@ def test_unknown_paths_and_methods_are_refused_clearly(receiver, http) -> None:
     assert receiver.take() == []
 
 
-def test_bodies_that_are_encoded_are_refused(receiver, http) -> None:
+def test_encoded_bodies_are_refused(receiver, http) -> None:
     for encoding in ("gzip", "zstd", "br", "deflate", "identity, gzip", "GZIP"):
         answer = http.post("/pushgps", content=form(), headers={"Content-Encoding": encoding})
         assert answer.status_code == 415
@@ -257,7 +257,7 @@ CONTENT_TYPES = st.sampled_from(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(min_size=1, max_size=3000), CONTENT_TYPES, st.integers(1, 400), st.booleans())
-def test_what_is_accepted_is_kept_byte_for_byte(
+def test_accepted_pushes_are_kept_byte_for_byte(
     receiver, http, body: bytes, content_type: str, piece: int, chunked: bool
 ) -> None:
     pieces = (body[at : at + piece] for at in range(0, len(body), piece))
@@ -284,7 +284,7 @@ def test_readiness_health_and_metrics(receiver, http) -> None:
     assert http.get("/metrics", headers=outside | {"X-Token": TOKEN}).status_code == 200
 
 
-def test_documents_are_behind_the_token(http) -> None:
+def test_api_docs_need_the_token(http) -> None:
     for path in ("/docs", "/openapi.json"):
         assert http.get(path).status_code == 401
         assert http.get(path, params={"token": "wrong"}).status_code == 401
@@ -297,7 +297,7 @@ def test_documents_are_behind_the_token(http) -> None:
     )
 
 
-def test_networks_that_are_not_on_the_list_are_refused(tmp_path: Path) -> None:
+def test_networks_not_on_the_allow_list_are_refused(tmp_path: Path) -> None:
     running = Receiver(tmp_path, WEBHOOK_ALLOWED_NETWORKS="10.0.0.0/8, 2001:db8::/32")
     try:
         here = {"content": form()}
@@ -321,7 +321,7 @@ def test_networks_that_are_not_on_the_list_are_refused(tmp_path: Path) -> None:
         ({"WEBHOOK_TOKEN": TOKEN, "WEBHOOK_ALLOWED_NETWORKS": "here"}, "WEBHOOK_ALLOWED_NETWORKS"),
     ],
 )
-def test_it_does_not_start_with_wrong_settings(
+def test_receiver_does_not_start_with_wrong_settings(
     tmp_path: Path, environment: dict[str, str], text: str
 ) -> None:
     program = (
@@ -353,7 +353,7 @@ def test_neither_token_nor_payload_is_logged(receiver, http) -> None:
     assert not any(secret in logged for secret in (TOKEN, "almost-the-token", "private-payload"))
 
 
-def test_the_spool_is_for_its_owner_only(receiver, http) -> None:
+def test_spool_file_is_private_to_its_owner(receiver, http) -> None:
     http.post("/pushgps", content=form())
     modes = {file.name: oct(file.stat().st_mode)[-3:] for file in receiver.spool.parent.iterdir()}
     assert modes.keys() >= {"spool.sqlite", "spool.sqlite-wal"}

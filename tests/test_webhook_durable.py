@@ -74,7 +74,7 @@ class Sender(threading.Thread):
                 self.acknowledged.add(body)
 
 
-def test_what_was_acknowledged_outlives_every_kill(receiver: Receiver) -> None:
+def test_acknowledged_pushes_survive_every_kill(receiver: Receiver) -> None:
     stop = threading.Event()
     senders = [Sender(receiver, number, stop) for number in range(CLIENTS)]
     kept: list[bytes] = []
@@ -101,7 +101,7 @@ def test_what_was_acknowledged_outlives_every_kill(receiver: Receiver) -> None:
     assert len(kept) == len(set(kept))
 
 
-def test_the_drain_takes_rows_while_they_are_written(receiver: Receiver) -> None:
+def test_drain_reads_rows_while_others_are_written(receiver: Receiver) -> None:
     stop = threading.Event()
     senders = [Sender(receiver, number, stop) for number in range(CLIENTS)]
     reader, ids, kept = SpoolReader(receiver.spool), [], []
@@ -121,7 +121,7 @@ def test_the_drain_takes_rows_while_they_are_written(receiver: Receiver) -> None
     assert sorted(kept) == sorted(b for sender in senders for b in sender.acknowledged)
 
 
-def test_requests_in_flight_are_answered_before_the_end(receiver: Receiver) -> None:
+def test_requests_in_flight_are_answered_before_shutdown(receiver: Receiver) -> None:
     body = form()
     head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
     with receiver.connect() as slow, receiver.connect() as idle:
@@ -141,7 +141,7 @@ def test_requests_in_flight_are_answered_before_the_end(receiver: Receiver) -> N
     assert not receiver.spool.with_name("spool.sqlite-wal").exists()
 
 
-def test_a_sender_that_stalls_does_not_hold_up_the_end(receiver: Receiver) -> None:
+def test_stalled_sender_does_not_delay_shutdown(receiver: Receiver) -> None:
     with receiver.connect() as stalled:
         stalled.sendall(b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nx")
         time.sleep(0.2)
@@ -151,7 +151,7 @@ def test_a_sender_that_stalls_does_not_hold_up_the_end(receiver: Receiver) -> No
         assert answer_of(stalled).startswith(b"HTTP/1.1 408")
 
 
-def test_overload_is_said_at_once_and_passes(receiver: Receiver) -> None:
+def test_overload_is_answered_at_once_and_recovers(receiver: Receiver) -> None:
     large = b"x" * (15 * 1024**2)
     with sqlite3.connect(receiver.spool, isolation_level=None) as lock:
         lock.execute("begin immediate")  # a disk that takes nothing for a while
@@ -169,7 +169,7 @@ def test_overload_is_said_at_once_and_passes(receiver: Receiver) -> None:
     assert [len(push.body) for push in receiver.take()] == [len(large)] * 4 + [5]
 
 
-def test_a_locked_spool_is_never_called_success(receiver: Receiver) -> None:
+def test_locked_spool_is_never_acknowledged(receiver: Receiver) -> None:
     with sqlite3.connect(receiver.spool, isolation_level=None) as lock:
         lock.execute("begin immediate")
         answer = post(receiver, b"x")
@@ -202,7 +202,7 @@ def assert_full_disk_heals(receiver: Receiver, acknowledged: set[bytes]) -> None
     assert "pushes are kept again" in receiver.log.read_text()
 
 
-def test_a_full_disk_is_503_and_heals(tmp_path: Path) -> None:
+def test_full_disk_gives_503_and_recovers(tmp_path: Path) -> None:
     running = Receiver(tmp_path)
     try:
         size = 4 * 1024**2  # no file of the process may grow beyond it
@@ -218,7 +218,7 @@ def test_a_full_disk_is_503_and_heals(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_full_disk_leaves_the_drain_room_to_delete(tmp_path: Path) -> None:
+def test_drain_can_delete_while_the_disk_is_full(tmp_path: Path) -> None:
     disk = tmp_path / "made"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)]
@@ -237,7 +237,7 @@ def test_a_full_disk_leaves_the_drain_room_to_delete(tmp_path: Path) -> None:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def test_readiness_tells_of_old_pushes(tmp_path: Path) -> None:
+def test_readiness_reports_old_pushes(tmp_path: Path) -> None:
     running = Receiver(tmp_path, SPOOL_MAX_AGE_SECONDS=0.1)
     try:
         assert post(running, b"x").status_code == 200
@@ -250,7 +250,7 @@ def test_readiness_tells_of_old_pushes(tmp_path: Path) -> None:
         running.stop()
 
 
-def test_little_room_is_told_and_nothing_is_called_success(tmp_path: Path) -> None:
+def test_low_disk_space_is_reported_and_pushes_are_not_acknowledged(tmp_path: Path) -> None:
     running = Receiver(tmp_path, SPOOL_MIN_FREE_BYTES=10**18)
     try:
         assert post(running, b"x").status_code == 503
@@ -261,7 +261,7 @@ def test_little_room_is_told_and_nothing_is_called_success(tmp_path: Path) -> No
         running.stop()
 
 
-def test_it_starts_without_its_spool_and_waits_for_it(tmp_path: Path) -> None:
+def test_receiver_starts_without_its_spool_and_waits_for_it(tmp_path: Path) -> None:
     (tmp_path / "made").write_text("a file where the folder should be")
     running = Receiver(tmp_path)
     try:
@@ -275,7 +275,7 @@ def test_it_starts_without_its_spool_and_waits_for_it(tmp_path: Path) -> None:
         assert running.stop() == 0
 
 
-def test_one_delivery_a_hundred_times_at_once(receiver: Receiver) -> None:
+def test_hundred_concurrent_copies_of_one_push_are_kept(receiver: Receiver) -> None:
     with ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(lambda _: post(receiver, b"same").json(), range(100)))
     assert answers == [SUCCESS] * 100
@@ -284,7 +284,7 @@ def test_one_delivery_a_hundred_times_at_once(receiver: Receiver) -> None:
     assert len({push.receipt for push in pushes}) == 100
 
 
-def test_a_sender_that_went_away_harms_nobody(receiver: Receiver) -> None:
+def test_disconnected_sender_does_not_affect_others(receiver: Receiver) -> None:
     body = form()
     head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
     for sent in (head, head + body[:5], head + body):
@@ -298,7 +298,7 @@ def test_a_sender_that_went_away_harms_nobody(receiver: Receiver) -> None:
 
 
 @given(st.lists(st.binary(min_size=1), min_size=1))
-def test_bodies_come_out_of_the_spool_as_they_went_in(bodies: list[bytes]) -> None:
+def test_spool_returns_bodies_unchanged(bodies: list[bytes]) -> None:
     """Also what is a zstd frame itself, and what a spool of old holds."""
     frames = [bytes(frame) for frame in packed(bodies)]
     assert [unpacked(frame) for frame in frames] == bodies
@@ -306,7 +306,7 @@ def test_bodies_come_out_of_the_spool_as_they_went_in(bodies: list[bytes]) -> No
     assert unpacked(b"token=x&data_list=[]") == b"token=x&data_list=[]"
 
 
-def test_a_push_takes_a_fraction_of_its_size_on_disk(receiver: Receiver) -> None:
+def test_spool_compresses_pushes(receiver: Receiver) -> None:
     items = [{"deviceImei": f"{n:015}", "gpsTime": "2026-03-02 09:30:05"} for n in range(20_000)]
     body = form(json.dumps(items))
     assert post(receiver, body).status_code == 200
@@ -316,7 +316,7 @@ def test_a_push_takes_a_fraction_of_its_size_on_disk(receiver: Receiver) -> None
     assert receiver.spool.stat().st_size < len(body) / 4
 
 
-def test_the_reader_keeps_to_its_limits_and_shrinks_the_file(tmp_path: Path) -> None:
+def test_spool_reader_respects_limits_and_shrinks_the_file(tmp_path: Path) -> None:
     path = tmp_path / "spool.sqlite"
     reader = SpoolReader(path)
     assert (reader.newest(), reader.batch(10, 10)) == (0, [])

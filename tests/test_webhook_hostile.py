@@ -41,7 +41,7 @@ def memory_mb(receiver: Receiver) -> float:
 
 
 @pytest.mark.skipif(not JSON_CASES.is_dir(), reason="the JSON test suite is not on this machine")
-def test_every_case_of_the_json_test_suite_is_kept(receiver: Receiver) -> None:
+def test_json_test_suite_bodies_are_kept(receiver: Receiver) -> None:
     cases = [case.read_bytes() for case in sorted(JSON_CASES.glob("*.json"))]
     assert len(cases) == 318
     with httpx.Client(base_url=receiver.url, headers={"X-Token": TOKEN}, timeout=20) as client:
@@ -88,7 +88,7 @@ BODIES = {
 
 @pytest.mark.parametrize("content_type", [FORM, "application/json", "multipart/form-data", "\x7f"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_bad_bodies_are_kept_or_refused_by_their_token_alone(
+def test_only_the_token_decides_whether_a_bad_body_is_kept(
     receiver: Receiver, body: bytes, content_type: str
 ) -> None:
     with httpx.Client(base_url=receiver.url, timeout=5) as client:
@@ -99,7 +99,7 @@ def test_bad_bodies_are_kept_or_refused_by_their_token_alone(
     assert [push.body for push in receiver.take()] == [body]
 
 
-def test_a_body_without_length_is_cut_off_at_the_limit(receiver: Receiver) -> None:
+def test_body_without_length_is_cut_off_at_the_limit(receiver: Receiver) -> None:
     before_mb = memory_mb(receiver)
     pieces = (bytes(1024**2) for _ in range(100))
     answer = httpx.post(f"{receiver.url}/pushgps", content=pieces, headers={"X-Token": TOKEN})
@@ -109,7 +109,7 @@ def test_a_body_without_length_is_cut_off_at_the_limit(receiver: Receiver) -> No
     assert receiver.take() == []
 
 
-def test_a_length_beyond_the_limit_is_refused_unread(receiver: Receiver) -> None:
+def test_too_long_body_is_refused_unread(receiver: Receiver) -> None:
     head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
     assert receiver.exchange(head % (100 * 1024**2)).startswith(b"HTTP/1.1 413")
     just = httpx.post(
@@ -118,7 +118,7 @@ def test_a_length_beyond_the_limit_is_refused_unread(receiver: Receiver) -> None
     assert just.status_code == 200
 
 
-def test_a_compression_bomb_is_refused_unread(receiver: Receiver) -> None:
+def test_compression_bomb_is_refused_unread(receiver: Receiver) -> None:
     bomb = gzip.compress(bytes(10 * 1024**2))
     answer = httpx.post(
         f"{receiver.url}/pushgps?token={TOKEN}", content=bomb, headers={"Content-Encoding": "gzip"}
@@ -153,7 +153,7 @@ def test_a_compression_bomb_is_refused_unread(receiver: Receiver) -> None:
     ],
     ids=range(14),
 )
-def test_bad_heads_are_refused(receiver: Receiver, head: bytes, status: bytes) -> None:
+def test_bad_request_heads_are_refused(receiver: Receiver, head: bytes, status: bytes) -> None:
     with receiver.connect() as connection:
         try:
             connection.sendall(head)
@@ -164,7 +164,7 @@ def test_bad_heads_are_refused(receiver: Receiver, head: bytes, status: bytes) -
     assert receiver.take() == []
 
 
-def test_a_length_shorter_than_the_body_keeps_what_was_announced_at_most(
+def test_body_is_kept_up_to_its_announced_length(
     receiver: Receiver,
 ) -> None:
     """What follows is no request: the refusal of it may come before the answer to the push."""
@@ -186,7 +186,7 @@ def test_a_length_shorter_than_the_body_keeps_what_was_announced_at_most(
     ],
     ids=["nothing", "header", "blank lines", "body", "second request"],
 )
-def test_a_slow_sender_is_cut_off(receiver: Receiver, drips: bytes) -> None:
+def test_slow_sender_is_cut_off(receiver: Receiver, drips: bytes) -> None:
     step = max(1, len(drips) // 30)
     with receiver.connect() as connection:
         connection.settimeout(0.15)
@@ -210,7 +210,7 @@ def test_a_slow_sender_is_cut_off(receiver: Receiver, drips: bytes) -> None:
     assert receiver.take() == []
 
 
-def test_many_idle_connections_do_not_keep_others_out(receiver: Receiver) -> None:
+def test_idle_connections_do_not_block_others(receiver: Receiver) -> None:
     before_mb = memory_mb(receiver)
     with ExitStack() as stack:
         for _ in range(1_500):
@@ -221,7 +221,7 @@ def test_many_idle_connections_do_not_keep_others_out(receiver: Receiver) -> Non
         assert memory_mb(receiver) - before_mb < 60
 
 
-def test_many_long_bodies_at_once_do_not_fill_memory(receiver: Receiver) -> None:
+def test_many_long_bodies_do_not_fill_memory(receiver: Receiver) -> None:
     head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (16 * 1024**2)
 
     def half(_: int) -> bytes:
@@ -247,7 +247,7 @@ def test_pipelined_requests_are_answered_in_order(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("headers", [{"X-Token": TOKEN}, {}], ids=["token", "no token"])
-def test_nothing_the_documents_allow_is_an_error_of_the_server(
+def test_no_request_allowed_by_the_api_docs_is_a_server_error(
     receiver: Receiver, headers: dict[str, str]
 ) -> None:
     url = f"{receiver.url}/openapi.json"

@@ -38,7 +38,7 @@ def settings(still: Sandbox, database: Database, tmp_path: Path) -> Settings:
     return settings_for(still, database, tmp_path, spool_path=tmp_path / "spool.sqlite")
 
 
-def test_a_sweep_is_taken_apart_once_and_who_looks_sees_the_same(
+def test_sweep_is_parsed_once_and_live_view_stays_the_same(
     still: Sandbox, database: Database, settings: Settings
 ) -> None:
     """Before its fixes are kept, after that, and when they are built."""
@@ -67,7 +67,7 @@ def test_a_sweep_is_taken_apart_once_and_who_looks_sees_the_same(
     assert rows(database, "newest_fixes") == rows(database, "live_positions") != seen
 
 
-def test_a_database_goes_by_another_name(database: Database, settings: Settings) -> None:
+def test_renamed_database_works(database: Database, settings: Settings) -> None:
     """As a copy of it does, restored beside it."""
     Work(settings, database, lambda: None).poll(["device_list", "location_list"])
     Work(settings, database, lambda: None).build()
@@ -86,7 +86,7 @@ def test_a_database_goes_by_another_name(database: Database, settings: Settings)
             connection.execute(f"alter database {copy} rename to {database.name}".encode())
 
 
-def test_a_poll_without_answers_has_failed_and_says_why(
+def test_poll_without_answers_fails_with_its_reason(
     still: Sandbox, database: Database, settings: Settings
 ) -> None:
     work = Work(settings, database, lambda: None)
@@ -96,7 +96,7 @@ def test_a_poll_without_answers_has_failed_and_says_why(
         work.poll(["location_list"])
 
 
-def test_an_endpoint_without_answers_is_not_outweighed_by_another(
+def test_endpoint_without_answers_fails_the_poll(
     still: Sandbox, database: Database, settings: Settings
 ) -> None:
     daily = ["device_list", "device_detail"]
@@ -107,7 +107,7 @@ def test_an_endpoint_without_answers_is_not_outweighed_by_another(
         work.poll(daily)
 
 
-def test_a_table_that_a_load_under_way_made_anew_is_told_as_gone(
+def test_table_recreated_by_a_running_load_is_reported_as_gone(
     database: Database, settings: Settings
 ) -> None:
     work = Work(settings, database, lambda: None)
@@ -123,7 +123,7 @@ def test_a_table_that_a_load_under_way_made_anew_is_told_as_gone(
     assert work.poll(["alarm_list"]).rows
 
 
-def test_what_a_tracker_sent_late_is_fetched_by_night(database: Database, tmp_path: Path) -> None:
+def test_late_data_is_fetched_by_the_late_job(database: Database, tmp_path: Path) -> None:
     trips = "select count(distinct body) from raw.track_mileage"
     world = fleet(seed=3, days=2, devices=10, now=NOW)
     with (
@@ -145,7 +145,7 @@ def test_what_a_tracker_sent_late_is_fetched_by_night(database: Database, tmp_pa
         assert one(database, trips) >= known
 
 
-def test_a_spool_that_cannot_be_read_is_told(database: Database, settings: Settings) -> None:
+def test_unreadable_spool_fails_the_drain(database: Database, settings: Settings) -> None:
     settings.spool_path.touch()
     work = Work(settings, database, lambda: None)
     assert work.drain() == Done()  # the receiver is about to make the table
