@@ -177,7 +177,10 @@ def _page(
 
 
 def _repeats(page: Page, before: list[Page]) -> bool:
-    """Unknown paging parameters are ignored without complaint (tracksolid-api.md 7.10).
+    """True if the page repeats an earlier one: more than half of that page's records.
+
+    The API ignores a paging parameter that it does not know and sends page one again
+    (docs/TRACKSOLID_API.md#paging).
 
     Not to the byte: a trip that still runs has grown since the page came for the first time, and
     the order may have changed. A row or two that moved on to the next page are no repetition.
@@ -187,7 +190,7 @@ def _repeats(page: Page, before: list[Page]) -> bool:
 
 
 def _complaint(reply: Reply) -> Unsettled | Refused | None:
-    """What the code of a reply means for us (tracksolid-api.md 1.6)."""
+    """The error that a reply's code stands for, None for success (docs/TRACKSOLID_API.md#codes)."""
     text = f"code {reply.code} {reply.message!r}"
     match reply.code:
         case "0":

@@ -1,4 +1,8 @@
-"""Tracksolid endpoints -> raw tables. Says what to ask for; landing.py says how it lands."""
+"""Tracksolid endpoints -> raw tables. Says what to ask for; landing.py says how it lands.
+
+The source of every parameter, window and limit below is docs/TRACKSOLID_API.md, in the section
+named after the table. Read it before you add an endpoint: #add-an-endpoint lists the steps.
+"""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -6,7 +10,7 @@ from typing import Literal
 
 from settings import Settings
 
-# "At most 50 IMEIs per call for most endpoints" (original-system.md); safe everywhere.
+# IMEIs per call. Some methods allow 100; 50 is safe for all (docs/TRACKSOLID_API.md#limits).
 BATCH = 50
 PAGE_SIZE = 100
 
@@ -105,7 +109,7 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
             window=("begin_time", "end_time"),
             # Long enough for a trip still running at the last poll to come again, finished.
             look_back=timedelta(hours=6),
-            paging=BY_ROW,  # capped at 100 rows a call (tracksolid-api.md 3.4)
+            paging=BY_ROW,  # 100 rows a call at most (docs/TRACKSOLID_API.md#track_mileage)
             every=timedelta(minutes=15),
         ),
         *(
@@ -119,7 +123,8 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
                 window=("start_time", "end_time"),
                 look_back=timedelta(hours=6),
                 paging=BY_ROW,
-                # FIX-M13: without both of these the answer is empty.
+                # FIX-M13: without both of these the answer is empty
+                # (docs/TRACKSOLID_API.md#parking_report).
                 account="account",
                 params={"acc_type": kind},
                 every=timedelta(minutes=15),
@@ -135,11 +140,12 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
             window=("begin_time", "end_time"),
             look_back=timedelta(hours=1),
             paging=BY_PAGE,
-            most_rows=1000,  # tracksolid-api.md 1.7
+            most_rows=1000,  # docs/TRACKSOLID_API.md#limits
             longest=timedelta(days=3),
             every=timedelta(minutes=5),
         ),
-        # FIX-M14: the trail between the sweeps; 137 s a call were measured (api.md 3.3).
+        # FIX-M14: the trail between the sweeps. One call was seen to take 137 s, hence the timeout
+        # (docs/TRACKSOLID_API.md#track_list).
         Endpoint(
             table=TRAIL,
             method="jimi.device.track.list",
@@ -189,7 +195,8 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
     )
 
 
-# FIX-M15: the newest fix of chosen devices at once; on demand, so in no schedule.
+# FIX-M15: the newest fix of chosen devices at once; on demand, so in no schedule
+# (docs/TRACKSOLID_API.md#location_get).
 LOCATION_GET = Endpoint(
     table="location_get",
     method="jimi.device.location.get",

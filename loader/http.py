@@ -9,7 +9,7 @@ import requests
 
 from settings import Settings
 
-TIME_FORMAT = "%Y-%m-%d %H:%M:%S"  # UTC, no zone mark (tracksolid-api.md 1.9)
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"  # UTC, no zone mark (docs/TRACKSOLID_API.md#time)
 CONNECT_TIMEOUT_S = 10
 
 
@@ -34,17 +34,18 @@ class Unsettled(Exception):
 
 
 class RateLimited(Unsettled):
-    """Code 1006: too many requests."""
+    """Code 1006: too many requests (docs/TRACKSOLID_API.md#codes)."""
 
 
 class TokenRefused(Unsettled):
-    """Code 1004: the access token is invalid, missing or expired."""
+    """Code 1004: the access token is invalid, missing or expired (docs/TRACKSOLID_API.md#codes)."""
 
 
 def sign(parameters: dict[str, str], secret: str) -> str:
-    """Upper-case MD5 of secret + sorted names and values + secret; empty values left out.
+    """The signature of a call: MD5 of secret + sorted names and values + secret, in hex capitals.
 
-    Source: tracksolid-api.md 1.3; vectors in reference/samples/signing.json.
+    `parameters` are all that are sent, as plain text before URL encoding. Empty values are left
+    out, as the server leaves them out. Source and test vector: docs/TRACKSOLID_API.md#signature.
     """
     pairs = "".join(name + value for name, value in sorted(parameters.items()) if name and value)
     return (

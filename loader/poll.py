@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 LAND_RECORDS = 50_000  # bounds memory
 LAND_SECONDS = 30.0  # bounds what a kill throws away of a slow backfill
-CLOCK_MARGIN = timedelta(seconds=5)  # an end_time must lie in the past (api.md 1.7)
+CLOCK_MARGIN = timedelta(seconds=5)  # end_time must be past (docs/TRACKSOLID_API.md#limits)
 
 Progress = Callable[[str, int, int], None]  # endpoint, asks done, asks in all
 

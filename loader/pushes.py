@@ -1,4 +1,7 @@
-"""From the bytes of a push to the bytes of its records, whatever shape it came in."""
+"""From the bytes of a push to the bytes of its records, whatever shape it came in.
+
+The shapes are those of docs/TRACKSOLID_API.md#how-a-push-looks.
+"""
 
 import email.parser
 import email.policy
@@ -10,8 +13,8 @@ import msgspec
 
 from loader.slicing import SPACE, NotSliceable, list_items, object_members
 
-# The IoT Hub's catalogue (tracksolid-api.md 6.3), the tag push (6.2) and the Open API's one URL
-# for all message types (6.1), by the path a receiver stores: lower case.
+# The IoT Hub's catalogue, the tag push and the Open API's one URL for all message types, by the
+# path that the receiver stores: lower case (docs/TRACKSOLID_API.md#all-push-paths).
 PATHS = {
     **{
         f"/push{name}": f"push_{name}"

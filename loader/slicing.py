@@ -41,7 +41,8 @@ def slice_reply(body: bytes, path: tuple[str, ...]) -> Reply:
     """Cut the records at `path` out of a reply.
 
     A list gives its items, one object gives one record (a detail call, or the single object
-    that location.get is said to send, tracksolid-api.md 3.2), null or nothing gives none.
+    that location.get is said to send: docs/TRACKSOLID_API.md#location_get). Null or nothing
+    gives none. Where each method puts its records: docs/TRACKSOLID_API.md#envelope.
     Raises NotSliceable if the reply is no JSON object at all: HTML, or a body cut off.
     """
     members = object_members(body)
@@ -121,5 +122,5 @@ def _scan(text: bytes, opening: bytes, closing: bytes) -> list[bytes]:
 
 
 def _text(raw: bytes) -> str:
-    """A scalar as text: 0 and "0" are the same code (tracksolid-api.md 1.5)."""
+    """A scalar as text: 0 and "0" are the same code (docs/TRACKSOLID_API.md#envelope)."""
     return raw.decode("utf-8", "replace").strip('"') if raw != b"null" else ""

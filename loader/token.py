@@ -1,7 +1,8 @@
 """The API token: one for all threads and processes, kept in tracksolid.api_token_cache.
 
 Whoever finds it used up takes a lease on its row and renews; the others wait for the new row.
-No transaction is open while a call is under way.
+No transaction is open while a call is under way. The rules are those of
+docs/TRACKSOLID_API.md#token.
 """
 
 import threading
@@ -19,8 +20,8 @@ from settings import Settings
 
 log = structlog.get_logger()
 
-LIFE_S = 7200  # the longest the vendor grants
-LOGIN_GAP = timedelta(seconds=60)  # token.get at most once a minute (tracksolid-api.md 1.4)
+LIFE_S = 7200  # the longest life the vendor grants (docs/TRACKSOLID_API.md#token)
+LOGIN_GAP = timedelta(seconds=60)  # token.get at most once a minute (docs/TRACKSOLID_API.md#token)
 # After a refused login: a changed password does not heal by itself, and an account that is asked
 # without end may be locked. Doubled each time.
 REFUSED_PAUSE_S = (60.0, 900.0)

@@ -12,7 +12,7 @@ from sandbox.roads import Route
 from sandbox.world import Alarm, Fence
 
 DASHCAM_IDS = {"41": "144", "48": "145"}
-"""The same events as a video recorder reports them (tracksolid-api.md section 5)."""
+"""The same events as a video recorder reports them (docs/TRACKSOLID_API.md#alarm-types)."""
 
 
 def alarms_of(plan: Plan, fences: Sequence[Fence], rng: Random) -> Iterator[Alarm]:

@@ -14,7 +14,7 @@ _ONLINE_S = 600
 
 
 def child(account: Account) -> Record:
-    """tracksolid-api.md 2.2."""
+    """A sub-account (docs/TRACKSOLID_API.md#child_list)."""
     return {
         "account": account.account,
         "name": account.name,

@@ -52,7 +52,7 @@ class Drive:
         self.max_speed_kmh = max(self._speeds) * KMH
 
     def incidents(self) -> Iterator[tuple[int, str]]:
-        """Instants of alarms 41, 48 and overSpeed (ids: tracksolid-api.md section 5)."""
+        """Instants of alarms 41, 48 and overSpeed (docs/TRACKSOLID_API.md#alarm-types)."""
         for i in range(len(self._seconds) - 1):
             before, after = self._speeds[i], self._speeds[i + 1]
             gained = (after - before) / max(self._seconds[i + 1] - self._seconds[i], 1e-9)

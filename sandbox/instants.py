@@ -49,14 +49,14 @@ def _date_text(day: int) -> str:
 
 
 def plain(at: int) -> str:
-    """`2026-03-02 09:30:05`, UTC, the API's usual form (tracksolid-api.md 1.9)."""
+    """`2026-03-02 09:30:05`, UTC, the API's usual form (docs/TRACKSOLID_API.md#time)."""
     day, second = divmod(at, DAY)
     minute, second = divmod(second, 60)
     return f"{_date_text(day)} {minute // 60:02}:{minute % 60:02}:{second:02}"
 
 
 def iso(at: int) -> str:
-    """`2026-03-02T09:30:05.000Z`, the form of the parking report (tracksolid-api.md 1.9)."""
+    """`2026-03-02T09:30:05.000Z`, the form of the parking report (docs/TRACKSOLID_API.md#time)."""
     return f"{plain(at).replace(' ', 'T')}.000Z"
 
 

@@ -56,7 +56,7 @@ def fleet(*, seed: int = 1, days: int = 14, now: int | None = None, devices: int
 
 
 def baseline(*, seed: int = 1, days: int = 14, now: int | None = None) -> Fleet:
-    """The fleet of original-system.md: 63 devices, 2 fresh, 17 stale, 44 never reported.
+    """This fleet as it was on 2026-04-12: 63 devices, 2 fresh, 17 stale, 44 never reported.
 
     The counts hold for any data clock from 2026-04-12 on: the stale ones fell silent before it,
     the two fresh ones never lose signal or power.

@@ -12,7 +12,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class ApiError(Exception):
-    """A failure the API reports with HTTP 200 and a code (tracksolid-api.md 1.6)."""
+    """A failure the API reports with HTTP 200 and a code (docs/TRACKSOLID_API.md#codes)."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sandbox.geometry import Point
 
 JUNCTIONS: dict[str, Point] = {
-    # Nairobi; the depot on the Kikuyu Rd corridor is a fact of domain.md section 1
+    # Nairobi; the depot on the Kikuyu Rd corridor is real (docs/PROJECT_CONTEXT.md)
     "Kikuyu Rd depot": Point(-1.2370, 36.7270),
     "Kikuyu": Point(-1.2450, 36.6660),
     "Kangemi": Point(-1.2636, 36.7486),
@@ -44,7 +44,7 @@ JUNCTIONS: dict[str, Point] = {
     "Kisauni": Point(-4.0170, 39.6900),
     "Bamburi": Point(-3.9990, 39.7220),
     "Mtwapa": Point(-3.9460, 39.7450),
-    # Kampala; the last one is where X3-63282 was seen (original-system.md)
+    # Kampala; the last one is where X3-63282 was seen
     "Kampala CBD": Point(0.3136, 32.5811),
     "Wandegeya": Point(0.3310, 32.5740),
     "Kawempe": Point(0.3790, 32.5570),

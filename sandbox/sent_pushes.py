@@ -1,4 +1,7 @@
-"""From what happened in a world to the pushes a platform would send of it (tracksolid-api.md 6)."""
+"""From what happened in a world to the pushes that the platform would send about it.
+
+Source of paths, fields and units: docs/TRACKSOLID_API.md#all-push-paths.
+"""
 
 from __future__ import annotations
 

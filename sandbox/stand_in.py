@@ -88,7 +88,7 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings of a client (design.md section 6)."""
+        """The settings of a client, by the names that docs/CONNECTIONS.md explains."""
         return {
             "TRACKSOLID_API_URL": self.url,
             "TRACKSOLID_APP_KEY": self.app_key,

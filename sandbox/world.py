@@ -103,7 +103,7 @@ class Stop(NamedTuple):
 
 
 class Alarm(NamedTuple):
-    """`alarm_type` is an id of tracksolid-api.md section 5."""
+    """`alarm_type` is an id of docs/TRACKSOLID_API.md#alarm-types."""
 
     at: int
     alarm_type: str

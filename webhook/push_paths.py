@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Path
 from starlette.convertors import Convertor, register_url_convertor
 
-# Section 1 of the IoT Hub's push documents, in its order.
+# Section 1 of the IoT Hub's push documents, in its order (docs/TRACKSOLID_API.md#all-push-paths).
 IOT_HUB = (
     "pushevent",
     "pushhb",

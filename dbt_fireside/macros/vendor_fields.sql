@@ -1,6 +1,7 @@
 {#-
 Every vendor field the models read, declared once, under the vendor's own name and
-spelling: staging, rejected_records and the unit tests all read it here. (Not in
+spelling: staging, rejected_records and the unit tests all read it here. What each means and
+how certain that is: docs/TRACKSOLID_API.md, in the section named after the table. (Not in
 _sources.yml: dbt's unit tests cannot see the meta of a source.)
 
     type       text (default) · number · utc (a time) · local (a time of the fleet's zone
