@@ -324,10 +324,9 @@ def test_networks_not_on_the_allow_list_are_refused(tmp_path: Path) -> None:
 def test_receiver_does_not_start_with_wrong_settings(
     tmp_path: Path, environment: dict[str, str], text: str
 ) -> None:
-    program = (
-        "import sys; from webhook.settings import Settings; from webhook.__main__ import main;"
-    )
-    program += "Settings.model_config['env_file'] = None; main()"  # a developer may have one
+    program = "from webhook.receiver_settings import ReceiverSettings as R;"
+    program += "from webhook.__main__ import main;"
+    program += "R.model_config['env_file'] = None; main()"  # a developer may have one
     ended = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
