@@ -1,4 +1,8 @@
-"""From a seed or a recording to a stand-in Tracksolid that knows the truth and misbehaves."""
+"""A stand-in Tracksolid: speaks the real protocol, knows the truth, misbehaves on request.
+
+Tests, benchmarks and the demo use it; the product never imports it. The protocol is the one of
+docs/TRACKSOLID_API.md.
+"""
 
 from sandbox.faults import Fault
 from sandbox.fleet import Fleet

@@ -1,4 +1,4 @@
-"""From a command line to a sandbox that serves until it is told to stop."""
+"""`python -m sandbox`: serve a stand-in Tracksolid until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class Profile(StrEnum):
 
 
 def _script(rules: list[str]) -> list[tuple[str, Fault, float]]:
-    """METHOD:FAULT:RATE, e.g. `*:rate_limited:0.1`."""
+    """(method, fault, rate) per rule METHOD:FAULT:RATE, e.g. `*:rate_limited:0.1`.
+
+    Raises typer.BadParameter for any other form and for an unknown fault.
+    """
     try:
         parts = [rule.rsplit(":", 2) for rule in rules]
         return [(method, Fault(fault), float(rate)) for method, fault, rate in parts]
@@ -60,8 +63,10 @@ def main(
     push_to: Annotated[
         str | None, typer.Option(help="Push the last hours to this receiver before serving.")
     ] = None,
-    push_token: Annotated[str, typer.Option(help="The token the receiver wants.")] = "",
-    push_hours: Annotated[float, typer.Option(min=0, help="How many hours are pushed.")] = 24.0,
+    push_token: Annotated[str, typer.Option(help="The token the receiver expects.")] = "",
+    push_hours: Annotated[
+        float, typer.Option(min=0, help="Hours before the data clock to push.")
+    ] = 24.0,
     env_file: Annotated[
         Path | None, typer.Option(help="Write the settings of a client to this file.")
     ] = None,
@@ -98,10 +103,10 @@ def main(
             send(push_to, push_token, messages, session=session)
     with sandbox:
         span = {"SANDBOX_FIRST": iso(world.first), "SANDBOX_LAST": iso(world.now())}
-        told = sandbox.environment | span
-        settings = [f"{name}={shlex.quote(value)}" for name, value in told.items()]
+        values = sandbox.environment | span
+        settings = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
         if env_file:
-            # Whoever waits for the file must never find half of it.
+            # Written whole before it gets its name: a reader never finds half a file.
             unfinished = env_file.with_suffix(".unfinished")
             unfinished.write_text("\n".join(settings) + "\n")
             unfinished.replace(env_file)

@@ -1,4 +1,4 @@
-"""From a day's plan to its alarms: pedals, speed, power, vibration, fences crossed."""
+"""From one day's plan to its alarms: harsh driving, speeding, power cuts, vibration, fences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ DASHCAM_IDS = {"41": "144", "48": "145"}
 
 
 def alarms_of(plan: Plan, fences: Sequence[Fence], rng: Random) -> Iterator[Alarm]:
-    """The alarms of a plan, in no order."""
+    """The alarms of one operating day of a vehicle, unsorted.
+
+    `fences` are those the device is bound to. The same `rng` state gives the same alarms.
+    """
     for phase in plan.phases:
         if phase.drive:
             for at, alarm_type in phase.drive.incidents():
@@ -39,7 +42,7 @@ def _alarm(phase: Phase, at: int, alarm_type: str, fence: Fence | None = None) -
 
 
 def _crossings(phase: Phase, fence: Fence) -> Iterator[Alarm]:
-    """The platform notices a crossing at the first fix on the other side."""
+    """Alarms `in` and `out`, raised at the first fix on the other side of the fence."""
     if phase.drive is None or not _may_meet(phase.drive.route, fence):
         return
     was_inside = fence.holds(phase.point)
@@ -53,7 +56,7 @@ def _crossings(phase: Phase, fence: Fence) -> Iterator[Alarm]:
 
 
 def _may_meet(route: Route, fence: Fence) -> bool:
-    """Whether the boxes around both touch: most drives are nowhere near a fence."""
+    """True if the bounding boxes overlap. It spares most drives the exact test."""
     south, west, north, east = route.box
     reach = (fence.radius_m or 0) / 100_000
     lats = [point.lat for point in fence.points]

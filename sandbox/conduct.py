@@ -1,4 +1,4 @@
-"""From a request and the script of faults to what goes out: the true reply or a spoilt one."""
+"""From a request and the fault rules to what is sent: the true reply or a spoilt one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _HTML = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A body, and how the socket has to treat it."""
+    """A response body, and what the HTTP server does with it.
+
+    `stall_s` is how many seconds to wait before answering.
+    """
 
     body: bytes
     fault: Fault | None = None
@@ -32,7 +35,7 @@ class Outcome:
 
     @property
     def sent_body(self) -> bytes:
-        """What of the body reaches the wire."""
+        """The part of the body that is sent: nothing on a reset, half on a cut-off."""
         if self.fault is Fault.RESET:
             return b""
         return self.body[: len(self.body) // 2] if self.fault is Fault.CUT_OFF else self.body
@@ -46,7 +49,7 @@ _WITHOUT_ANSWER = {
 
 
 class Conduct:
-    """Decides for each request; safe to call from many threads."""
+    """Decides for each request whether it is answered well. Safe to call from many threads."""
 
     def __init__(self, dispatch: MethodDispatch, tokens: IssuedTokens, script: Script) -> None:
         self._dispatch = dispatch
@@ -66,7 +69,7 @@ class Conduct:
         return self._answered_badly(params, rule)
 
     def _answered_badly(self, params: Mapping[str, str], rule: FaultRule) -> Outcome:
-        """The true reply, but late, of another page or not whole."""
+        """The true reply, but late, of the first page, or cut in half."""
         if rule.fault is Fault.STALL:
             return replace(self._answered(params), fault=rule.fault, stall_s=rule.seconds)
         acted_on = params
@@ -88,7 +91,7 @@ class Conduct:
 
 
 def _spoilt(reply: ReplyBody, fault: Fault) -> ReplyBody:
-    """Another order, or poison in the record in the middle."""
+    """The reply with its records shuffled, or with one poisoned record in the middle."""
     records = list(reply.records)
     if fault is Fault.SHUFFLED:
         return replace(reply, records=records[1::2] + records[::2])

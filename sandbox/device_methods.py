@@ -1,4 +1,7 @@
-"""From an authorised call about accounts, devices, newest positions or fences to its reply."""
+"""Methods about accounts, devices, newest positions and fences: from an authorised call to a reply.
+
+Each is explained in docs/TRACKSOLID_API.md, in the section of its name. Each raises ApiError.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ def child_list(call: MethodCall) -> ReplyBody:
 
 
 def device_list(call: MethodCall) -> ReplyBody:
-    """Only devices directly under the target; paging parameters are ignored (1.8, 2.3)."""
+    """Only devices directly below the target account. Paging parameters are ignored."""
     return in_result([encode(records.listed(device)) for device in _directly_under(call)])
 
 
@@ -27,7 +30,7 @@ def device_detail(call: MethodCall) -> ReplyBody:
 
 
 def location_list(call: MethodCall) -> ReplyBody:
-    """Devices that never had a fix are left out without a word (3.1)."""
+    """Devices that never had a fix are left out without an error."""
     return in_result(_locations(call, _directly_under(call)))
 
 

@@ -1,4 +1,7 @@
-"""From the registry and the newest fix to API records, quirks included."""
+"""From the registry and the newest fix to API records, with the vendor's quirks.
+
+Fields, types and units: docs/TRACKSOLID_API.md#device_list and the sections after it.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def child(account: Account) -> Record:
 
 
 def _registered(device: Device) -> Record:
-    """The nineteen documented keys of 2.3."""
+    """The nineteen documented fields of device_list."""
     return {
         "imei": device.imei,
         "deviceName": device.name,
@@ -58,13 +61,16 @@ def _registered(device: Device) -> Record:
 
 
 def listed(device: Device) -> Record:
-    """2.3 with the three keys that newer models carry."""
+    """A record of device_list: the documented fields and the three that newer models add."""
     extra = {"equipType": "WIRED", "machineName": device.model, "status": "NORMAL"}
     return _registered(device) | extra
 
 
 def detail(device: Device, customer: str, odometer_m: float | None) -> Record:
-    """2.4: kilometres with decimals as text; every seventh device spells its VIN in capitals."""
+    """The record of device_detail: `currentMileage` is kilometres as text.
+
+    `odometer_m` is metres, None if unknown. Every seventh device spells `vin` as `VIN`.
+    """
     return _registered(device) | {
         "account": device.account,
         "customerName": customer,
@@ -84,7 +90,11 @@ def detail(device: Device, customer: str, odometer_m: float | None) -> Record:
 def location(
     device: Device, customer: str, fix: Fix | None, heartbeat: int | None, metres: float, now: int
 ) -> Record:
-    """3.1, 35 keys; without a fix it is an expired device at 0,0."""
+    """A record of location_list and location_get, 35 fields.
+
+    Without a fix the device has expired and its position is 0, 0. `heartbeat` and `now` are Unix
+    seconds, `metres` is the odometer; it is sent as kilometres.
+    """
     is_on = fix is not None and fix.is_ignition_on
     return {
         "imei": device.imei,
@@ -126,7 +136,7 @@ def location(
 
 
 def fence(fence: Fence) -> Record:
-    """4.5: latitude first, points joined by a semicolon, the radius as text."""
+    """A record of fence_list: latitude first, points joined by `;`, the radius (metres) as text."""
     return {
         "fence_id": fence.fence_id,
         "fence_name": fence.name,

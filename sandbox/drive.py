@@ -1,4 +1,4 @@
-"""From a route and a driver's luck to motion: place and speed at any second of one drive."""
+"""From a route and a random generator to motion: place and speed at any second of one drive."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ FAST_KMH = 100.0
 
 
 class _Target(NamedTuple):
-    """The next thing the driver does: reach a speed at this acceleration, then hold it."""
+    """The driver's next target: reach a speed (m/s) at this acceleration (m/s²), then hold it."""
 
     speed_ms: float
     acceleration_ms2: float
     wait_s: float = 0.0
-    """How long to stand, when the speed is 0."""
+    """Seconds to wait if the speed is 0."""
 
 
 class Drive:
-    """One drive from standstill to standstill, its speed linear between knots of time."""
+    """One drive, from standstill to standstill. Speed is linear between points of time (knots).
+
+    `start` and `end` are Unix seconds.
+    """
 
     __slots__ = (
         "_metres",
@@ -93,7 +96,7 @@ class Drive:
 
 
 def _targets(route: Route, rng: Random) -> list[_Target]:
-    """A speed for each stretch of road, with lights, jams, speeding and harsh pedals among them."""
+    """A target for each stretch of road: some are red lights, speeding or harsh acceleration."""
     targets: list[_Target] = []
     metre = 0.0
     while metre < route.length_m:
@@ -123,7 +126,7 @@ def _changing_m(targets: list[_Target]) -> float:
 
 
 def _slower(targets: list[_Target]) -> list[_Target]:
-    """The same drive with less in it, for a route too short to fit it all."""
+    """Fewer and lower targets, for a route that is too short for all of them."""
     kept = [target for target in targets if target.speed_ms > 0][: max(1, len(targets) // 2)]
     return [target._replace(speed_ms=target.speed_ms * 0.8) for target in kept]
 
@@ -131,7 +134,7 @@ def _slower(targets: list[_Target]) -> list[_Target]:
 def _knots(
     targets: list[_Target], held_m: float
 ) -> tuple[array[float], array[float], array[float]]:
-    """Lay the targets along the route; the metres held at speed are shared out by speed."""
+    """(seconds, metres, m/s) since the start; `held_m` metres are driven at steady speed."""
     seconds, metres, speeds = array("d", [0.0]), array("d", [0.0]), array("d", [0.0])
 
     def add(duration_s: float, speed_ms: float) -> None:

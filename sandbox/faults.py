@@ -1,4 +1,4 @@
-"""From a script of misbehaviour to the fault of the next call: which, how often, since when."""
+"""Fault rules: which calls go wrong, in which way and how often."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Fault(StrEnum):
     SHUFFLED = "shuffled"
     """The records in another order."""
     NUL_ESCAPE = "nul_escape"
-    """`\\u0000` in a text of one record; the rest of this list befalls one record too."""
+    """`\\u0000` in a text of one record. This and the faults below spoil one record of a reply."""
     RAW_NUL = "raw_nul"
     BAD_UTF8 = "bad_utf8"
     LONE_SURROGATE = "lone_surrogate"
@@ -52,7 +52,7 @@ class Fault(StrEnum):
 
 POISON = frozenset(list(Fault)[list(Fault).index(Fault.NUL_ESCAPE) :])
 ON_RECORDS = POISON | {Fault.SHUFFLED}
-"""Faults that need a reply with records; they wait for one."""
+"""Faults that need a reply with records. Their rules wait for the next such reply."""
 ON_CALLS = frozenset(Fault) - ON_RECORDS
 
 _LOGIN = "jimi.oauth.token."
@@ -60,17 +60,17 @@ _LOGIN = "jimi.oauth.token."
 
 @dataclass(slots=True)
 class FaultRule:
-    """One line of the script. "*" stands for every method but the two of the token."""
+    """Calls of one method that go wrong; the method "*" means all but the token methods."""
 
     method: str
     fault: Fault
     times: int | None
-    """Calls still to be spoilt; None = no end."""
+    """Calls that will still go wrong; None = no limit."""
     rate: float
     after: int
-    """Calls still to be spared."""
+    """Calls that are answered well before the first fault."""
     seconds: float
-    """Length of a stall."""
+    """Length of a stall, seconds."""
 
     def concerns(self, method: str) -> bool:
         if self.method == "*":
@@ -79,7 +79,7 @@ class FaultRule:
 
 
 class Script:
-    """The rules in force; the first that fires wins. Chances are drawn from a seed."""
+    """The fault rules in force; the first that fires wins. The same seed gives the same faults."""
 
     def __init__(self, seed: int) -> None:
         self._rules: list[FaultRule] = []
@@ -95,7 +95,7 @@ class Script:
             self._rules.clear()
 
     def next(self, method: str, faults: Set[Fault]) -> FaultRule | None:
-        """The rule that fires for this call among those of the given faults."""
+        """The rule that fires for this call, None if none of the given faults does."""
         with self._lock:
             for rule in self._rules:
                 if rule.fault in faults and rule.concerns(method) and self._fires(rule):

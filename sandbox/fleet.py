@@ -1,4 +1,4 @@
-"""From true motion to what trackers make of it, computed when it is asked for."""
+"""From the true motion of vehicles to what their trackers report, computed on demand."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Fitting:
     is_heard: bool = True
     """False for a device that has never reported."""
     silent_from: int | None = None
-    """When it measured for the last time, for a device that has stopped."""
+    """Unix seconds of its last measurement; None if it still works."""
     keeps_beating: bool = False
-    """It lost its GPS, not its link: heartbeats go on after the last fix."""
+    """True if only its GPS failed: heartbeats go on after the last fix."""
     odometer_m: float = 0.0
-    """What its counter shows at `silent_from`, or else at the start of 2026."""
+    """Metres on its counter at `silent_from`, or else at the start of 2026."""
 
 
 class Fleet(World):
-    """Pure in (seed, vehicle, day): a day is the same whenever and in whatever order it is asked.
+    """A made-up fleet. A day depends on (seed, vehicle, day) alone, in any order of calls.
 
     `days` is how long before the data clock the devices were activated: nothing that began
     earlier is served. `now` fixes the data clock; None lets it run with the real one.
@@ -136,14 +136,14 @@ class Fleet(World):
         return fitting.odometer_m + self._vehicles.driven(fitting.vehicle, at) - first
 
     def _measured_until(self, imei: str) -> int | None:
-        """The end of what the device has measured so far, None if it never has."""
+        """Unix seconds of the newest possible measurement, None for a device never heard."""
         fitting, now = self._fittings[imei], self.now()
         if not fitting.is_heard or self.devices[imei].is_expired:
             return None
         return now if fitting.silent_from is None else min(now, fitting.silent_from)
 
     def _known_until(self, imei: str) -> int | None:
-        """The newest instant of this device that the platform has heard of."""
+        """Unix seconds of the newest measurement that the platform knows, None if none."""
         until = self._measured_until(imei)
         if until is None:
             return None

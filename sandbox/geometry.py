@@ -39,7 +39,7 @@ def between(a: Point, b: Point, share: float) -> Point:
 
 
 def is_inside(point: Point, corners: Sequence[Point]) -> bool:
-    """Even-odd rule for a polygon that need not be closed."""
+    """True if the polygon, closed or not, holds the point (even-odd rule)."""
     lat, lng = point
     inside = False
     previous = corners[-1]

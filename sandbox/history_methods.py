@@ -1,4 +1,8 @@
-"""From an authorised call about tracks, trips, stops, alarms or OBD readings to its reply."""
+"""Methods about trails, trips, stops, alarms and OBD: from an authorised call to a reply.
+
+Each is explained in docs/TRACKSOLID_API.md, in the section of its name (parking: parking_report).
+Each raises ApiError.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,9 @@ from sandbox.world import Device, Fix, StopKind
 MONTH_S = 31 * DAY
 TRACK_HISTORY_S = 93 * DAY
 MILEAGE_HISTORY_S = 548 * DAY
-"""About eighteen months; beyond it the answer is null (3.4)."""
+"""About eighteen months; for windows that begin earlier the answer is null."""
 MOST_ALARMS = 1000
-"""Rows of a query that can be reached, the newest first (1.7)."""
+"""Rows that one query can reach on all its pages, the newest first."""
 _ACC_TYPES = {
     "0": StopKind.PARKED,  # FIX-M13: the word the original system sends
     "off": StopKind.PARKED,
@@ -25,7 +29,7 @@ _ACC_TYPES = {
 
 
 def track_list(call: MethodCall) -> ReplyBody:
-    """Late points come after the live ones, and some neighbours have changed places (3.3)."""
+    """Late points come after the live ones, and some neighbours are swapped."""
     imei = call.device().imei
     start, end = call.window("begin_time", "end_time", longest_s=7 * DAY)
     if start < call.world.now() - TRACK_HISTORY_S:
@@ -40,7 +44,7 @@ def track_list(call: MethodCall) -> ReplyBody:
 
 
 def track_mileage(call: MethodCall) -> ReplyBody:
-    """Trips that overlap the window, whole, 100 rows at most; totals per device in `data` (3.4)."""
+    """Whole trips that overlap the window, 100 rows at most; totals per device in `data`."""
     devices = call.devices()
     start, end = call.window("begin_time", "end_time")
     page = call.optional_rows()
@@ -51,7 +55,7 @@ def track_mileage(call: MethodCall) -> ReplyBody:
 
 
 def parking(call: MethodCall) -> ReplyBody:
-    """Empty without `account` or `acc_type` (FIX-M13); else stops, the newest first (4.2)."""
+    """Stops, the newest first; no rows without `account` or `acc_type` (FIX-M13)."""
     devices, page = call.devices(), call.rows()
     start, end = call.window("start_time", "end_time")
     rows: list[bytes] = []
@@ -64,7 +68,7 @@ def parking(call: MethodCall) -> ReplyBody:
 
 
 def alarm_list(call: MethodCall) -> ReplyBody:
-    """The newest alarm first; without times the last 50 of a month (4.3)."""
+    """Alarms, the newest first; without times the last 50 of a month."""
     devices = call.devices("imeis" if call.has("imeis") else "imei")
     page = call.numbered_page(largest=100, default=50)
     if call.has("begin_time") or call.has("end_time"):
@@ -78,7 +82,7 @@ def alarm_list(call: MethodCall) -> ReplyBody:
 
 
 def obd_list(call: MethodCall) -> ReplyBody:
-    """One reading in ten fixes with a running engine, from the devices on an OBD port (4.6)."""
+    """Readings of devices on an OBD port: one for every ten fixes with the engine on."""
     call.account("account")
     devices = [device for device in call.devices() if device.model == "GT06E"]
     start, end = call.window("start_time", "end_time", longest_s=MONTH_S)

@@ -1,4 +1,7 @@
-"""From fixes, trips, stops and alarms to API records, quirks included."""
+"""From fixes, trips, stops and alarms to API records, with the vendor's quirks.
+
+Fields, types and units: docs/TRACKSOLID_API.md#track_list and the sections after it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ ALARM_NAMES = {
 
 
 def track_point(fix: Fix) -> Record:
-    """3.3: ON/OFF, and in about one point of fifty text where numbers belong."""
+    """A record of track_list; about one point in fifty has text where numbers belong."""
     ignition = "ON" if fix.is_ignition_on else "OFF"
     numbers: Record = {
         "direction": round(fix.heading_deg),
@@ -47,7 +50,7 @@ def track_point(fix: Fix) -> Record:
 
 
 def segment(imei: str, trip: Trip) -> Record:
-    """3.4: metres to one decimal; one row of ten says `elapsed` for `runTimeSecond`."""
+    """A record of track_mileage, in metres; one row in ten says `elapsed` for `runTimeSecond`."""
     hours = trip.driving_s / 3600
     return {
         "imei": imei,
@@ -67,7 +70,7 @@ def segment(imei: str, trip: Trip) -> Record:
 
 
 def standing(device: Device, stop: Stop) -> Record:
-    """4.2: counters as text, ISO times."""
+    """A record of parking_report: seconds as text, times in ISO form."""
     seconds = str(stop.end - stop.start)
     return {
         "imei": device.imei,
@@ -85,7 +88,10 @@ def standing(device: Device, stop: Stop) -> Record:
 
 
 def alarm(device: Device, raised: Alarm) -> Record:
-    """4.3: one row of eleven spells the name `alertTypeName`; fence names stand inside the name."""
+    """A record of alarm_list; one row in eleven says `alertTypeName` for `alarmTypeName`.
+
+    The name of a fence is part of the alarm's name.
+    """
     name = ALARM_NAMES[raised.alarm_type]
     return {
         "deviceName": device.name,
@@ -106,7 +112,7 @@ def alarm(device: Device, raised: Alarm) -> Record:
 
 
 def obd(device: Device, fix: Fix, odometer_m: float) -> Record:
-    """4.6: text throughout; the vehicle knows its fuel in per cent only."""
+    """A record of obd_list: all values are text; fuel is in per cent only."""
     return {
         "imei": device.imei,
         "dataReportTime": plain(fix.at),

@@ -1,4 +1,4 @@
-"""From a socket to form parameters and from an outcome back to bytes: HTTP/1.1, keep-alive."""
+"""The HTTP/1.1 server: from a request to its form parameters, and from an outcome to bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LARGEST_REQUEST = 1_000_000
 
 
 class HttpServer(ThreadingHTTPServer):
-    """One thread per connection; `exchange` turns parameters into an outcome."""
+    """One thread per connection. `exchange` turns the parameters of a call into its outcome."""
 
     daemon_threads = True
     block_on_close = False
@@ -34,13 +34,13 @@ class HttpServer(ThreadingHTTPServer):
         self.closing = Event()
 
     def close(self) -> None:
-        """Stop serving, and wake whoever stalls."""
+        """Stop serving, and end stalls that are under way."""
         self.closing.set()
         self.shutdown()
         self.server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up, e.g. after its own timeout, is no error of the sandbox."""
+        """Print errors, but not of clients that hung up, e.g. after their own timeout."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(outcome)
 
     def _send(self, outcome: Outcome) -> None:
-        """Headers and body in one write; a cut-off body is announced whole."""
+        """Send headers and body in one write. Content-Length is the whole body's, even if cut."""
         if outcome.fault is Fault.CUT_OFF:
             self.close_connection = True
         head = (
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(head.encode() + outcome.sent_body)
 
     def _reset(self) -> None:
-        """Closing with a linger time of zero makes the kernel send RST instead of FIN."""
+        """Hang up with a TCP reset: a linger time of zero makes the kernel send RST, not FIN."""
         self.close_connection = True
         self.connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self.connection.detach())

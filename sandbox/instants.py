@@ -1,4 +1,4 @@
-"""From Unix seconds to the API's texts and the fleet's days: every instant is an int, UTC."""
+"""Times: Unix seconds (int, UTC) to and from the API's text forms and the fleet's days."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EAT_OFFSET = 3 * HOUR
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _SEAM = 4 * HOUR - EAT_OFFSET
-"""Operating days are cut at 04:00 EAT, when every vehicle stands, so that no trip is ever cut."""
+"""Operating days begin at 04:00 EAT, when every vehicle is parked, so that no trip spans two."""
 
 
 def instant(*when: int) -> int:
@@ -28,7 +28,7 @@ def eat_day(at: int) -> date:
 
 
 def eat_bounds(day: date) -> tuple[int, int]:
-    """First instant of the EAT day and first instant after it."""
+    """(start, end) of an EAT day in Unix seconds; `end` is the start of the next day."""
     start = (day.toordinal() - _EPOCH) * DAY - EAT_OFFSET
     return start, start + DAY
 
@@ -61,5 +61,5 @@ def iso(at: int) -> str:
 
 
 def parse(text: str) -> int:
-    """Read the API's usual form; ValueError for anything else."""
+    """Unix seconds of a time in the API's usual form. Raises ValueError for any other form."""
     return int(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp())

@@ -1,4 +1,4 @@
-"""From a login to access tokens and their end: life, one login a minute, refresh (1.4)."""
+"""Access tokens: login (once a minute), refresh, expiry. Rules: docs/TRACKSOLID_API.md#token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.reply import ApiError, ReplyBody, object_in_result
 
 @dataclass(slots=True)
 class Credentials:
-    """What a client needs; plainly not anybody's. A password may change while it serves."""
+    """What a client signs and logs in with. Made up; tests may change the password at run time."""
 
     app_key: str = "SANDBOXAPPKEY0000000000000000000"
     app_secret: str = "sandbox-app-secret"  # noqa: S105 - nobody's
@@ -24,7 +24,11 @@ class Credentials:
 
 
 class IssuedTokens:
-    """All tokens of one sandbox. A new login leaves former tokens valid; a refresh does not."""
+    """All tokens of one sandbox. A login leaves earlier tokens valid; a refresh ends the old one.
+
+    `life_seconds` shortens the life a client asks for, `login_interval_seconds` is the least time
+    between two logins. Safe to call from many threads.
+    """
 
     def __init__(
         self, credentials: Credentials, life_seconds: float | None, login_interval_seconds: float
@@ -42,13 +46,13 @@ class IssuedTokens:
         }
 
     def check(self, token: str | None) -> None:
-        """Code 1004 unless the token is valid now."""
+        """Raise ApiError 1004 unless the token is valid now."""
         with self._lock:
             if self._expiries.get(token or "", float("-inf")) <= time.monotonic():
                 raise ApiError(1004, "Illegal access, token exception!")
 
     def revoke(self, token: str | None) -> None:
-        """End a token's life; its refresh token goes on."""
+        """End a token's life. Its refresh token stays valid."""
         with self._lock:
             self._expiries.pop(token or "", None)
 
@@ -76,7 +80,7 @@ class IssuedTokens:
             return object_in_result(self._issue(life_s))
 
     def _asked_life(self, params: Mapping[str, str]) -> int:
-        """`expires_in`, 60-7200 seconds; else code 1001."""
+        """`expires_in` of the call, 60 to 7200 seconds. Raises ApiError 1001 for anything else."""
         asked = params.get("expires_in", "")
         if not asked.isascii() or not asked.isdigit() or not 60 <= int(asked) <= 7200:
             raise ApiError(1001, "Parameter validation failed: expires_in")

@@ -1,4 +1,7 @@
-"""From form parameters to typed values; what is wrong with them ends in the documented code."""
+"""From form parameters to typed values. Wrong ones raise ApiError with the documented code.
+
+Limits and paging: docs/TRACKSOLID_API.md#limits and #paging.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from sandbox.world import Account, Device, World
 T = TypeVar("T")
 
 MOST_IMEIS = 50
-"""The batch that is safe everywhere (1.7); the original system's limit, kept strictly here."""
+"""Most IMEIs in a call. The vendor allows more in places; the sandbox is strict everywhere."""
 _CLOCK_TOLERANCE_S = 60
 
 
 class RowRange(NamedTuple):
-    """Rows to skip and rows to send."""
+    """One page: how many rows to skip and how many to send."""
 
     skip: int
     size: int
@@ -30,7 +33,7 @@ class RowRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MethodCall:
-    """One authorised request and the world it asks about."""
+    """The parameters of one authorised call, and the world it asks about."""
 
     world: World
     reports: Reports
@@ -40,13 +43,13 @@ class MethodCall:
         return bool(self.params.get(name))
 
     def text(self, name: str) -> str:
-        """A value that must not be empty; else code 1001."""
+        """The value of a required parameter. Raises ApiError 1001 if it is missing or empty."""
         if not self.has(name):
             raise ApiError(1001, f"Parameter validation failed: {name}")
         return self.params[name]
 
     def number(self, name: str, low: int, high: int, default: int | None = None) -> int:
-        """A whole number within bounds; without a default it must be given."""
+        """A whole number from `low` to `high`, required without a default. Raises ApiError 1001."""
         if default is not None and not self.has(name):
             return default
         text = self.text(name)
@@ -55,7 +58,7 @@ class MethodCall:
         return int(text)
 
     def account(self, name: str) -> Account:
-        """The account itself or one below it; else code 1002."""
+        """An account of the tree by its name. Raises ApiError 1002 if it is another's."""
         wanted = self.text(name)
         for account in self.world.accounts:
             if account.account == wanted:
@@ -63,18 +66,21 @@ class MethodCall:
         raise ApiError(1002, "Illegal account")
 
     def device(self, name: str = "imei") -> Device:
-        """One device of yours; else code 1002."""
+        """A device of the fleet. Raises ApiError 1001 for no IMEI, 1002 for another's device."""
         return self._own(self.text(name))
 
     def devices(self, name: str = "imeis") -> list[Device]:
-        """At most 50 devices, each named once; one that is not yours fails the call (3.2)."""
+        """Devices in a comma list, each once. Raises ApiError 220 (over 50), 1002 (foreign)."""
         imeis = list(dict.fromkeys(self.text(name).split(",")))
         if len(imeis) > MOST_IMEIS:
             raise ApiError(220, "Too many IMEIs")
         return [self._own(imei) for imei in imeis]
 
     def window(self, start: str, end: str, longest_s: int | None = None) -> tuple[int, int]:
-        """A closed span of the past (1.7); else code 1001."""
+        """[start, end] in Unix seconds, both included.
+
+        Raises ApiError 1001 if it ends in the future, is longer than `longest_s` or cannot be read.
+        """
         first, last = self._instant(start), self._instant(end)
         if first > last or last > self.world.now() + _CLOCK_TOLERANCE_S:
             raise ApiError(1001, f"Parameter validation failed: {start}, {end}")
@@ -83,21 +89,21 @@ class MethodCall:
         return first, last
 
     def rows(self) -> RowRange:
-        """`start_row` from 0 and `page_size`, both required (1.8)."""
+        """The page that `start_row` (from 0) and `page_size` name; both are required."""
         return RowRange(self.number("start_row", 0, 10**9), self.number("page_size", 1, 100))
 
     def optional_rows(self) -> RowRange:
-        """The same for the mileage method: optional, and never more than 100 rows (3.4)."""
+        """The same for track_mileage, where both are optional; 100 rows at most."""
         skip = self.number("start_row", 0, 10**9, default=0)
         return RowRange(skip, self.number("page_size", 1, 100, default=100))
 
     def numbered_page(self, largest: int, default: int) -> RowRange:
-        """`page_no` from 1 and `page_size`, both optional (1.8)."""
+        """The page that `page_no` (from 1) and `page_size` name; both are optional."""
         size = self.number("page_size", 1, largest, default)
         return RowRange((self.number("page_no", 1, 10**9, default=1) - 1) * size, size)
 
     def report(self, make: Callable[[], T]) -> T:
-        """The whole answer to this query, made once for all its pages."""
+        """The whole answer to this query, computed once for all its pages."""
         return self.reports.once(self.params, make)
 
     def _own(self, imei: str) -> Device:

@@ -17,7 +17,7 @@ from sandbox.instants import MINUTE
 from sandbox.world import Fix
 
 SILENCE_AFTER_CUT = 10 * MINUTE
-"""How long the internal battery lasts once the vehicle's is disconnected."""
+"""How long the tracker's own battery lasts once the vehicle's is disconnected."""
 _START = attrgetter("start")
 
 
@@ -37,17 +37,17 @@ class Phase(NamedTuple):
     start: int
     end: int
     point: Point
-    """Where it stands, or where it sets off."""
+    """Where it is parked, or where it sets off."""
     address: str
     metres: float
-    """Driven since the operating day began, at the start of the phase."""
+    """Metres driven on this operating day before the phase begins."""
     drive: Drive | None = None
 
     def metres_at(self, at: int) -> float:
         return self.metres + (self.drive.metres(at) if self.drive else 0.0)
 
     def fix_time(self, number: int) -> int:
-        """Intervals hold to within a few seconds; the first fix marks the change of state."""
+        """Unix seconds of a fix by its number: regular to within 5 s, the first at `start`."""
         wobble = (number * number * 7 + self.start) % 6 if number else 0
         return self.start + number * self.kind.value + wobble
 
@@ -64,19 +64,19 @@ class Phase(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """A loss of signal: fixes of [start, end) are kept by the tracker and sent after it."""
+    """A loss of signal: the tracker keeps the fixes of [start, end) and sends them afterwards."""
 
     start: int
     end: int
 
     @property
     def flushed(self) -> int:
-        """When the fixes of the gap have arrived; live ones come first."""
+        """Unix seconds at which the fixes of the gap have arrived; live ones come first."""
         return self.end + 90
 
 
 class Plan(NamedTuple):
-    """One operating day of one vehicle, its phases without a hole between them."""
+    """One operating day of one vehicle: its phases follow each other without a gap."""
 
     phases: tuple[Phase, ...]
     gap: Gap | None = None
@@ -91,7 +91,7 @@ class Plan(NamedTuple):
         return self.phase_at(at).metres_at(at)
 
     def known_until(self, now: int) -> int:
-        """The newest instant the platform has heard of; it lags behind during a loss of signal."""
+        """Unix seconds up to which the platform knows at `now`; earlier during a signal loss."""
         if self.gap and self.gap.start <= now < self.gap.end:
             return self.gap.start
         return now

@@ -39,7 +39,7 @@ def make_plan(seed: int, vehicle: int, day: int, duty: Duty, *, is_steady: bool 
 
 
 def _departure_s(rng: Random, duty: Duty) -> int:
-    """Seconds after 04:00 EAT at which the first engine starts."""
+    """Seconds after 04:00 EAT at which the vehicle sets off."""
     earliest, latest = (5.5, 6.25) if duty.is_long_haul else (6.6, 8.4)
     return int((rng.uniform(earliest, latest) - _SEAM_HOUR) * HOUR)
 
@@ -65,7 +65,7 @@ def _gap(phases: list[Phase], rng: Random) -> Gap | None:
 
 
 class _Builder:
-    """Lays phases end to end from one 04:00 to the next."""
+    """Adds phases one after the other, from 04:00 EAT to 04:00 EAT of the next day."""
 
     def __init__(self, day: int, home: Site) -> None:
         self.phases: list[Phase] = []
@@ -85,12 +85,15 @@ class _Builder:
         self._site = there
 
     def late_start(self, delay_s: int) -> int:
-        """A call-out leaves from 23:10 EAT on, or soon after the day's work if that ran late."""
+        """Unix seconds at which a call-out leaves: 23:10 EAT or later, after the day's work."""
         call_out = self.seam - _SEAM_HOUR * HOUR - 50 * MINUTE + delay_s
         return max(self.clock + 20 * MINUTE, call_out)
 
     def power_cut(self, rng: Random) -> int | None:
-        """Somebody unplugs the battery of the parked vehicle; the rest of the day is silence."""
+        """Unplug the battery of the parked vehicle: no data for the rest of the day.
+
+        Returns the Unix seconds of the cut, None if the day is too short for one.
+        """
         cut = self.clock + rng.randint(30 * MINUTE, 90 * MINUTE)
         if cut + SILENCE_AFTER_CUT + HOUR > self.seam:
             return None

@@ -1,4 +1,4 @@
-"""From the bytes of one good record to a bad one; the records around it are never touched."""
+"""Spoil the bytes of one record, in the way that a fault names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WRONG_TYPES = (b'"no number"', b'{"value":1}', b"[1,2]")
 
 
 def poison(record: bytes, fault: Fault) -> bytes:
-    """The record with one field spoilt, never the one that says whose it is."""
+    """The record with one field spoilt, never a field that identifies device or account."""
     return _SPOIL[fault](record)
 
 

@@ -1,4 +1,4 @@
-"""From a profile's name, a seed and a size to a fleet: who owns what, and what is wrong with it."""
+"""The two ready-made fleets: `fleet`, a working one, and `baseline`, this fleet on 2026-04-12."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _device(
     has_people: bool = True,
     is_expired: bool = False,
 ) -> Device:
-    """A tracker; people fill the proper fields only now and then."""
+    """A tracker. Plate and driver are often empty, as in the vendor's web site."""
     model = rng.choice(("AT4", "AT4", "X3", "GT06E"))
     imei = f"860000{series}{number:08}"
     country = "UB" if city == "Kampala" else f"K{rng.choice('CD')}"

@@ -1,4 +1,4 @@
-"""From records to an API body: each record stays a slice of it."""
+"""From records to a response body, in which each record can still be found and spoilt."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class ReplyBody:
 
 
 def in_result(records: Sequence[bytes], *, data: Any = None, empty: bytes = b"null") -> ReplyBody:
-    """An array in `result`; nothing is null rather than [] in most methods (1.5)."""
+    """A list in `result`. No records are null rather than [] in most methods.
+
+    Where each method puts its records: docs/TRACKSOLID_API.md#envelope.
+    """
     tail = b',"data":' + encode(data) + b"}"
     if not records:
         return ReplyBody(_SUCCESS + b'"result":' + empty, (), tail)
@@ -54,7 +57,7 @@ def object_in_result(record: Mapping[str, Any]) -> ReplyBody:
 def in_object(
     place: str, key: str, records: Sequence[bytes], beside: Mapping[str, Any]
 ) -> ReplyBody:
-    """An array under `place.key` (place: result or data), with totals beside it."""
+    """A list under `place.key`, where place is result or data, with totals beside it."""
     other = b'"data":null,' if place == "result" else b'"result":null,'
     totals = encode(beside)[1:-1] + b"," if beside else b""
     head = _SUCCESS + other + f'"{place}":{{'.encode() + totals + f'"{key}":['.encode()

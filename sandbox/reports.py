@@ -1,4 +1,4 @@
-"""From a query to its whole answer, kept for a moment so that its pages fit together."""
+"""Whole answers to queries, kept for ten seconds so that the pages of one query agree."""
 
 from __future__ import annotations
 

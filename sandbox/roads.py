@@ -1,4 +1,4 @@
-"""From a hand-made map to routes: vehicles only ever stand and move on these roads."""
+"""From a hand-made map to routes. Vehicles park and move on these roads only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Road(NamedTuple):
 
 
 class Site(NamedTuple):
-    """A place where a vehicle can stand: so many metres from the first junction of a road."""
+    """A place to park: `offset_m` metres from the first junction of a road."""
 
     road: Road
     offset_m: float
@@ -40,7 +40,7 @@ class Site(NamedTuple):
 
 
 class Route:
-    """A polyline with its running length, so that a position along it is two look-ups away."""
+    """A polyline that knows its length up to each point, so that positions are found fast."""
 
     __slots__ = ("_headings", "_lats", "_limits", "_lngs", "_metres", "length_m")
 
@@ -94,7 +94,7 @@ for _road in (road for roads in _ROADS.values() for road in roads):
 
 @cache
 def sites(city: str) -> tuple[Site, ...]:
-    """Where work is done in this city: three places on each of its roads."""
+    """The work sites of a city: three on each of its roads."""
     return tuple(
         Site(road, road.length_m * share) for road in _ROADS[city] for share in (0.2, 0.45, 0.8)
     )
@@ -126,7 +126,7 @@ def _ways(origin: str) -> dict[str, tuple[float, tuple[str, ...], tuple[int, ...
 
 @cache
 def route(start: Site, end: Site) -> Route:
-    """The shortest way between two different sites. ValueError: no road joins them."""
+    """The shortest way between two different sites. Raises ValueError if no road joins them."""
     if start.road == end.road:
         return Route([start.point, end.point], [start.road.limit_kmh])
     options = []

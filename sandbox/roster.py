@@ -1,4 +1,4 @@
-"""From a seed and a vehicle to four weeks of duties that come round again and again.
+"""From a seed and a vehicle to a roster: four weeks of duties that repeat for ever.
 
 Because the roster repeats, an odometer is known on any day without a walk through the past.
 """
@@ -20,7 +20,7 @@ _WEEKEND = {5: 0.6, 6: 0.15}
 
 
 class Duty(NamedTuple):
-    """One operating day: where the vehicle stands, one after the other, from waking to sleeping."""
+    """One operating day: the sites a vehicle parks at, in order, from morning to night."""
 
     sites: tuple[Site, ...]
     late_leg: int | None = None
@@ -53,7 +53,7 @@ class Roster:
 
 
 def _home(rng: Random, city: str) -> Site:
-    """Half the vehicles sleep at the depot, the others where their driver lives."""
+    """Where a vehicle spends the night: at the depot (half of them) or at its driver's home."""
     return site_at(DEPOTS[city]) if rng.random() < 0.5 else rng.choice(sites(city))
 
 
@@ -98,7 +98,7 @@ def _elsewhere(rng: Random, city: str, here: Site) -> Site:
 
 
 def _long_haul(rng: Random, home: Site, *, outbound: bool, key: int) -> Duty:
-    """To Mombasa one day and back the next; the vehicle sleeps where it arrived."""
+    """To Mombasa one day and back the next; the vehicle spends the night in Mombasa."""
     lodge = sites("Mombasa")[key % len(sites("Mombasa"))]
     job = _elsewhere(rng, "Mombasa", lodge)
     stands = (home, site_at(REST_STOP), job, lodge)

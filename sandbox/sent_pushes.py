@@ -16,12 +16,15 @@ from sandbox.instants import HOUR, MINUTE, plain
 from sandbox.world import Alarm, Device, Fix, Trip, World
 
 Record = dict[str, Any]
-BATCH = 50  # items of one data_list, at most (6.3)
+BATCH = 50  # items of one data_list at most (docs/TRACKSOLID_API.md#how-a-push-looks)
 _ARRIVES_S = 2
 
 
 def pushes(world: World, start: int, end: int) -> Iterator[tuple[str, Record]]:
-    """(path, record) of all devices for [start, end], device by device."""
+    """(path, record) of all devices for [start, end] in Unix seconds, device by device.
+
+    Left out: devices that have expired, and those without a fix since `start`.
+    """
     for device in world.devices.values():
         last = world.last_fix(device.imei)
         if last is None or last.at < start or device.is_expired:
@@ -49,10 +52,10 @@ def pushes(world: World, start: int, end: int) -> Iterator[tuple[str, Record]]:
 def send(
     url: str, token: str, messages: Iterable[tuple[str, Record]], *, session: requests.Session
 ) -> int:
-    """Push messages to a receiver, 50 of a path at a time, as forms; returns how many were sent.
+    """Post messages to a receiver as forms, 50 of a path at a time; returns how many were sent.
 
-    Raises requests.HTTPError for any answer but success: the platform does not say what it would
-    do then (6.3), and whoever runs the sandbox wants to know.
+    Raises requests.HTTPError for any answer but success. What the platform would do then is not
+    documented, and a test must not hide it.
     """
     waiting: dict[str, list[Record]] = {}
     sent = 0
@@ -73,7 +76,7 @@ def send(
 
 
 def _every(fixes: list[Fix], seconds: int) -> Iterator[Fix]:
-    """The first fix of each stretch of so many seconds."""
+    """The first fix in each period of `seconds`."""
     stretch = None
     for fix in fixes:
         if fix.at // seconds != stretch:
@@ -116,7 +119,7 @@ def _heartbeat(device: Device, fix: Fix) -> Record:
 
 
 def _obd(device: Device, fix: Fix, *, as_text: bool) -> Record:
-    """Scalars in an inner object, or the same object as text: both were told of (6.3)."""
+    """Values in an inner object, or in the same object as JSON text (both assumed: #push_obd)."""
     inner = {
         "currentRPM": 780 + round(fix.speed_kmh * 24),
         "remainingFuelPercentage": 58,
@@ -150,7 +153,7 @@ def _trip(device: Device, trip: Trip) -> Record:
 
 
 def _alarm(device: Device, alarm: Alarm) -> Record:
-    """Nested as specified; one of seven is the flat record that was also seen."""
+    """An alarm nested in `msg`; one in seven is the flat record, which was seen as well."""
     place = {"lng": round(alarm.point.lng, 6), "lat": round(alarm.point.lat, 6)}
     if alarm.at % 7 == 0:
         names = {"alarmType": alarm.alarm_type, "alarmName": ALARM_NAMES[alarm.alarm_type]}

@@ -1,4 +1,4 @@
-"""From a world to a running stand-in Tracksolid: credentials, log of calls, misbehaviour."""
+"""The running stand-in Tracksolid: serves a world, logs calls, misbehaves on request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_REQUESTS = 10_000
 
 
 class Request(NamedTuple):
-    """One call as it was received; `at` is the real clock, Unix seconds."""
+    """One call as it was received; `at` is the real time, Unix seconds."""
 
     method: str
     params: Mapping[str, str]
@@ -28,7 +28,7 @@ class Request(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """One response body as it was sent, and the fault that befell it."""
+    """One response body as it was sent, and its fault, if any."""
 
     request: Request
     body: bytes
@@ -38,8 +38,9 @@ class Sent(NamedTuple):
 class Sandbox:
     """A stand-in Tracksolid that serves a world on 127.0.0.1 while its context is open.
 
-    `login_interval_seconds` is how often a token may be asked for (60 as documented, 0 = at will);
-    `token_life_seconds` shortens the life a client asks for.
+    `port` 0 means any free one. `login_interval_seconds` is the least time between two logins
+    (0 = no limit); `token_life_seconds` shortens the life a client asks for. The same `seed` gives
+    the same faults.
     """
 
     def __init__(
@@ -107,9 +108,10 @@ class Sandbox:
         after: int = 0,
         seconds: float = 5.0,
     ) -> None:
-        """Spoil calls of a method ("*" = all but the token's): once, `times` times, or at a rate.
+        """Spoil calls of a method ("*" = all but token methods): once, `times` times, or at a rate.
 
-        `after` calls are spared first, a stall lasts `seconds`. ValueError: no such fault.
+        `rate` is a share from 0 to 1. The first `after` calls are answered well; a stall lasts
+        `seconds`. Raises ValueError for an unknown fault.
         """
         if times is None and rate is None:
             times = 1
@@ -117,7 +119,7 @@ class Sandbox:
         self._script.add(FaultRule(method, Fault(fault), times, chance, after, seconds))
 
     def clear(self) -> None:
-        """Behave again."""
+        """Forget all faults: answer well again."""
         self._script.clear()
 
     def __enter__(self) -> Sandbox:

@@ -1,4 +1,4 @@
-"""From bare positions to trips and stops, as a tracker without an ignition wire tells them.
+"""From bare positions to trips and stops, as a tracker without an ignition wire reports them.
 
 - A fix that could only be reached at more than 160 km/h from the last credible one is a glitch:
   it is served as a fix, but no distance, trip or stop looks at it.
@@ -121,7 +121,7 @@ def _is_reported(spell: Spell) -> bool:
 
 
 def _pauses(found: Sequence[Spell]) -> Iterator[tuple[Spell, bool]]:
-    """Each spell, and whether it is no more than a pause within a trip."""
+    """Each spell, and whether it is only a pause within a trip."""
     states = [None, *(spell.state for spell in found), None]
     for before, spell, after in zip(states, found, states[2:], strict=False):
         is_between_moves = before is after is State.MOVING

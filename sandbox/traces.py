@@ -1,4 +1,4 @@
-"""From a file of recorded fixes to the same interface as the synthetic fleet."""
+"""From a file of recorded fixes to a World, the same interface as the made-up fleet."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ _AT, _START = attrgetter("at"), attrgetter("start")
 class Traces(World):
     """A CSV (gzip or plain) with `imei,gps_time,lat,lng`, UTC; trips and stops by trace_rules.
 
-    The data clock stands at the end of the recording, or earlier with `now`, as if what follows
-    had not happened yet. A recording has no alarms and no fences. ValueError: no fix by then.
+    The data clock is fixed at the end of the recording, or at `now` (Unix seconds): later fixes
+    have not happened yet. A recording has no alarms and no fences. Raises ValueError if it has no
+    fix up to then.
     """
 
     def __init__(self, path: Path | str, now: int | None = None) -> None:
@@ -64,7 +65,7 @@ class Traces(World):
         return [stop for stop in self._stops[imei] if stop.start <= end and stop.end >= start]
 
     def alarms(self, imei: str, start: int, end: int) -> list[Alarm]:  # noqa: ARG002
-        """None: nothing in a bare position tells of one."""
+        """Always empty: bare positions raise no alarms."""
         return []
 
     def odometer_m(self, imei: str, at: int) -> float:

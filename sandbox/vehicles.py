@@ -13,7 +13,7 @@ from sandbox.roads import Site
 from sandbox.roster import Roster
 
 _LONGEST_REST_DAYS = 28
-"""A roster's length: nothing stands longer than that."""
+"""A roster's length: no vehicle is parked for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Vehicle:
 
     city: str
     home: Site | None = None
-    """Where it sleeps; drawn from the seed if not given."""
+    """Where it spends the night; drawn from the seed if not given."""
     is_steady: bool = False
 
 
@@ -33,15 +33,15 @@ class Vehicles:
         self._seed = seed
         self._vehicles = vehicles
         self._roster = lru_cache(maxsize=None)(self._make_roster)
-        # A sweep needs today's plan of every vehicle; with less room each would start anew.
+        # A sweep needs today's plan of every vehicle; a smaller cache would never hit.
         self.plan = lru_cache(maxsize=2_000 + 2 * len(vehicles))(self._make_plan)
 
     def driven_before(self, number: int, day: int) -> float:
-        """Cumulative metres at the start of an operating day, without looking at any day before."""
+        """Cumulative metres at the start of an operating day; costs the same for any day."""
         return self._roster(number).length_until(day)
 
     def driven(self, number: int, at: int) -> float:
-        """Cumulative metres at an instant; only differences have a meaning."""
+        """Cumulative metres at an instant. Only differences between two of them have a meaning."""
         day = operating_day(at)
         return self.driven_before(number, day) + self.plan(number, day).metres_at(at)
 
@@ -65,7 +65,7 @@ class Vehicles:
             yield parked
 
     def _day_with_motion(self, number: int, day: int, step: int) -> int:
-        """The next day in this direction that does more than stand."""
+        """The next day in this direction on which the vehicle does more than park."""
         for _ in range(_LONGEST_REST_DAYS):
             day += step
             if len(self.plan(number, day).phases) > 1:

@@ -1,4 +1,7 @@
-"""From a fleet to what an API can ask of it: the nouns, and the one interface behind them."""
+"""What a fleet is made of, and World, the interface through which the API's methods ask it.
+
+All instants are Unix seconds, distances metres, speeds km/h, places degrees (WGS 84).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from sandbox.instants import eat_bounds
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A login of the vendor's account tree; `parent` is None for the one that signs in."""
+    """An account of the vendor's tree; `parent` is None for the one that clients log in with."""
 
     account: str
     name: str
@@ -25,7 +28,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What the registry says about a device, whether or not it was ever heard."""
+    """What the registry says about a device, whether or not it has ever reported."""
 
     imei: str
     name: str
@@ -60,7 +63,7 @@ class Fence:
 
 
 class Fix(NamedTuple):
-    """One measured position; `is_late` = kept by the tracker until the signal was back."""
+    """One measured position; `is_late` if the tracker sent it only after a loss of signal."""
 
     at: int
     lat: float
@@ -73,7 +76,7 @@ class Fix(NamedTuple):
 
 
 class Trip(NamedTuple):
-    """From setting off to standing; its driving time is its whole length."""
+    """From setting off to standstill; its driving time is its whole duration."""
 
     start: int
     end: int
@@ -90,7 +93,7 @@ class Trip(NamedTuple):
 
 class StopKind(StrEnum):
     PARKED = "off"
-    """Ignition off; the value is the API's word for it."""
+    """Ignition off. The value is the API's word for it."""
     IDLING = "on"
 
 
@@ -119,13 +122,13 @@ class DayTruth:
     imei: str
     day: date
     trips: tuple[Trip, ...]
-    """Those that start on this day; their metres and seconds count here, whole."""
+    """Trips that start on this day, whole, also if they end on the next."""
     stops: tuple[Stop, ...]
-    """Those that start on this day, parked and idling, whole."""
+    """Stops that start on this day, parked and idling, whole."""
     distance_m: float
     driving_s: int
     idling_s: int
-    """Clipped to the day, as is `parked_s`."""
+    """Seconds within the day, as `parked_s`."""
     parked_s: int
     max_speed_kmh: float
     alarms: Mapping[str, int] = field(default_factory=dict)
@@ -137,26 +140,26 @@ class DayTruth:
 
 
 class World(ABC):
-    """Everything the protocol may ask. All windows are closed: [start, end], Unix seconds."""
+    """Everything the API's methods may ask. Windows include both ends: [start, end]."""
 
     accounts: Sequence[Account]
     fences: Sequence[Fence]
     devices: Mapping[str, Device]
     """By IMEI, in the order of the registry."""
     first: int
-    """Nothing that began before this instant is served."""
+    """Trips, stops and fixes that began before this instant are not served."""
 
     @abstractmethod
     def now(self) -> int:
-        """The data clock: nothing after it is known."""
+        """The data clock: nothing later has happened yet."""
 
     @abstractmethod
     def last_fix(self, imei: str) -> Fix | None:
-        """The newest fix that has arrived, None if there never was one."""
+        """The newest fix that has arrived, None if there has never been one."""
 
     @abstractmethod
     def last_heartbeat(self, imei: str) -> int | None:
-        """When the device was last heard, with or without a fix."""
+        """When the device last reported, with or without a fix; None if never."""
 
     @abstractmethod
     def fixes(self, imei: str, start: int, end: int) -> Iterator[Fix]:
@@ -179,7 +182,7 @@ class World(ABC):
         """Cumulative metres as the device counts them."""
 
     def truth(self, imei: str, day: date) -> DayTruth | None:
-        """The day as it was; None for a device that was never heard. KeyError: no such device."""
+        """The true day of a device; None if it never reported. Raises KeyError: no such device."""
         if self.last_fix(imei) is None:
             return None
         start, end = eat_bounds(day)

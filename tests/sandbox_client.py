@@ -1,4 +1,4 @@
-"""A client of the sandbox that does the least it can, and a fleet whose clock stands still."""
+"""A minimal client of the sandbox, and a fleet with a fixed clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALARMS, PARKING = "jimi.device.alarm.list", "jimi.open.platform.report.parking"
 
 
 class Client:
-    """The least that can talk to the API."""
+    """A minimal client: signs, logs in, posts."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -75,7 +75,7 @@ def at(answer: Mapping[str, Any], place: str) -> Any:
 
 
 def some(client: Client, names: str) -> dict[str, object]:
-    """Good parameters for the words of a method's request."""
+    """Valid parameters by the names that a method requires."""
     start, end = day_window(DAY_BEFORE)
     imeis = heard(client.sandbox.world)[:20]
     words: dict[str, dict[str, object]] = {

@@ -1,4 +1,4 @@
-"""From real HTTP calls to the sandbox's promises: protocol, codes, pages, recordings."""
+"""The sandbox over real HTTP: protocol, codes, pages, recordings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from sandbox.trace_rules import Position, State, spells
         ),
     ],
 )
-def test_signature_is_the_one_of_the_published_rule(params: str, expected: str) -> None:
+def test_signature_follows_the_published_rule(params: str, expected: str) -> None:
     pairs = dict(pair.split("=") for pair in params.split("|"))
     assert sign("SAMPLESECRET", pairs) == expected
 
@@ -55,7 +55,7 @@ def test_unsigned_late_and_foreign_calls_are_refused(client: Client) -> None:
     assert client.call("jimi.no.such.method")["code"] == 1007
 
 
-def test_token_is_given_once_a_minute_and_dies() -> None:
+def test_a_token_is_issued_once_a_minute_and_expires() -> None:
     with Sandbox(baseline(), token_life_seconds=0.2) as sandbox:
         client = Client(sandbox)
         assert client.log_in(user_pwd_md5="0" * 32)["code"] == 1002
@@ -67,7 +67,7 @@ def test_token_is_given_once_a_minute_and_dies() -> None:
         assert client.call("jimi.user.child.list", target=sandbox.account)["code"] == 1004
 
 
-def test_refresh_revokes_the_former_token(client: Client) -> None:
+def test_a_refresh_ends_the_old_token(client: Client) -> None:
     first = client.log_in()["result"]
     asked = {"refresh_token": first["refreshToken"], "expires_in": 7200}
     second = client.call("jimi.oauth.token.refresh", **asked)["result"]
@@ -103,7 +103,7 @@ def test_refresh_revokes_the_former_token(client: Client) -> None:
         ),
     ],
 )
-def test_list_stands_where_the_method_puts_it(
+def test_records_are_where_the_method_puts_them(
     client: Client, method: str, params: str, place: str, keys: set[str]
 ) -> None:
     records = at(client.call(method, **some(client, params)), place)
@@ -111,7 +111,7 @@ def test_list_stands_where_the_method_puts_it(
     assert all(keys <= record.keys() for record in records)
 
 
-def test_single_objects_stand_in_result(client: Client) -> None:
+def test_single_objects_are_in_result(client: Client) -> None:
     detail = client.call("jimi.track.device.detail", **some(client, "imei"))["result"]
     assert {"account", "customerName", "iccid", "imsi", "fuel_100km", "currentMileage"} <= set(
         detail
@@ -163,7 +163,7 @@ def test_fix_m13_parking_is_empty_without_account_or_acc_type(client: Client) ->
     assert {row["acc"] for row in idling} == {"on"}
 
 
-def test_pages_fit_together(client: Client) -> None:
+def test_pages_of_one_query_agree(client: Client) -> None:
     whole = some(client, "imeis begin")
     for method in (MILEAGE, ALARMS):
         rows = [json.dumps(row) for row in paged(client, method, "result", **whole)]

@@ -1,4 +1,4 @@
-"""From faults that the sandbox is told to play to what a client sees."""
+"""The faults of the sandbox, as a client sees them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_code_faults(client: Client, fault: Fault, code: int) -> None:
     assert codes == [0, code, 1004 if really_revoked else 0]
 
 
-def test_bodies_that_are_no_answer(client: Client) -> None:
+def test_faults_that_replace_the_reply(client: Client) -> None:
     ask = some(client, "target")
     method = "jimi.user.device.list"
     client.sandbox.misbehave(method, Fault.HTTP_500)
@@ -45,7 +45,7 @@ def test_bodies_that_are_no_answer(client: Client) -> None:
     assert client.call(method, **ask)["code"] == 0
 
 
-def test_reset_is_a_reset(client: Client) -> None:
+def test_a_reset_fault_resets_the_connection(client: Client) -> None:
     client.sandbox.misbehave("*", Fault.RESET)
     host, port = client.sandbox.url.removeprefix("http://").split("/")[0].split(":")
     body = b"method=jimi.user.child.list"
@@ -130,5 +130,5 @@ def test_poison_spoils_one_record_and_no_other(
 
 
 def shared(one: bytes, other: bytes) -> int:
-    """How many bytes both begin with."""
+    """Length of the common beginning, in bytes."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

@@ -1,4 +1,4 @@
-"""From the fleet that the sandbox plays to its promises: quirks, determinism, truth."""
+"""The made-up fleet: the vendor's quirks, determinism, and a truth that agrees with it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from sandbox.instants import (
 from sandbox.plan import Gap, Kind
 
 
-def test_lists_show_one_account_only_and_sweep_omits_silently(client: Client) -> None:
+def test_lists_cover_one_account_and_the_sweep_omits_devices_silently(client: Client) -> None:
     world, parent = client.sandbox.world, client.sandbox.account
     children = client.call("jimi.user.child.list", target=parent)["result"]
     assert client.call("jimi.user.child.list", target=children[0]["account"])["result"] is None
@@ -82,7 +82,7 @@ def test_two_vehicles_carry_two_devices() -> None:
         assert distance_m(Point(*mine[1:3]), Point(*other[1:3])) < 15
 
 
-def test_baseline_is_the_fleet_of_the_day() -> None:
+def test_baseline_is_the_fleet_of_2026_04_12() -> None:
     now = instant(2026, 4, 12, 9)
     for clock in (now, now + 90 * DAY):
         world = baseline(now=clock)
@@ -141,7 +141,7 @@ def gaps(world: World) -> Iterator[tuple[str, Gap]]:
                 yield imei, plan.gap
 
 
-def test_running_trip_comes_again_with_its_final_values() -> None:
+def test_a_running_trip_is_returned_again_with_its_final_values() -> None:
     final = fleet(now=NOW)
     imei, trip = next(
         (imei, trip)
@@ -196,7 +196,7 @@ def test_another_process_sees_the_same_fleet() -> None:
 # ---------------------------------------------------------------- truth
 
 
-def test_truth_is_what_is_served_summed_up(client: Client) -> None:
+def test_truth_is_the_sum_of_what_is_served(client: Client) -> None:
     """Tolerances: metres are served to 0.1 m per trip, speeds to 0.1 km/h; seconds are exact."""
     world = client.sandbox.world
     imeis = heard(world)[:50]
@@ -289,7 +289,7 @@ def test_motion_is_plausible() -> None:
         assert len(keys) == len(set(keys))
 
 
-def test_fleet_does_all_that_it_should() -> None:
+def test_the_fleet_shows_every_kind_of_event() -> None:
     world = whole_fleet()
     alarms: Counter[str] = Counter()
     midnight = cities = 0
