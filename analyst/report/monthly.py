@@ -183,7 +183,7 @@ def _ranked(ranking: Ranking, vehicles: Sequence[Row]) -> list[Row]:
 
 def _template() -> Template:
     environment = Environment(
-        loader=PackageLoader("analyst", ""),
+        loader=PackageLoader("analyst.report", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
