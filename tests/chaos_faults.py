@@ -1,4 +1,4 @@
-"""A stack that can be hurt, for test_chaos, and all the ways in which it is."""
+"""For test_chaos: a stack of database and orchestrators, and the faults injected into it."""
 
 import os
 import re
@@ -23,8 +23,8 @@ from warehouse.embedded import EmbeddedServer, embedded_url, pg_ctl
 
 IS_LONG = "CHAOS" in os.environ
 ROUNDS = int(os.environ.get("CHAOS", "1"))
-PATIENCE_S = 240
-# Loads that a build has taken, and all there are: in a hurry most of them are sweeps.
+TIMEOUT_S = 240
+# Counts of loads that a build has read, and of all complete loads; most are sweeps.
 LOADS = """
     select
         (
@@ -35,9 +35,9 @@ LOADS = """
         (select count(distinct load_id) from raw._dlt_loads where status = 0)
 """
 DATABASE_UNREACHABLE = "database unreachable|leader lock lost"
-NO_RIGHT = "permission denied for table location_list"
-# PostgreSQL itself stops when it is its journal that finds no room.
-FULL = f"No space left|{DATABASE_UNREACHABLE}"
+NO_PERMISSION = "permission denied for table location_list"
+# If its write-ahead log has no space, PostgreSQL itself stops.
+DISK_FULL = f"No space left|{DATABASE_UNREACHABLE}"
 COPYING = "select 1 from pg_stat_activity where query ilike 'copy%' and state = 'active'"
 
 
@@ -46,7 +46,7 @@ def seconds(short: float, long: float) -> float:
 
 
 class Stack:
-    """What docker-compose.yaml keeps up: the database and two orchestrators."""
+    """A database and two orchestrators that are restarted when they end, as in production."""
 
     def __init__(self, folder: Path, api: Sandbox, server: EmbeddedServer) -> None:
         self.folder, self.api, self.server = folder, api, server
@@ -63,17 +63,17 @@ class Stack:
             | {"CLOCK": str(self.clock), "PYTHONPATH": f"{ROOT}"}
             | api.environment
         )
-        self._over = threading.Event()
-        self._policy = threading.Thread(target=self._restart)
+        self._is_over = threading.Event()
+        self._restarter = threading.Thread(target=self._restart)
 
     def __enter__(self) -> "Stack":
         self.processes = [self._start(), self._start()]
-        self._policy.start()
+        self._restarter.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._policy.join()
+        self._is_over.set()
+        self._restarter.join()
         for process in self.processes:
             process.terminate()
         for process in self.processes:
@@ -84,22 +84,22 @@ class Stack:
     def _start(self) -> subprocess.Popen[bytes]:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        with self.log.open("a") as said:
+        with self.log.open("a") as log:
             return subprocess.Popen(
-                [sys.executable, str(ROOT / "tests" / "hurried.py")],
+                [sys.executable, str(ROOT / "tests" / "fast_orchestrator.py")],
                 env=self._environment | {"ORCHESTRATOR_PORT": str(port)},
-                stderr=said,
+                stderr=log,
             )
 
     def _restart(self) -> None:
-        """`restart: unless-stopped`."""
-        while not self._over.wait(0.2):
+        """Start ended processes again, as `restart: unless-stopped` does."""
+        while not self._is_over.wait(0.2):
             for number, process in enumerate(self.processes):
                 if process.poll() is not None:
                     self.processes[number] = self._start()
 
     def leader(self) -> psutil.Process | None:
-        """The process that holds the lock, by its connection to the database."""
+        """The process whose database connection holds the leader lock."""
         with self.connect() as connection:
             row = connection.execute(
                 "select activity.client_port from pg_locks inner join pg_stat_activity as activity"
@@ -128,7 +128,7 @@ class Stack:
             connection.execute(statement.encode())
 
     def loads(self) -> tuple[int, int]:
-        """(taken by a build, landed); zeros while the database does not say."""
+        """(loads read by a build, complete loads); zeros while the database is down."""
         try:
             with self.connect() as connection:
                 row = connection.execute(LOADS.encode()).fetchone()
@@ -137,7 +137,7 @@ class Stack:
         assert row is not None
         return row
 
-    def said(self, since: int = 0) -> str:
+    def log_text(self, since: int = 0) -> str:
         return self.log.read_bytes()[since:].decode()
 
     def step_the_clock(self, ahead_s: float) -> None:
@@ -147,14 +147,18 @@ class Stack:
 
 
 def wait_for(what: Callable[[], object], why: str, stack: Stack, every_s: float = 0.1) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    """Wait until `what` returns something true; after TIMEOUT_S fail and show the log."""
+    deadline = time.monotonic() + TIMEOUT_S
     while not what():
-        assert time.monotonic() < deadline, f"{why}, in vain:\n{stack.said()[-6000:]}"
+        assert time.monotonic() < deadline, (
+            f"waited {TIMEOUT_S} s {why}; the log:\n{stack.log_text()[-6000:]}"
+        )
         time.sleep(every_s)
 
 
 @contextmanager
 def all_connections(stack: Stack) -> Iterator[None]:
+    """Hold all connections that the server allows."""
     with ExitStack() as held:
         with suppress(psycopg.OperationalError):
             while True:
@@ -162,7 +166,7 @@ def all_connections(stack: Stack) -> Iterator[None]:
         yield
 
 
-def the_leader(stack: Stack) -> psutil.Process:
+def wait_for_leader(stack: Stack) -> psutil.Process:
     wait_for(stack.leader, "for a leader", stack)
     leader = stack.leader()
     assert leader is not None
@@ -170,23 +174,23 @@ def the_leader(stack: Stack) -> psutil.Process:
 
 
 def kill_leader(stack: Stack) -> None:
-    the_leader(stack).kill()
+    wait_for_leader(stack).kill()
 
 
 def kill_dbt(stack: Stack) -> None:
     begin = stack.log.stat().st_size
 
-    def is_hit() -> bool:
+    def is_killed() -> bool:
         with suppress(psutil.NoSuchProcess):
             if found := stack.dbt():
                 found.kill()
-        return "killed by signal 9" in stack.said(begin)
+        return "killed by signal 9" in stack.log_text(begin)
 
-    wait_for(is_hit, "for a build to kill", stack)
+    wait_for(is_killed, "for a build to kill", stack)
 
 
 def kill_backend(stack: Stack) -> None:
-    """PostgreSQL then ends all of its processes and recovers."""
+    """Kill one PostgreSQL session; the server then ends all sessions and recovers."""
     with stack.connect() as connection:
         row = connection.execute(
             "select pid from pg_stat_activity where datname = current_database()"
@@ -205,7 +209,7 @@ def kill_postgres(stack: Stack) -> None:
 
 
 def freeze_leader(stack: Stack) -> None:
-    leader = the_leader(stack)
+    leader = wait_for_leader(stack)
     leader.suspend()
     time.sleep(seconds(5, 30))
     leader.resume()
@@ -221,7 +225,7 @@ def stop_postgres(stack: Stack) -> None:
     stack.server.ensure_postgres_running()
 
 
-def stop_amid_copy(stack: Stack) -> None:
+def stop_postgres_during_copy(stack: Stack) -> None:
     with stack.connect() as connection:
         wait_for(lambda: connection.execute(COPYING).fetchone(), "for a COPY", stack, 0.001)
     stop(stack, "immediate")
@@ -233,7 +237,7 @@ def use_up_connections(stack: Stack) -> None:
         time.sleep(seconds(5, 60))
 
 
-def end_backends(stack: Stack) -> None:
+def end_all_sessions(stack: Stack) -> None:
     stack.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
         " and datname = current_database()"
@@ -250,16 +254,16 @@ def drop_raw(stack: Stack) -> None:
     stack.execute("drop table raw.alarm_list cascade")
 
 
-def drop_calls(stack: Stack) -> None:
-    """From which the loader knows what it has asked for."""
+def drop_api_calls(stack: Stack) -> None:
+    """Drop the table from which the loader knows which windows it has fetched."""
     stack.execute("drop table raw.api_calls cascade")
 
 
-def revoke(stack: Stack) -> None:
+def revoke_insert(stack: Stack) -> None:
     begin = stack.log.stat().st_size
     stack.execute(f"revoke insert on raw.location_list from {LOADER_ROLE}")
-    # dlt alone tries five times, so that a short loss is over before anybody is told.
-    wait_for(lambda: NO_RIGHT in stack.said(begin), "for a refusal", stack)
+    # dlt itself retries five times, so a short loss would not be reported at all.
+    wait_for(lambda: NO_PERMISSION in stack.log_text(begin), "for a permission error", stack)
     time.sleep(seconds(0, 60))
     stack.execute(f"grant insert on raw.location_list to {LOADER_ROLE}")
 
@@ -271,12 +275,12 @@ def clock_forward_and_back(stack: Stack) -> None:
 
 
 def sleep_of_two_hours(stack: Stack) -> None:
-    """Two hours behind, and then not: with all connections gone that is what waking up is."""
+    """Simulate a host that slept for two hours: a clock step, and all connections are lost."""
     stack.step_the_clock(-7200)
     time.sleep(seconds(4, 30))
-    leader = the_leader(stack)
+    leader = wait_for_leader(stack)
     leader.suspend()
-    end_backends(stack)
+    end_all_sessions(stack)
     leader.resume()
     stack.step_the_clock(0)
 
@@ -288,7 +292,7 @@ def api_down(stack: Stack) -> None:
 
 
 def full_disk(stack: Stack, folder: Path) -> None:
-    """To the last byte, for a while."""
+    """Fill the folder's disk to the last byte, wait for the error, then free it."""
     begin = stack.log.stat().st_size
     filler = folder / "filler"
     with suppress(OSError), filler.open("wb", 0) as file:
@@ -296,7 +300,7 @@ def full_disk(stack: Stack, folder: Path) -> None:
             file.write(bytes(1 << 16))
     with suppress(OSError), filler.open("ab") as file:
         os.write(file.fileno(), bytes(1 << 12))
-    wait_for(lambda: re.search(FULL, stack.said(begin)), "for a full disk", stack)
+    wait_for(lambda: re.search(DISK_FULL, stack.log_text(begin)), "for a full disk", stack)
     time.sleep(seconds(0, 60))
     filler.unlink(missing_ok=True)
 
@@ -311,33 +315,33 @@ def full_database(stack: Stack) -> None:
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """A fault: how it comes and goes, and what a line of the log must say of it."""
+class ServiceFault:
+    """A fault: `strike` causes and ends it; a log line must match the pattern `line`."""
 
     strike: Callable[[Stack], None]
     line: str
     needs_disk: bool = False
-    is_short: bool = False  # part of make test
+    is_short: bool = False  # also part of the short run
 
 
-# Of what is over without a failure there is nothing to tell.
-TROUBLES = [
-    Trouble(kill_leader, '"became leader"', is_short=True),
-    Trouble(kill_dbt, "killed by signal 9", is_short=True),
-    Trouble(kill_backend, DATABASE_UNREACHABLE),
-    Trouble(kill_postgres, DATABASE_UNREACHABLE, is_short=True),
-    Trouble(freeze_leader, ""),
-    Trouble(stop_postgres, DATABASE_UNREACHABLE),
-    Trouble(stop_amid_copy, DATABASE_UNREACHABLE, is_short=True),
-    Trouble(use_up_connections, "too many clients|connection slots"),
-    Trouble(end_backends, "leader lock lost"),
-    Trouble(lock_raw, "", is_short=True),
-    Trouble(drop_raw, "tables of raw are gone", is_short=True),
-    Trouble(drop_calls, "tables of raw are gone", is_short=True),
-    Trouble(revoke, NO_RIGHT),
-    Trouble(clock_forward_and_back, "clock jumped", is_short=True),
-    Trouble(sleep_of_two_hours, "clock jumped or host slept"),
-    Trouble(api_down, "RemoteDisconnected|reset|Connection"),
-    Trouble(full_work_dir, FULL, needs_disk=True, is_short=True),
-    Trouble(full_database, FULL, needs_disk=True),
+# An empty pattern: the fault ends without a failure, so no line is required.
+SERVICE_FAULTS = [
+    ServiceFault(kill_leader, '"became leader"', is_short=True),
+    ServiceFault(kill_dbt, "killed by signal 9", is_short=True),
+    ServiceFault(kill_backend, DATABASE_UNREACHABLE),
+    ServiceFault(kill_postgres, DATABASE_UNREACHABLE, is_short=True),
+    ServiceFault(freeze_leader, ""),
+    ServiceFault(stop_postgres, DATABASE_UNREACHABLE),
+    ServiceFault(stop_postgres_during_copy, DATABASE_UNREACHABLE, is_short=True),
+    ServiceFault(use_up_connections, "too many clients|connection slots"),
+    ServiceFault(end_all_sessions, "leader lock lost"),
+    ServiceFault(lock_raw, "", is_short=True),
+    ServiceFault(drop_raw, "tables of raw are gone", is_short=True),
+    ServiceFault(drop_api_calls, "tables of raw are gone", is_short=True),
+    ServiceFault(revoke_insert, NO_PERMISSION),
+    ServiceFault(clock_forward_and_back, "clock jumped", is_short=True),
+    ServiceFault(sleep_of_two_hours, "clock jumped or host slept"),
+    ServiceFault(api_down, "RemoteDisconnected|reset|Connection"),
+    ServiceFault(full_work_dir, DISK_FULL, needs_disk=True, is_short=True),
+    ServiceFault(full_database, DISK_FULL, needs_disk=True),
 ]

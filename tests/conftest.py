@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sandbox_client import Client, whole_fleet
+from sandbox_client import SandboxClient, whole_fleet
 
 from loader.landing import Landing
 from loader.poll import Loader
@@ -102,10 +102,10 @@ def whole_sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def client(whole_sandbox: Sandbox) -> Iterator[Client]:
+def client(whole_sandbox: Sandbox) -> Iterator[SandboxClient]:
     """Logged in to a stand-in that plays all 80 vehicles, and none of the last test's faults."""
     whole_sandbox.clear()
-    client = Client(whole_sandbox)
+    client = SandboxClient(whole_sandbox)
     client.log_in()
     yield client
     whole_sandbox.clear()

@@ -1,4 +1,4 @@
-"""index.html as its reader sees it: the markdown that it carries, or what chromium makes of it."""
+"""Reads the documentation page index.html: its embedded markdown, or the page in chromium."""
 
 import json
 import re
@@ -14,15 +14,15 @@ LINK = re.compile(r"\[([^]]*)\]\(([^)]*)\)")
 Table = list[list[str]]  # the header first
 
 
-class Page(Protocol):
-    """A page as its reader sees it."""
+class DocsPage(Protocol):
+    """The documentation, read in one of two ways."""
 
     def tables(self, name: str) -> list[Table]: ...
     def links(self, name: str) -> list[str]: ...
 
 
-class Embedded:
-    """The markdown in the manifest that the file carries."""
+class EmbeddedDocs:
+    """Reads the markdown in the manifest that is embedded in the file."""
 
     def __init__(self, file: Path) -> None:
         text = file.read_text()
@@ -49,14 +49,14 @@ class Embedded:
         return [address for _, address in LINK.findall(self.text(name))]
 
 
-class Browser:
-    """What chromium makes of the file, without any name server."""
+class BrowserDocs:
+    """Reads the page that chromium renders, without network access."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.doms: dict[str, Reader] = {}
+        self.doms: dict[str, BodyParser] = {}
 
-    def open(self, address: str) -> "Reader":
+    def open(self, address: str) -> "BodyParser":
         if address not in self.doms:
             assert BROWSER is not None
             dom = subprocess.run(
@@ -71,7 +71,7 @@ class Browser:
                 check=True,
                 timeout=120,
             ).stdout
-            self.doms[address] = Reader(dom)
+            self.doms[address] = BodyParser(dom)
         return self.doms[address]
 
     def tables(self, name: str) -> list[Table]:
@@ -81,8 +81,8 @@ class Browser:
         return self.open(f"#!/overview/{name}").links
 
 
-class Reader(HTMLParser):
-    """Tables, links and text of the body."""
+class BodyParser(HTMLParser):
+    """Collects the tables, links and text of the body."""
 
     def __init__(self, dom: str) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""An orchestrator in a hurry, for test_chaos: the real service, its jobs every few seconds.
+"""For test_chaos: runs the real service with its jobs every few seconds.
 
-SIGUSR1 makes its clock jump to what the file CLOCK says: seconds ahead of the real one, or behind.
+On SIGUSR1 its clock jumps by the seconds in the file CLOCK, forward or (negative) back.
 """
 
 import os
@@ -42,8 +42,8 @@ def plan(given: Settings, work: Work) -> Sequence[Job]:
     ]
 
 
-def step_the_clock(*_: object) -> None:
-    global traveller  # noqa: PLW0603 - a signal handler has no other place
+def step_clock(*_: object) -> None:
+    global traveller  # noqa: PLW0603 - a signal handler cannot return a value
     if traveller is not None:
         traveller.stop()
     ahead = timedelta(seconds=float(Path(os.environ["CLOCK"]).read_text()))
@@ -53,7 +53,7 @@ def step_the_clock(*_: object) -> None:
 
 traveller: time_machine.travel | None = None
 logs.configure(verbose=True)
-signal.signal(signal.SIGUSR1, step_the_clock)
+signal.signal(signal.SIGUSR1, step_clock)
 with open_database(settings()) as database:
     service = Service(settings(), database, plan)
     signal.signal(signal.SIGTERM, lambda *_: service.stop())

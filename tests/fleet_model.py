@@ -1,6 +1,6 @@
-"""The KPIs of a fleet, computed in Python from the sandbox's truth and the fixes as stored.
+"""Computes the fleet's KPIs in Python, from the sandbox's truth and the stored fixes.
 
-An independent second opinion for test_kpis.py: it shares no code with the SQL.
+test_kpis.py compares gold with it. It shares no code with the SQL.
 """
 
 import csv
@@ -27,8 +27,8 @@ PRIMARY = (
 )
 
 
-class Vehicle:
-    """One vehicle with a device that was heard: its truth and its stored trail."""
+class TrueVehicle:
+    """A vehicle whose device has reported: its truth and its stored trail."""
 
     def __init__(self, world: World, gold: psycopg.Connection, row: tuple[str, str, str]) -> None:
         self.imei, self.id, kind = row
@@ -60,7 +60,7 @@ class Vehicle:
         ]
 
     def steps(self, day: date) -> list[tuple]:
-        """(fix, fix before, seconds between) of the fixes of a day."""
+        """(fix, previous fix, seconds between them) for each fix of a day."""
         start, end = eat_bounds(day)
         pairs = zip(self.fixes[1:], self.fixes, strict=False)
         return [(fix, prior, fix[0] - prior[0]) for fix, prior in pairs if start <= fix[0] < end]
@@ -74,13 +74,13 @@ def km(one: tuple, other: tuple) -> float:
     return haversine_km((None, *one[:2]), (None, *other[:2]))
 
 
-def finished(world: World) -> list[date]:
-    """Days that the API serves from their beginning; the last is today, as far as it goes."""
+def complete_days(world: World) -> list[date]:
+    """Days that the API serves from midnight on; the last one is today so far."""
     return days(world)[1:]
 
 
-def driven_badly(vehicle: Vehicle, day: date) -> dict[str, float]:
-    """Speeding events, their seconds, km and worst excess, and harsh steps by kind."""
+def driving_events(vehicle: TrueVehicle, day: date) -> dict[str, float]:
+    """Counts of speeding and harsh events; seconds, km and worst excess of speeding."""
     counts, last_fast = defaultdict(float), -math.inf
     for fix, before, step_s in vehicle.steps(day):
         at, *_, speed, heading = fix
@@ -104,8 +104,8 @@ def driven_badly(vehicle: Vehicle, day: date) -> dict[str, float]:
     return counts
 
 
-def last_place(vehicle: Vehicle, day: date) -> tuple[float, float]:
-    """Where it stands when the day ends."""
+def last_position(vehicle: TrueVehicle, day: date) -> tuple[float, float]:
+    """The vehicle's position at the end of the day."""
     end = eat_bounds(day)[1]
     return [fix for fix in vehicle.fixes if fix[0] < end][-1][1:3]
 
@@ -119,10 +119,15 @@ def ratio(part: float, whole: float) -> float | None:
 
 
 class FleetModel:
-    """The fleet's KPIs of a day, from truth and stored fixes: kpi_id -> (value, tolerance)."""
+    """The fleet's KPIs of a day: kpi_id -> (value, tolerance)."""
 
     def __init__(
-        self, world: World, gold: psycopg.Connection, vehicles: list[Vehicle], depots: list, figure
+        self,
+        world: World,
+        gold: psycopg.Connection,
+        vehicles: list[TrueVehicle],
+        depots: list,
+        figure,
     ) -> None:
         self.world, self.vehicles, self.depots, self.figure = world, vehicles, depots, figure
         with (ROOT / "dbt_fireside/seeds/alarm_types.csv").open() as file:
@@ -229,7 +234,7 @@ class FleetModel:
         late = [t for t in trips if not 5 <= (t.start + 3 * HOUR) % 86400 / HOUR < 20]
         counts, over = defaultdict(float), [0.0]
         for vehicle in known:
-            for kind, amount in driven_badly(vehicle, day).items():
+            for kind, amount in driving_events(vehicle, day).items():
                 counts[kind] += amount
             over.append(counts.pop("worst", 0.0))
         alarms = self._driving_alarms(day, {v.id for v in known})
@@ -265,7 +270,7 @@ class FleetModel:
         nights = [d for d in days(self.world) if d <= day]
         judged = []
         for vehicle in known:
-            places = [last_place(vehicle, d) for d in nights if self.devices[vehicle.imei, d][0]]
+            places = [last_position(vehicle, d) for d in nights if self.devices[vehicle.imei, d][0]]
             if at_depot(places[-1], self.depots):
                 judged.append(False)
             elif len(places) > 5:
@@ -278,7 +283,7 @@ class FleetModel:
         }
 
     def _fuel(self, day: date, known: list, truths: dict) -> dict:
-        """What is measured is compared with the truth in test_fuel_kpis_match_truth."""
+        """Estimated fuel; measured fuel is compared in test_fuel_kpis_match_truth."""
         litres, estimated, fuelled_km = [], 0.0, 0.0
         for vehicle in known:
             *_, measured_l, norm_l = self.devices[vehicle.imei, day]
@@ -289,7 +294,7 @@ class FleetModel:
                 fuelled_km += truths[vehicle.id].distance_m / 1000
         total_l = sum(litres)
         idle_l = sum(t.idling_s for t in truths.values()) / HOUR * RULES["idle_fuel"]
-        # Shillings of two countries do not add up.
+        # Amounts in two currencies are not added.
         gated = ("cost", "cost_per_km", "idle_cost", "idle_cost_month")
         return {
             "fuel.volume": (total_l, 0.1),
@@ -303,7 +308,7 @@ class FleetModel:
         mart = "kpi_vehicle_health_daily"
         read = [v for v in self.vehicles if self.figure(mart, "odometer_km", day, v) is not None]
         left_km = {v.id: self.figure(mart, "km_to_service", day, v) for v in read}
-        since = [d for d in finished(self.world) if d <= day]
+        since = [d for d in complete_days(self.world) if d <= day]
         in_days = []
         for vehicle in read:
             truths = [self.world.truth(vehicle.imei, d) for d in since]
@@ -319,7 +324,7 @@ class FleetModel:
             ),
             "health.km_to_service": (min(left_km.values()), 0.01),
             "health.days_to_service": (min(in_days), 0.2),
-            "health.battery": (90, 0),  # what the stand-in's heartbeats say
+            "health.battery": (90, 0),  # the value that the stand-in's heartbeats send
             "health.low_batteries": (0, 0),
             "health.supply_voltage": (self.volts.get(day), 0.001),
             "health.fault_codes": (cuts, 0),
@@ -353,8 +358,8 @@ class FleetModel:
             "zone.depot_returns": (counts["returns"], 0),
         }
 
-    def _spans(self, vehicle: Vehicle) -> list[tuple]:
-        """(begin, end, zones, zones of the next fix if the span lasts until it)."""
+    def _spans(self, vehicle: TrueVehicle) -> list[tuple]:
+        """(start, end, zones, zones of the next fix if the span lasts until then)."""
         spans = []
         zones = [self._zones_at(fix[1:3]) for fix in vehicle.fixes]
         pairs = zip(vehicle.fixes, vehicle.fixes[1:], zones, zones[1:], strict=False)
@@ -400,7 +405,7 @@ class FleetModel:
         return found
 
     def _driving_alarms(self, day: date, vehicles: set[str]) -> Counter:
-        """By class, of both devices of a vehicle; what both say at once counts once."""
+        """Counts by class, over both devices of a vehicle; simultaneous alarms count once."""
         start, end = eat_bounds(day)
         raised = {
             (vehicle, alarm.alarm_type, alarm.at)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from conftest import settings_for
-from test_drain import FORM, Spool, form
+from test_drain import FORM, MemorySpool, form
 
 from loader.drain import drain
 from loader.landing import Landing
@@ -50,12 +50,12 @@ def build(database: Database, work_dir: Path, *options: str, unit_tests: bool = 
     dbt_runner.run(settings, database, ["build", *options], lambda *_: None)
 
 
-def spooled(world: World) -> Spool:
+def spooled(world: World) -> MemorySpool:
     """All that a platform would have pushed, 50 records of a path at a time."""
     waiting = defaultdict(list)
     for path, record in pushes(world, world.first, world.now()):
         waiting[path].append(json.dumps(record).encode())
-    return Spool(
+    return MemorySpool(
         [
             (path, FORM, form(token=b"t", data_list=b"[" + b",".join(records[at : at + 50]) + b"]"))
             for path, records in waiting.items()

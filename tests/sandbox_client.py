@@ -19,7 +19,7 @@ TRACK, MILEAGE = "jimi.device.track.list", "jimi.device.track.mileage"
 ALARMS, PARKING = "jimi.device.alarm.list", "jimi.open.platform.report.parking"
 
 
-class Client:
+class SandboxClient:
     """A minimal client: signs, logs in, posts."""
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -58,7 +58,7 @@ def whole_fleet() -> World:
     return fleet(now=NOW)
 
 
-def heard(world: World) -> list[str]:
+def reporting_devices(world: World) -> list[str]:
     return [imei for imei in world.devices if world.last_fix(imei)]
 
 
@@ -74,10 +74,10 @@ def at(answer: Mapping[str, Any], place: str) -> Any:
     return value
 
 
-def some(client: Client, names: str) -> dict[str, object]:
+def valid_parameters(client: SandboxClient, names: str) -> dict[str, object]:
     """Valid parameters by the names that a method requires."""
     start, end = day_window(DAY_BEFORE)
-    imeis = heard(client.sandbox.world)[:20]
+    imeis = reporting_devices(client.sandbox.world)[:20]
     words: dict[str, dict[str, object]] = {
         "target": {"target": client.sandbox.account},
         "account": {"account": client.sandbox.account},
@@ -91,7 +91,9 @@ def some(client: Client, names: str) -> dict[str, object]:
     return {key: value for name in names.split() for key, value in words[name].items()}
 
 
-def paged(client: Client, method: str, place: str, **params: object) -> list[dict[str, Any]]:
+def all_rows(
+    client: SandboxClient, method: str, place: str, **params: object
+) -> list[dict[str, Any]]:
     """Every row of a report paged by start_row or page_no."""
     rows: list[dict[str, Any]] = []
     for page in range(200):

@@ -1,4 +1,4 @@
-"""The analytics library: every question compiled by dbt and run as one who may read gold only."""
+"""The analytics library: dbt compiles every question, and a role that reads only gold runs it."""
 
 import json
 import re
@@ -24,7 +24,7 @@ STATUS = re.compile(r"Ready|(Needs data|Blocked): .+")
 
 
 class Library:
-    """The library compiled for a fleet, and a reader of gold who asks its questions."""
+    """The compiled library on a fleet's database; queries run as the role reader_of_gold."""
 
     def __init__(self, database: Database, target: Path) -> None:
         self.database = database
@@ -60,9 +60,9 @@ def library(
 
 
 def header(name: str) -> dict[str, str]:
-    """The fields of the comment that a file opens with, each on one line."""
+    """The fields of a file's header comment, each joined to one line."""
     found = HEADER.match((ANALYSES / f"{name}.sql").read_text())
-    assert found, f"{name}.sql does not open with Question, Tag, Status and Read"
+    assert found, f"{name}.sql must start with Question, Tag, Status and Read"
     return {
         key: re.sub(r"\s*(\n--)?\s+", " ", text).strip() for key, text in found.groupdict().items()
     }
@@ -75,13 +75,13 @@ def test_library_has_twenty_questions_and_all_are_in_the_docs(library: Library) 
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_header_and_docs_agree(name: str, library: Library) -> None:
-    told = header(name)
+    fields = header(name)
     meta = library.nodes[name]["config"]["meta"]
-    assert told["question"].endswith("?")
-    assert told["tag"] in TAGS
-    assert STATUS.fullmatch(told["status"])
-    assert (told["tag"], told["status"]) == (meta["tag"], meta["status"])
-    assert library.nodes[name]["description"].strip() == f"{told['question']} {told['read']}"
+    assert fields["question"].endswith("?")
+    assert fields["tag"] in TAGS
+    assert STATUS.fullmatch(fields["status"])
+    assert (fields["tag"], fields["status"]) == (meta["tag"], meta["status"])
+    assert library.nodes[name]["description"].strip() == f"{fields['question']} {fields['read']}"
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

@@ -1,4 +1,4 @@
-"""Old rows of raw leave for files and come back: what is not proven to be in a file stays."""
+"""Archive and restore: old rows of raw move to files and back; nothing is deleted unproven."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def loads(database: Database, settings: Settings) -> list[str]:
-    """Four loads of an alarm: two old ones, one that a model has not taken, one of today."""
+    """Four loads of alarms: two old, one that a model has not read yet, one of today."""
     landing = Landing(database, settings.work_dir)
     landing.prepare()
     landed = []
@@ -112,7 +112,7 @@ def test_stop_between_archive_file_and_delete_loses_and_duplicates_nothing(
         with pytest.raises(KeyboardInterrupt):
             archive.archive(settings, database, AGE)
     assert raw() == whole
-    with database.connect() as connection:  # the next night finds more to move
+    with database.connect() as connection:  # the next night has more to move
         connection.execute("update tracksolid.claims set build_id = 2")
     assert archive.archive(settings, database, AGE) == 9
     with monkeypatch.context() as stopping:

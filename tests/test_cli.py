@@ -1,4 +1,4 @@
-"""The command line as a user meets it: what it prints, what it exits with, what it never says."""
+"""The command line from outside: output, exit codes, and no secrets in messages."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def april() -> Iterator[Sandbox]:
-    """The fleet of 2026-04-12, live."""
+    """A stand-in with the fleet of 2026-04-12."""
     with Sandbox(baseline(), login_interval_seconds=0) as running:
         yield running
 
@@ -108,7 +108,9 @@ def test_unreachable_database_is_reported(run: Run) -> None:
     assert "hidden" not in done.stderr
 
 
-@pytest.mark.parametrize("password", ["hidden%", "hid%den"])  # the second is no UTF-8
+@pytest.mark.parametrize(
+    "password", ["hidden%", "hid%den"]
+)  # the second is invalid percent-encoding
 def test_invalid_database_url_is_reported_without_its_password(run: Run, password: str) -> None:
     done = run("poll", DATABASE_URL=f"postgresql://u:{password}@127.0.0.1:1/x")
     assert done.returncode == 1
@@ -180,7 +182,7 @@ def test_doctor_reports_a_wrong_clock(
 
 def test_april_fleet_from_poll_to_audit(run: Run, april: Sandbox) -> None:
     """2 fresh, 17 stale, 44 never reported, no driver names, one device in Kampala."""
-    assert run("audit").returncode == 1  # nothing built yet, and it says so
+    assert run("audit").returncode == 1  # nothing is built yet
     polled = run("poll")
     assert polled.returncode == 0, polled.stderr
     assert "44 devices missing" in polled.stdout
@@ -219,7 +221,7 @@ def test_audit_shows_a_device_that_left(run: Run, april: Sandbox) -> None:
 
 
 def test_second_demo_run_adds_no_duplicates(request: pytest.FixtureRequest) -> None:
-    # Another pytest may close pytest's own temporary folders to the server's user.
+    # Not in pytest's temporary folder: another pytest may lock the server's user out of it.
     folder = tempfile.TemporaryDirectory(prefix="fireside-demo-")
     request.addfinalizer(folder.cleanup)
     environment = {"PATH": os.environ["PATH"], "WORK_DIR": folder.name, "COLUMNS": "120"}
@@ -258,7 +260,7 @@ def test_every_setting_is_documented() -> None:
 def test_receiver_and_orchestrator_use_the_same_spool_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever each of them was started."""
+    """Independent of the working directories of the two processes."""
     monkeypatch.chdir(tmp_path)
     for name in ("SPOOL_PATH", "WORK_DIR", "ARCHIVE_DIR"):
         monkeypatch.setenv(name, "somewhere/else")

@@ -1,4 +1,4 @@
-"""What raw holds decides what is asked: gaps, look-back, outages, batches, vanished devices."""
+"""Which windows the loader requests, from what raw holds: gaps, look-back, outages, devices."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ def raw(landed: psycopg.Connection) -> psycopg.Connection:
     return landed
 
 
-def answered(
+def insert_call(
     raw: psycopg.Connection,
     imeis: str | None,
     window: tuple[datetime, datetime] | None = None,
@@ -69,7 +69,7 @@ def test_gaps_are_the_windows_without_an_answer(raw: psycopg.Connection, windows
     covered: dict[str, set[int]] = {"1": set(), "2": set()}
     for imeis, offset, length in windows:
         window = (start + minutes(offset - 10), start + minutes(offset - 10 + length))
-        answered(raw, imeis, window, at=end)
+        insert_call(raw, imeis, window, at=end)
         for imei in imeis.split(","):
             covered[imei] |= set(range(offset - 10, offset - 10 + length))
     found = coverage.gaps(raw, ENDPOINTS["track_mileage"], ["1", "2"], start, end)
@@ -84,24 +84,24 @@ def test_gaps_are_the_windows_without_an_answer(raw: psycopg.Connection, windows
 
 def test_coverage_counts_only_complete_loads_of_the_same_endpoint(raw: psycopg.Connection) -> None:
     window = (NOON, NOON + minutes(60))
-    answered(raw, "1", window, load="half done")
-    answered(raw, "1", window, endpoint="alarm_list")
-    answered(raw, "1", window, endpoint="parking_report:on")
+    insert_call(raw, "1", window, load="half done")
+    insert_call(raw, "1", window, endpoint="alarm_list")
+    insert_call(raw, "1", window, endpoint="parking_report:on")
     assert coverage.gaps(raw, ENDPOINTS["track_mileage"], ["1"], *window) == {"1": [window]}
 
 
 def test_poll_covers_look_back_and_the_whole_outage(raw: psycopg.Connection) -> None:
     mileage = ENDPOINTS["track_mileage"]
     before = NOON - timedelta(hours=9)
-    answered(raw, "1,2", (before - minutes(15), before), at=before)
+    insert_call(raw, "1,2", (before - minutes(15), before), at=before)
     found = coverage.due(raw, mileage, ["1", "2"], NOON)
     assert found == {imei: [(before - mileage.look_back, NOON)] for imei in ("1", "2")}
 
 
 def test_gap_left_by_an_error_is_fetched_again(raw: psycopg.Connection) -> None:
     hour = timedelta(hours=1)
-    answered(raw, "1", (NOON - 5 * hour, NOON - 4 * hour))
-    answered(raw, "1", (NOON - 2 * hour, NOON - 1 * hour))
+    insert_call(raw, "1", (NOON - 5 * hour, NOON - 4 * hour))
+    insert_call(raw, "1", (NOON - 2 * hour, NOON - 1 * hour))
     alarms = ENDPOINTS["alarm_list"]
     raw.execute("update raw.api_calls set endpoint = 'alarm_list'")
     assert coverage.due(raw, alarms, ["1"], NOON)["1"] == [
@@ -116,7 +116,9 @@ def test_first_poll_of_a_device_starts_one_day_back(raw: psycopg.Connection) -> 
     assert found == {"9": [(NOON - coverage.FIRST_LOOK - mileage.look_back, NOON)]}
 
 
-def swept(raw: psycopg.Connection, imei: str, fetched_at: datetime, gps_time: str) -> None:
+def insert_position(
+    raw: psycopg.Connection, imei: str, fetched_at: datetime, gps_time: str
+) -> None:
     raw.execute(
         "insert into raw.location_list (imei, body, fetched_at, _dlt_load_id)"
         " values (%s, %s, %s, 'done')",
@@ -130,15 +132,15 @@ def test_fix_m14_trail_is_polled_for_all_devices_that_may_have_moved(
     trail = ENDPOINTS["track_list"]
     last = NOON - minutes(30)
     for imei in ("moving", "parked", "silent", "back again"):
-        answered(raw, imei, (last - minutes(60), last), endpoint="track_list", at=last)
-    swept(raw, "moving", NOON - minutes(1), '"2026-04-12 11:58:30"')
-    swept(raw, "parked", NOON - minutes(1), '"2026-04-12 06:02:00"')
-    swept(raw, "silent", NOON - minutes(1), "null")
-    # It drove without signal since before the last trail; its window reaches as far back.
+        insert_call(raw, imei, (last - minutes(60), last), endpoint="track_list", at=last)
+    insert_position(raw, "moving", NOON - minutes(1), '"2026-04-12 11:58:30"')
+    insert_position(raw, "parked", NOON - minutes(1), '"2026-04-12 06:02:00"')
+    insert_position(raw, "silent", NOON - minutes(1), "null")
+    # This one drove without signal since before the last trail, so its window starts there.
     raw.execute("delete from raw.api_calls where imeis = 'back again'")
     away = NOON - timedelta(hours=3)
-    answered(raw, "back again", (away - minutes(60), away), endpoint="track_list", at=away)
-    swept(raw, "back again", NOON - minutes(1), '"2026-04-12 11:59:00"')
+    insert_call(raw, "back again", (away - minutes(60), away), endpoint="track_list", at=away)
+    insert_position(raw, "back again", NOON - minutes(1), '"2026-04-12 11:59:00"')
     found = coverage.due(raw, trail, ["moving", "parked", "silent", "back again"], NOON)
     assert found == {
         "moving": [(last - minutes(35), NOON)],
@@ -146,10 +148,12 @@ def test_fix_m14_trail_is_polled_for_all_devices_that_may_have_moved(
     }
 
 
-def listed(raw: psycopg.Connection, target: str, imeis: list[str], at: datetime, load: str) -> None:
+def insert_device_list(
+    raw: psycopg.Connection, target: str, imeis: list[str], at: datetime, load: str
+) -> None:
     request = f'{{"method": "jimi.user.device.list", "target": "{target}"}}'
     raw.execute("insert into raw._dlt_loads values (%s, 'x', 0, now(), 'h')", [load])
-    answered(raw, None, endpoint="device_list", load=load, request=request, at=at)
+    insert_call(raw, None, endpoint="device_list", load=load, request=request, at=at)
     for imei in imeis:
         raw.execute(
             "insert into raw.device_list (imei, request, body, fetched_at, _dlt_load_id)"
@@ -159,12 +163,12 @@ def listed(raw: psycopg.Connection, target: str, imeis: list[str], at: datetime,
 
 
 def test_fleet_is_the_newest_device_list_of_each_account(raw: psycopg.Connection) -> None:
-    listed(raw, "root", ["1", "2"], NOON - timedelta(days=1), "old")
-    listed(raw, "root", ["2"], NOON, "new")
-    listed(raw, "sub", ["2", "3"], NOON, "sub")
-    listed(raw, "sold", ["4"], NOON, "sold")
-    listed(raw, "emptied", ["5"], NOON - timedelta(days=1), "before")
-    listed(raw, "emptied", [], NOON, "after")
+    insert_device_list(raw, "root", ["1", "2"], NOON - timedelta(days=1), "old")
+    insert_device_list(raw, "root", ["2"], NOON, "new")
+    insert_device_list(raw, "sub", ["2", "3"], NOON, "sub")
+    insert_device_list(raw, "sold", ["4"], NOON, "sold")
+    insert_device_list(raw, "emptied", ["5"], NOON - timedelta(days=1), "before")
+    insert_device_list(raw, "emptied", [], NOON, "after")
     found = coverage.devices(raw, ["root", "sub", "emptied"])
     assert found == {"2": "sub", "3": "sub"}
 
@@ -174,7 +178,7 @@ def test_account_tree_is_read_from_landed_child_lists(
 ) -> None:
     for parent, children in {"root": ["a", "b"], "a": ["c", "root"], "other": ["x"]}.items():
         request = f'{{"target": "{parent}"}}'
-        answered(raw, None, endpoint="child_list", request=request)
+        insert_call(raw, None, endpoint="child_list", request=request)
         for child in children:
             raw.execute(
                 "insert into raw.child_list (request, body, _dlt_load_id) values (%s, %s, 'done')",

@@ -1,4 +1,4 @@
-"""The client's documentation against the definitions, as it is embedded and in a browser."""
+"""The client's documentation matches the definitions, as embedded markdown and in a browser."""
 
 import re
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from documentation import BROWSER, Browser, Embedded, Page, Table
+from docs_reader import BROWSER, BrowserDocs, DocsPage, EmbeddedDocs, Table
 
 from analyst.docs import registers, site
 from analyst.docs.client_pages import feedback
@@ -24,7 +24,7 @@ REMARK = "Split by | shift: <b>bold</b> </script>"
 def file(
     gold: psycopg.Connection, server: Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """index.html of a built fleet, with a remark of the client that tries to break out."""
+    """index.html of a built fleet, with client feedback that tries to inject HTML."""
     project = tmp_path_factory.mktemp("project")
     shutil.copytree(dbt_runner.PROJECT / "seeds", project / "seeds")
     shutil.copy(dbt_runner.PROJECT / "fixes.yml", project)
@@ -38,12 +38,12 @@ def file(
 
 
 @pytest.fixture(scope="module", params=["embedded", "browser"])
-def page(request: pytest.FixtureRequest, file: Path) -> Page:
+def page(request: pytest.FixtureRequest, file: Path) -> DocsPage:
     if request.param == "embedded":
-        return Embedded(file)
+        return EmbeddedDocs(file)
     if BROWSER is None:
-        pytest.skip("no chromium here; the same is asserted of the file's embedded content")
-    return Browser(file)
+        pytest.skip("chromium is not installed; the embedded markdown is tested instead")
+    return BrowserDocs(file)
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +51,17 @@ def catalogue(manifest_file: Path) -> Catalogue:
     return Catalogue(manifest_file)
 
 
-def rows(page: Page, name: str, title: str) -> Table:
-    """The rows of all tables of a page that have such a column."""
+def rows(page: DocsPage, name: str, title: str) -> Table:
+    """The rows of all tables of a page that have a column of this title."""
     return [row for table in page.tables(name) if title in table[0] for row in table[1:]]
 
 
 def letters(text: str) -> str:
-    """Without signs, so that 100 * a_b and 100 × a b are the same."""
+    """Letters and digits only, so that 100 * a_b equals 100 × a b."""
     return re.sub(r"[\W_]", "", text).lower()
 
 
-def test_overview_defines_every_kpi(page: Page, catalogue: Catalogue) -> None:
+def test_overview_defines_every_kpi(page: DocsPage, catalogue: Catalogue) -> None:
     definitions = {row[0]: row for row in rows(page, "overview", "How it is worked out")}
     assert len(catalogue.kpis) > 50
     for kpi in catalogue.kpis.values():
@@ -91,13 +91,13 @@ def test_overview_defines_every_kpi(page: Page, catalogue: Catalogue) -> None:
 
 
 def test_overview_shows_the_values_of_gold(
-    page: Page, gold: psycopg.Connection, catalogue: Catalogue
+    page: DocsPage, gold: psycopg.Connection, catalogue: Catalogue
 ) -> None:
     header = next(table[0] for table in page.tables("overview") if "Fleet" in table[0])
     assert header[:3] == ["KPI", "Unit", "Fleet"]
     assert {"Nairobi", "Mombasa", "Kampala"} < set(header)
     shown = {row[0]: row for row in rows(page, "overview", "Fleet")}
-    # What is live has moved on since the page was written.
+    # Live values have changed since the page was written.
     kept = gold.execute(
         "select kpi_id, scope_value, value from dwh_gold.kpi_now"
         " where scope in ('fleet', 'city') and day is not null"
@@ -119,12 +119,12 @@ def test_every_domain_has_a_page(file: Path, catalogue: Catalogue) -> None:
     found: list[str] = []
     for domain in catalogue.domains():
         name = domain.lower().replace(" ", "-")
-        found += [row[0] for row in rows(Embedded(file), name, "How it is worked out")]
+        found += [row[0] for row in rows(EmbeddedDocs(file), name, "How it is worked out")]
     assert sorted(found) == sorted(kpi.meta["label"] for kpi in catalogue.kpis.values())
 
 
-def test_links_point_to_existing_pages(page: Page, file: Path) -> None:
-    manifest = Embedded(file).manifest
+def test_links_point_to_existing_pages(page: DocsPage, file: Path) -> None:
+    manifest = EmbeddedDocs(file).manifest
     names = {f"#!/overview/{doc['name'].strip('_')}" for doc in manifest["docs"].values()}
     things = manifest["nodes"] | manifest["unit_tests"]
     count = 0
@@ -140,7 +140,7 @@ def test_links_point_to_existing_pages(page: Page, file: Path) -> None:
     assert count > 100
 
 
-def test_open_decisions_list_unknown_rules_first(page: Page, catalogue: Catalogue) -> None:
+def test_open_decisions_list_unknown_rules_first(page: DocsPage, catalogue: Catalogue) -> None:
     shown = rows(page, "decisions", "Rule")
     seed = [rule for rule in registers.rules() if not rule.is_agreed]
     assert sorted((row[0], row[1]) for row in shown) == sorted(
@@ -158,15 +158,15 @@ def test_open_decisions_list_unknown_rules_first(page: Page, catalogue: Catalogu
             assert agreed or kpi.meta["label"] in used_by[rule.replace("_", " ")]
 
 
-def test_fix_page_names_the_tests_of_each_fix(page: Page) -> None:
+def test_fix_page_names_the_tests_of_each_fix(page: DocsPage) -> None:
     shown = {row[0]: row for row in rows(page, "fixes", "Fix")}
     for fix in ("FIX-M11", "FIX-M13", "FIX-M14", "FIX-M15", "FIX-M16", "FIX-M17", "FIX-E06"):
-        assert shown[fix][3].count(";") >= 1, fix  # one on the data, one of the unit
+        assert shown[fix][3].count(";") >= 1, fix  # a data test and a unit test
     assert "metres" in shown["FIX-M16"][1]
     assert "trip distance is km" in shown["FIX-M16"][3]
 
 
-def test_feedback_is_shown_verbatim(page: Page) -> None:
+def test_feedback_is_shown_verbatim(page: DocsPage) -> None:
     assert rows(page, "feedback", "Feedback") == [
         [
             "2026-11-02",
@@ -181,21 +181,21 @@ def test_feedback_is_shown_verbatim(page: Page) -> None:
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium here")
 def test_kpi_links_to_its_model(file: Path) -> None:
-    browser = Browser(file)
+    browser = BrowserDocs(file)
     link = next(link for link in browser.links("overview") if "fleet_utilisation" in link)
     text = browser.open(link).text
     assert "One row per day, scope and value" in text
     assert "utilisation_pct" in text
-    assert "Fleet KPIs" in browser.open("").text  # what opens first is for the client
+    assert "Fleet KPIs" in browser.open("").text  # the client's page opens first
 
 
 def test_docs_file_needs_no_network_and_contains_no_local_paths(file: Path) -> None:
     text = file.read_text()
     assert not re.search(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=[\"']?(?:https?:)?//", text)
-    # dbt's page would fetch a tracker.
-    assert Embedded(file).manifest["metadata"]["send_anonymous_usage_stats"] is False
+    # dbt's own page would load a tracking script.
+    assert EmbeddedDocs(file).manifest["metadata"]["send_anonymous_usage_stats"] is False
     assert str(ROOT) not in text
-    assert str(file.parents[1]) not in text  # pytest's folder, where dbt's target is
+    assert str(file.parents[1]) not in text  # pytest's folder, which holds dbt's target
 
 
 def test_docs_show_no_values_before_the_first_build(new_database: Callable[[], Database]) -> None:

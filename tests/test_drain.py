@@ -1,4 +1,4 @@
-"""From spooled bytes to raw: every shape of a push, nothing lost, nothing forgotten too early."""
+"""The drain: every push format lands, and spool rows are deleted only after landing."""
 
 import base64
 import json
@@ -132,7 +132,7 @@ def test_records_of_a_form_are_the_sent_bytes(items: list) -> None:
 
 
 @dataclass
-class Push:
+class MemoryPush:
     id: int
     receipt: str
     path: str
@@ -141,20 +141,20 @@ class Push:
     body: bytes
 
 
-class Spool:
-    """The reader's half of a spool, in memory."""
+class MemorySpool:
+    """A spool reader in memory."""
 
     def __init__(self, bodies: list[tuple[str, str, bytes]]) -> None:
         now = datetime.now(UTC)
         self.rows = {
-            n: Push(n, f"receipt-{n}", path, kind, now, body)
+            n: MemoryPush(n, f"receipt-{n}", path, kind, now, body)
             for n, (path, kind, body) in enumerate(bodies, 1)
         }
 
     def newest(self) -> int:
         return max(self.rows, default=0)
 
-    def batch(self, limit_rows: int, limit_bytes: int) -> list[Push]:
+    def batch(self, limit_rows: int, limit_bytes: int) -> list[MemoryPush]:
         return list(self.rows.values())[:limit_rows]
 
     def forget(self, ids: list[int]) -> None:
@@ -177,7 +177,7 @@ def rows(database: Database, statement: str) -> list[tuple]:
 def test_every_path_lands_in_its_table_with_its_origin(
     landing: Landing, database: Database
 ) -> None:
-    spool = Spool([(path, FORM, form(token=b"secret", data_list=BOTH)) for path in PATHS])
+    spool = MemorySpool([(path, FORM, form(token=b"secret", data_list=BOTH)) for path in PATHS])
     done = drain(spool, landing)
     assert (done.pushes, done.rejected, spool.rows) == (len(PATHS), 0, {})
     for path, table in PATHS.items():
@@ -196,7 +196,7 @@ def test_push_to_unknown_path_is_kept_without_its_token(
     landing: Landing, database: Database
 ) -> None:
     body = form(token=b"secret", data_list=ONE)
-    assert drain(Spool([("/pushnew", FORM, body)]), landing).rejected == 1
+    assert drain(MemorySpool([("/pushnew", FORM, body)]), landing).rejected == 1
     ((source, kept),) = rows(database, "select source, body_base64 from raw.rejected")
     assert source == "push_unknown"
     assert base64.b64decode(kept) == body.replace(b"secret", b"***")
@@ -209,7 +209,7 @@ def test_receiver_and_drain_know_the_same_paths() -> None:
 def test_one_bad_record_does_not_lose_the_other_999(landing: Landing, database: Database) -> None:
     bad = b'{"deviceImei":"1","x":"\xff"}'
     body = b"[" + b",".join([ONE] * 500 + [bad] + [ONE] * 500) + b"]"
-    drain(Spool([("/pushgps", JSON, body)]), landing)
+    drain(MemorySpool([("/pushgps", JSON, body)]), landing)
     assert rows(database, "select count(*), count(distinct record_id) from raw.push_gps") == [
         (1000, 1000)
     ]
@@ -222,7 +222,7 @@ def test_one_bad_record_does_not_lose_the_other_999(landing: Landing, database: 
 def test_spool_rows_stay_until_landed_and_land_again_after_a_crash(
     landing: Landing, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool = Spool([("/pushhb", JSON, BOTH)])
+    spool = MemorySpool([("/pushhb", JSON, BOTH)])
     with monkeypatch.context() as broken:
 
         def fails(_batch: object) -> None:
@@ -233,7 +233,7 @@ def test_spool_rows_stay_until_landed_and_land_again_after_a_crash(
             drain(spool, landing)
     assert spool.rows
     with monkeypatch.context() as killed:
-        # Landed, and then killed before the rows could leave the spool.
+        # Landed, then killed before the rows were deleted from the spool.
         killed.setattr(spool, "forget", lambda ids: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             drain(spool, landing)
@@ -244,15 +244,15 @@ def test_spool_rows_stay_until_landed_and_land_again_after_a_crash(
 def test_drain_takes_pushes_with_a_future_receive_time(
     landing: Landing, database: Database
 ) -> None:
-    spool = Spool([("/pushhb", JSON, BOTH)])
+    spool = MemorySpool([("/pushhb", JSON, BOTH)])
     spool.rows[1].received_at += timedelta(days=1)
     assert drain(spool, landing).pushes == 1
     assert spool.rows == {}
 
 
 def test_pushes_that_arrive_during_a_drain_wait_for_the_next(landing: Landing) -> None:
-    spool = Spool([("/pushhb", JSON, BOTH)])
-    later = Spool([("/pushhb", JSON, BOTH)] * 2).rows[2]
+    spool = MemorySpool([("/pushhb", JSON, BOTH)])
+    later = MemorySpool([("/pushhb", JSON, BOTH)] * 2).rows[2]
     done = drain(spool, landing, lambda _: spool.rows.update({2: later}))
     assert (done.pushes, list(spool.rows)) == (1, [2])
 
@@ -263,7 +263,7 @@ def test_replay_lands_a_repaired_record_once(
     every = endpoints(Settings(_env_file=None))
     with monkeypatch.context() as unfixed:
         unfixed.setattr("loader.batch.why_not_text", lambda record: "not read yet")
-        drain(Spool([("/pushoil", JSON, BOTH)]), landing)
+        drain(MemorySpool([("/pushoil", JSON, BOTH)]), landing)
     assert rows(database, "select count(*) from raw.rejected") == [(2,)]
     assert replay_rejected(database, landing, every) == (2, 2)
     assert replay_rejected(database, landing, every) == (2, 0)
@@ -276,14 +276,14 @@ def test_replay_lands_a_repaired_record_once(
 def test_replay_lands_each_record_in_its_current_table(
     landing: Landing, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Polled by an endpoint that is switched off, pushed to a path that got its table since."""
+    """A record of an endpoint that is switched off, and pushes to a path that has a table now."""
     polled = Origin("call", '{"method": "jimi.device.obd.list"}', datetime(2026, 3, 2, tzinfo=UTC))
     batch = Batch()
     batch.reject("obd_list", polled, 0, ONE, None, "NUL byte")
     landing.land(batch)
     with monkeypatch.context() as older:
         older.delitem(PATHS, "/pushtem")
-        drain(Spool([("/pushtem", JSON, BOTH), ("/pushlater", JSON, BOTH)]), landing)
+        drain(MemorySpool([("/pushtem", JSON, BOTH), ("/pushlater", JSON, BOTH)]), landing)
     quiet, polling = (endpoints(Settings(poll_obd=polls)) for polls in (False, True))
     assert replay_rejected(database, landing, quiet) == (3, 2)
     assert rows(database, "select body from raw.push_tem order by imei") == [
@@ -302,9 +302,9 @@ CASES = sorted((SHARED / "data/json_test_suite/test_parsing").glob("*.json"))
 
 @pytest.mark.skipif(not CASES, reason="the JSON test suite is not beside this checkout")
 def test_drain_survives_the_json_test_suite(landing: Landing, database: Database) -> None:
-    """Each file as a body and as an item: landed byte for byte, or kept in raw.rejected."""
+    """Each file as a body and as a record: landed byte for byte, or kept in raw.rejected."""
     bodies = [case.read_bytes() for case in CASES]
-    spool = Spool(
+    spool = MemorySpool(
         [("/pushobd", JSON, body) for body in bodies]
         + [("/pushtem", JSON, b"[" + ONE + b"," + body + b"]") for body in bodies]
     )

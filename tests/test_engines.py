@@ -1,7 +1,7 @@
-"""The whole project on a server with TimescaleDB, PostGIS or Citus, beside plain PostgreSQL.
+"""Runs the whole project on a server with TimescaleDB, PostGIS or Citus and on plain PostgreSQL.
 
-`make test-engines DATABASE_URL=…` names the server; a database of its own is made there and dropped
-afterwards. Without one these tests are skipped: no package carries these extensions.
+`make test-engines DATABASE_URL=…` names the server. The tests create a database there and drop it.
+Without a server they are skipped, because no Python package contains these extensions.
 """
 
 import json
@@ -28,12 +28,12 @@ from warehouse.database import Database
 
 GIVEN = os.environ.get("ENGINES_DATABASE_URL")
 pytestmark = pytest.mark.skipif(
-    not GIVEN, reason="no server with engines: make test-engines DATABASE_URL=postgresql://…"
+    not GIVEN, reason="no server with extensions; run make test-engines DATABASE_URL=postgresql://…"
 )
 AGE = timedelta(days=12)
 HAS_CITUS = "select current_setting('shared_preload_libraries') like '%citus%'"
 OFFERS_POSTGIS = "select exists (select from pg_available_extensions where name = 'postgis')"
-# Reads and writes of compressed rows: the tables that hold them, by their statistics.
+# Reads and writes of the tables that hold compressed rows, from PostgreSQL's statistics.
 TOUCHED = """
     select
         format('%I.%I', of.hypertable_schema, of.hypertable_name),
@@ -62,7 +62,7 @@ ON_ALL_NODES = {
 
 @pytest.fixture
 def given() -> Iterator[Database]:
-    """A database of the given server, empty."""
+    """A new, empty database on the given server."""
     server = Database(str(GIVEN))
     name = f"fireside_engines_{uuid4().hex[:12]}"
     database = server.sibling(name)
@@ -74,27 +74,27 @@ def given() -> Iterator[Database]:
 
 
 def prepare(database: Database) -> None:
-    """With Citus as its administrator leaves it; the other engines are the product's to make."""
+    """Migrate. The Citus extension is created here, as its administrator would do; others by us."""
     with database.connect() as connection:
         if has_citus := connection.execute(HAS_CITUS.encode()).fetchone() == (True,):
             connection.execute("create extension citus")
     database.prepare()
     if has_citus:
-        # Its sessions from node to node are of the role that asks.
+        # Citus connects from node to node as the querying role.
         with database.connect() as connection:
             connection.execute("alter role fireside_dbt login")
 
 
 def grant_on_citus(database: Database) -> None:
-    """What docs/SCALING.md tells the administrator of Citus to do after the first build."""
-    of_citus = (ROOT / "docs/SCALING.md").read_text().partition("## Citus")[2]
-    told = of_citus.partition("```sql\n")[2].partition("```")[0]
+    """Run the SQL that docs/SCALING.md gives the Citus administrator for after the first build."""
+    citus_section = (ROOT / "docs/SCALING.md").read_text().partition("## Citus")[2]
+    statements = citus_section.partition("```sql\n")[2].partition("```")[0]
     with database.connect() as connection:
-        connection.execute(told.encode())
+        connection.execute(statements.encode())
 
 
-def ask_as_dashboards(database: Database) -> None:
-    """Every query of every dashboard has an answer."""
+def run_dashboard_queries(database: Database) -> None:
+    """Run every query of every dashboard."""
     with database.connect() as connection, reading(connection) as cursor:
         for values in choices(connection).values():
             for query in ALL_QUERIES:
@@ -107,7 +107,7 @@ def extensions(database: Database) -> set[str]:
 
 
 def on_nodes(database: Database, method: str) -> set[str]:
-    """What Citus has distributed by a hash (h), and its reference tables (n)."""
+    """Tables distributed by Citus: method h is hash-distributed, n are reference tables."""
     with database.connect() as connection:
         found = connection.execute(
             "select relname from pg_dist_partition"
@@ -118,7 +118,7 @@ def on_nodes(database: Database, method: str) -> set[str]:
 
 
 def copy(source: Database, target: Database, loads: list[str]) -> None:
-    """The rows of these loads as they stand in raw; the loads become complete last."""
+    """Copy the raw rows of these loads; the loads become complete last."""
     with source.connect() as old, target.connect() as new:
         tables = [(table, "_dlt_load_id") for table in SCHEMAS]
         for table, key in [*tables, ("load_times", "load_id"), ("_dlt_loads", "load_id")]:
@@ -134,7 +134,7 @@ def copy(source: Database, target: Database, loads: list[str]) -> None:
 
 
 def make_older(source: Database) -> None:
-    """Let it have arrived when it happened, not at the moment of the test."""
+    """Move arrival times back to when the data happened."""
     with source.connect() as connection:
         for table, schema in SCHEMAS.items():
             for name in set(schema.names) & {"fetched_at", "started_at"}:
@@ -145,7 +145,7 @@ def make_older(source: Database) -> None:
 
 
 def sweep(database: Database, load_id: str, now: datetime) -> None:
-    """What a minute brings: a fix of every device, and that trips were asked for up to now."""
+    """Insert one minute's data: a fix of every device, and a trips call up to now."""
     with database.connect() as connection:
         connection.execute(
             "insert into raw.location_list"
@@ -168,7 +168,7 @@ def sweep(database: Database, load_id: str, now: datetime) -> None:
 
 
 def rows(database: Database) -> dict[str, list[str]]:
-    """Every table that dbt built, without what belongs to an engine."""
+    """Every table that dbt built, without columns that only an extension adds."""
     with database.connect() as connection:
         found = contents(connection)
     return {
@@ -177,13 +177,13 @@ def rows(database: Database) -> dict[str, list[str]]:
             for line in lines
         )
         for table, lines in found.items()
-        # A snapshot tells when it was taken.
+        # A snapshot contains the time at which it was taken.
         if table != "tracksolid.devices_history"
     }
 
 
 def settings_of(work_dir: Path) -> Settings:
-    """All that the source holds is old enough to be compressed."""
+    """Settings under which all of the source's data is old enough to be compressed."""
     return Settings(
         work_dir=work_dir,
         archive_dir=work_dir / "archive",
@@ -194,7 +194,7 @@ def settings_of(work_dir: Path) -> Settings:
 
 
 def compressed_rows(database: Database) -> dict[tuple[str, str], int]:
-    """How often the compressed rows of each chunk of the fixes were read or written so far."""
+    """Reads and writes so far of each compressed chunk: (table, chunk) -> count."""
     if "timescaledb" not in extensions(database):
         return {}
     with database.connect() as connection:
@@ -213,8 +213,8 @@ def raw_rows(database: Database) -> dict[str, set[str]]:
         }
 
 
-def leaves_and_comes_back(database: Database, settings: Settings) -> None:
-    """What is archived leaves the compressed chunks, too, and a build goes on without it."""
+def assert_archive_and_restore(database: Database, settings: Settings) -> None:
+    """Archive removes rows from compressed chunks too; builds work without them; restore works."""
     whole, gold = raw_rows(database), rows(database)
     moved = archive.archive(settings, database, timedelta(0))
     assert moved > 10_000
@@ -225,8 +225,8 @@ def leaves_and_comes_back(database: Database, settings: Settings) -> None:
     assert raw_rows(database) == whole
 
 
-def series_leave(database: Database, settings: Settings) -> None:
-    """Old chunks of the series are dropped; gold keeps what it made of them."""
+def assert_series_retention(database: Database, settings: Settings) -> None:
+    """Old chunks of the series are dropped; gold keeps what it computed from them."""
     kept = timedelta(days=AGE.days + 2)
     before = rows(database)
     timescale.compress(settings.model_copy(update={"series_retention_days": kept.days}), database)
@@ -281,20 +281,20 @@ def test_all_tables_equal_those_on_plain_postgresql(
         if "citus" in extensions(database):
             grant_on_citus(database)
         timescale.compress(project, database)
-        copy(source, database, loads[1::2])  # late: into chunks that are compressed by now
+        copy(source, database, loads[1::2])  # late data, into chunks that are compressed already
         dbt_runner.run(project, database, ["run"], lambda *_: None)
         timescale.compress(project, database)
-        # A normal minute has another hour before it.
+        # Before a normal minute, an hour of data has arrived.
         sweep(database, "catching up", now - timedelta(minutes=62))
         sweep(database, "caught up", now - timedelta(minutes=2))
         dbt_runner.run(project, database, ["run"], lambda *_: None)
         before = compressed_rows(database)
         sweep(database, "normal", now - timedelta(minutes=1))
-        with database.connect() as connection:  # as the sweep does, through the live view
+        with database.connect() as connection:  # as a sweep does
             kept = connection.execute("select tracksolid.keep_newest_fixes()").fetchone()
         assert kept[0] > 10
         dbt_runner.run(project, database, ["run"], lambda *_: None)
-        # A normal minute leaves them alone.
+        # A normal minute does not touch compressed chunks.
         assert compressed_rows(database) == before
         assert before or "timescaledb" not in extensions(database)
     plain, on_engine = rows(databases["plain"]), rows(given)
@@ -308,13 +308,15 @@ def test_all_tables_equal_those_on_plain_postgresql(
         )
     plain, on_engine = rows(databases["plain"]), rows(given)
     assert [table for table in plain if on_engine[table] != plain[table]] == []
-    ask_as_dashboards(given)
+    run_dashboard_queries(given)
     if "citus" in extensions(given):
         assert on_nodes(given, "h") == DISTRIBUTED
         assert on_nodes(given, "n") == ON_ALL_NODES
     if "timescaledb" in extensions(given):
         settings = settings_of(tmp_path / "given")
         timescale.compress(settings, given)
-        leaves_and_comes_back(given, settings)
-        series_leave(given, settings)
-    assert extensions(given) - {"plpgsql"}, "the server has none of the engines: nothing was tested"
+        assert_archive_and_restore(given, settings)
+        assert_series_retention(given, settings)
+    assert extensions(given) - {"plpgsql"}, (
+        "the server has none of the extensions, so nothing was tested"
+    )

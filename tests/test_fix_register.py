@@ -1,4 +1,4 @@
-"""The fix register against dbt's manifest: no fix without its three marks."""
+"""Every fix in fixes.yml has its three marks in dbt: comment, unit test, data test."""
 
 from typing import Any
 
@@ -47,25 +47,24 @@ def test_fix_is_marked_in_a_model(fix: str, manifest: dict[str, Any]) -> None:
 
 
 def test_every_model_and_column_is_described(manifest: dict[str, Any]) -> None:
-    """dbt docs are what the client reads; a contract lists every column, so none can hide.
-    A table's description starts with its grain."""
-    bare = []
+    """Also: descriptions start with the grain, and contracts are enforced (no unlisted column)."""
+    undescribed = []
     for node in manifest["nodes"].values():
         if node["resource_type"] in ("model", "seed", "snapshot"):
             if not node["description"].startswith("One row per "):
-                bare.append(node["name"])
-            bare += [
+                undescribed.append(node["name"])
+            undescribed += [
                 f"{node['name']}.{name}"
                 for name, column in node["columns"].items()
                 if not column["description"].strip()
             ]
             if node["resource_type"] == "model":
                 assert node["config"]["contract"]["enforced"], node["name"]
-    assert bare == []
+    assert undescribed == []
 
 
 def test_every_fix_test_is_in_the_register(manifest: dict[str, Any]) -> None:
-    """A test named after a fix that nobody has described guards something unknown."""
+    """A test named fix_… whose id is missing from fixes.yml guards something unknown."""
     named = [
         node["name"]
         for node in [*manifest["nodes"].values(), *manifest["unit_tests"].values()]

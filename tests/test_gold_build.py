@@ -1,5 +1,5 @@
-"""Gold while it is built: readers never see less than before, a failing build changes nothing,
-and step by step ends where a full refresh ends."""
+"""Gold during a build: readers never see fewer rows, a failing build changes nothing, and
+incremental builds end with the same tables as a full refresh."""
 
 import threading
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ READ = """
         (select count(*) from dwh_gold.kpi_now where scope = 'fleet'),
         (select count(*) from dwh_gold.vehicle_status_now)
 """
-# Days that lack a KPI for a city or the fleet: none, at any moment.
+# The number of days that lack a KPI for a city or the fleet: must always be 0.
 PARTIAL = """
     select count(*)
     from (
@@ -35,8 +35,8 @@ PARTIAL = """
 """
 
 
-class Reader:
-    """A dashboard that looks ten times a second; `seen` is what it saw each time."""
+class PollingReader:
+    """Reads gold ten times a second, like a dashboard; `seen` holds each result."""
 
     def __init__(self, database: Database) -> None:
         self.seen: list[tuple[int, ...]] = []
@@ -46,7 +46,7 @@ class Reader:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> "PollingReader":
         self._thread.start()
         return self
 
@@ -83,8 +83,8 @@ def test_gold_is_consistent_at_every_moment_of_a_build(new_database, tmp_path: P
         before = contents(database.connect())
         loader.backfill(middle, last)
 
-    with database.connect() as connection, Reader(database) as reader:
-        # The new days break a rule of the last table: all before it are built by then.
+    with database.connect() as connection, PollingReader(database) as reader:
+        # The new days violate a rule of the last table, so all earlier tables are built by then.
         connection.execute(
             "alter table dwh_gold.kpi_values add constraint impossible"
             f" check (day <= '{middle:%F}') not valid".encode()
@@ -106,7 +106,7 @@ def test_gold_is_consistent_at_every_moment_of_a_build(new_database, tmp_path: P
     assert reader.seen[-1][3] > reader.seen[0][3]
 
     stepwise = contents(database.connect())
-    build()  # nothing new
+    build()  # no new data
     assert contents(database.connect()) == stepwise
     build("--full-refresh")
     full = contents(database.connect())

@@ -1,4 +1,4 @@
-"""What is generated into git, and the lineage's end: both as the project is now."""
+"""Generated pages in git are up to date, and exposures name every reader of the tables."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from settings import ROOT
 def test_generated_pages_are_up_to_date(manifest_file: Path) -> None:
     documents = handbook.documents(Catalogue(manifest_file))
     stale = [path.name for path, text in documents.items() if text != path.read_text()]
-    assert stale == [], "run make docs and commit what it wrote"
+    assert stale == [], "stale pages: run make docs and commit the result"
 
 
 def test_missing_markers_are_reported() -> None:
@@ -23,7 +23,7 @@ def test_missing_markers_are_reported() -> None:
 
 
 def test_every_module_that_reads_tables_is_an_exposure(manifest: dict[str, Any]) -> None:
-    """Who reads what is in the lineage, so that a change of a table shows whom it concerns."""
+    """The lineage then shows which modules a change of a table affects."""
     tables = {
         f"{node['schema']}.{node['name']}": unique_id
         for unique_id, node in manifest["nodes"].items()
@@ -40,10 +40,12 @@ def test_every_module_that_reads_tables_is_an_exposure(manifest: dict[str, Any])
         *ROOT.glob("analyst/**/*.py"),
         ROOT / "orchestrate.py",
     ):
-        named = set(re.findall(r"(?:tracksolid|dwh_gold)\.\w+", path.read_text())) & tables.keys()
-        if named:
+        mentioned = (
+            set(re.findall(r"(?:tracksolid|dwh_gold)\.\w+", path.read_text())) & tables.keys()
+        )
+        if mentioned:
             readers += 1
             name = path.relative_to(ROOT).as_posix()
-            hidden = {tables[table] for table in named} - exposed.get(name, set())
-            assert not hidden, f"{name} reads them: add them to an exposure"
+            missing = {tables[table] for table in mentioned} - exposed.get(name, set())
+            assert not missing, f"{name} reads {missing}: add them to an exposure"
     assert readers >= 3

@@ -1,4 +1,4 @@
-"""The KPIs of field service, from a file of jobs and the stops of a fleet, against Python's own."""
+"""Field service KPIs from a job file and the fleet's stops, compared with a Python computation."""
 
 import csv
 import random
@@ -31,13 +31,13 @@ Job = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def world() -> Fleet:
-    """From a Sunday to a Wednesday: a week ends in it."""
+    """A fleet from Sunday to Wednesday, so that a week ends in between."""
     return fleet(seed=7, days=3, devices=40, now=NOW)
 
 
 @pytest.fixture(scope="module")
 def jobs_file(world: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Jobs around the stops of the fleet, and some where no stop is."""
+    """A file of jobs near the fleet's stops, and some without a stop."""
     chance = random.Random(5)
     rows: list[dict[str, str]] = []
     for device in world.devices.values():
@@ -84,7 +84,7 @@ def gold(
     new_database: Callable[[], Database],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[psycopg.Connection, Settings, Database]]:
-    """What is built of the fleet's stops and the file."""
+    """Gold built from the fleet's stops and the file."""
     database, work_dir = new_database(), tmp_path_factory.mktemp("work")
     with Sandbox(world, login_interval_seconds=0) as api:
         settings = settings_for(api, database, work_dir)
@@ -103,7 +103,7 @@ def gold(
 def expected_jobs(
     file: Path, world: Fleet, vehicles: dict[str, tuple[str, str]], sla_min: float | None
 ) -> dict[str, Job]:
-    """The file's jobs as they should be, by docs/JOBS.md and nothing of dbt."""
+    """The file's jobs as gold should have them, computed by docs/JOBS.md without dbt."""
     with file.open(newline="", encoding="utf-8") as opened:
         rows = list(csv.DictReader(opened))
     by_name = {letters(vehicle): vehicle for vehicle in vehicles}
@@ -168,7 +168,7 @@ def minutes(start: datetime | None, end: datetime | None) -> float | None:
 
 
 def expected_kpis(jobs: dict[str, Job], days: list[date]) -> dict[tuple, tuple]:
-    """Each subject's figures, day by day, counted out."""
+    """The expected KPI values per day and subject."""
     subjects = defaultdict(list)
     for job in jobs.values():
         for subject in (
@@ -260,7 +260,7 @@ def assert_gold(
 
 
 def roughly(values: Iterable[object]) -> list[object]:
-    """Numbers to two decimals, as gold has them; everything else exactly."""
+    """Compare floats to two decimals, as in gold, and everything else exactly."""
     return [pytest.approx(v, abs=0.0051) if isinstance(v, float) else v for v in values]
 
 
@@ -270,7 +270,7 @@ def test_job_kpis_match_file_and_stops(gold, world: Fleet, jobs_file: Path) -> N
     sources = dict(
         connection.execute("select arrival_source, count(*) from dwh_gold.fact_jobs group by 1")
     )
-    # The file holds enough of each kind to prove something.
+    # Enough jobs of each kind, so that the comparison proves something.
     assert min(sources[kind] for kind in ("job_system", "stop", None)) >= 20
     assert sum(job["is_first_time_fix"] is False for job in jobs.values()) >= 10
     assert {job["closed_day"].weekday() for job in jobs.values() if job["closed"]} >= {6, 0, 1}
@@ -307,7 +307,7 @@ def test_build_without_new_data_rewrites_no_job(gold) -> None:
 def test_later_export_updates_only_changed_jobs(
     gold, world: Fleet, jobs_file: Path, tmp_path: Path
 ) -> None:
-    """Open jobs are closed, a repeat comes to light; the rest stays as it was built."""
+    """The later file closes open jobs and adds a repeat; all other jobs stay as built."""
     connection, settings, database = gold
     with jobs_file.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""A CSV file of jobs on its way to raw and staging, by the command line and a real database."""
+"""import-jobs: a CSV file of jobs lands in raw and staging (command line, real database)."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def commands(database: Database, work_dir: Path) -> Run:
-    """The command line on this database."""
+    """A function that runs the command line on this database."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {
@@ -43,7 +43,7 @@ def run(database: Database, work_dir: Path) -> Run:
     return commands(database, work_dir)
 
 
-def said(done: subprocess.CompletedProcess[str]) -> str:
+def output(done: subprocess.CompletedProcess[str]) -> str:
     return re.sub(r"[\s│]+", " ", done.stdout + done.stderr)
 
 
@@ -56,7 +56,7 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def staged(database: Database, work_dir: Path) -> list[tuple]:
-    """Staging after a build of it."""
+    """The rows of tracksolid.jobs after building it."""
     run = ["run", "--select", "jobs", "rejected_records"]
     dbt_runner.run(Settings(work_dir=work_dir), database, run, lambda *_: None)
     with database.connect() as connection:
@@ -74,12 +74,12 @@ def test_importing_a_file_twice_keeps_one_copy_the_newest(
     first = run("import-jobs", str(file))
     assert first.returncode == 0, first.stderr
     assert "2 jobs landed, 0 lines kept as rejected" in first.stdout
-    assert "no column service_type, city, dispatched, arrived" in said(first)
+    assert "no column service_type, city, dispatched, arrived" in output(first)
     before = staged(database, work_dir)
 
     again = run("import-jobs", str(file.rename(tmp_path / "copy of monday.csv")))
     assert again.returncode == 0
-    assert "was imported before" in said(again)
+    assert "was imported before" in output(again)
     assert staged(database, work_dir) == before
 
     tuesday = [dict(monday[0], closed="2026-11-17 10:00"), monday[1]]
@@ -118,7 +118,7 @@ def test_file_that_is_not_a_job_list_lands_nothing(
     file.write_bytes(content)
     done = run("import-jobs", str(file))
     assert done.returncode == 2, done.stdout
-    assert says in said(done)
+    assert says in output(done)
     with database.connect() as connection:
         assert connection.execute("select to_regclass('raw.jobs')").fetchone() == (None,)
 
@@ -126,7 +126,7 @@ def test_file_that_is_not_a_job_list_lands_nothing(
 def test_missing_file_exits_2(run: Run, tmp_path: Path) -> None:
     done = run("import-jobs", str(tmp_path / "nosuch.csv"))
     assert done.returncode == 2
-    assert "does not exist" in said(done)
+    assert "does not exist" in output(done)
 
 
 def test_cells_land_verbatim_and_a_bad_cell_loses_only_itself(
@@ -180,7 +180,7 @@ def test_cells_land_verbatim_and_a_bad_cell_loses_only_itself(
 def test_line_with_too_many_cells_stays_rejected_after_replay(
     run: Run, database: Database, tmp_path: Path
 ) -> None:
-    """Nothing reads it better by itself; but the replay of the others must not stop at it."""
+    """The replay cannot repair this line, and it must not stop at it."""
     file = tmp_path / "jobs.csv"
     file.write_text("job_id,city\n1,Nairobi,Kampala\n")
     assert "0 jobs landed, 1 lines" in run("import-jobs", str(file)).stdout
@@ -190,7 +190,7 @@ def test_line_with_too_many_cells_stays_rejected_after_replay(
 
 
 def test_documented_columns_are_the_columns_that_are_read() -> None:
-    """--help, the documents and the warning of a missing column against what staging reads."""
+    """--help, docs and the missing-column warning name the columns that staging reads."""
     macro = (ROOT / "dbt_fireside/macros/vendor_fields.sql").read_text()
     declared = re.search(r"^jobs:.*?(?=\n\n|\n\{%)", macro, re.MULTILINE | re.DOTALL)
     assert declared

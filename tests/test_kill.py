@@ -1,4 +1,4 @@
-"""kill -9 of the loader at random moments, then one normal run: all there, exact, no hand."""
+"""The loader is killed (-9) at random moments; then one normal run completes raw exactly."""
 
 import json
 import math
@@ -24,7 +24,7 @@ from warehouse import dbt_runner
 from warehouse.database import Database
 
 KILLS = 25
-DAYS = 60  # a kill that comes too late costs a day
+DAYS = 60  # each kill that comes too late uses up a day
 FIRST = datetime.fromtimestamp(NOW, UTC) - timedelta(days=DAYS)
 LAST = datetime.fromtimestamp(NOW, UTC)
 WINDOWED = ("track_mileage", "parking_report", "alarm_list", "track_list")
@@ -32,7 +32,7 @@ DELIVERED = " union all ".join(
     f"select '{table}' as name, imei, body, record_id, _dlt_load_id from raw.{table}"
     for table in WINDOWED
 )
-# What staging must hold of each table, by the vendor's names of its key.
+# Per raw table the fields of its key, by the vendor's names.
 KEYS = {
     "track_mileage": ("trips", "start_time", ("startTime",)),
     "parking_report": ("parking_events", "start_time", ("startTime",)),
@@ -43,7 +43,7 @@ KEYS = {
 
 def command(start: datetime, end: datetime) -> list[str]:
     program = [sys.executable, str(ROOT / "orchestrate.py"), "backfill"]
-    # The command line takes fleet time: Nairobi is three hours ahead of UTC.
+    # The command line expects fleet time, three hours ahead of UTC.
     local = [(t + timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%S") for t in (start, end)]
     return [*program, "--from", local[0], "--to", local[1]]
 
@@ -58,7 +58,7 @@ def delivered(database: Database) -> set[tuple[str, str, str]]:
 
 
 def load_s(api: Sandbox, run: list[str], quiet: dict, longest_s: float) -> tuple[float, bool]:
-    """Run a loader, and kill it so long after its first call: (seconds it had, was killed)."""
+    """Run a loader and kill it `longest_s` after its first call; returns (seconds, was killed)."""
     asked = api.requests[-1].at if api.requests else 0.0
     process = subprocess.Popen(run, **quiet)
     while process.poll() is None and not (api.requests and api.requests[-1].at > asked):
@@ -136,7 +136,7 @@ def test_25_kills_lose_nothing_and_need_no_repair(new_database, tmp_path: Path) 
 
 
 class Killed(BaseException):
-    """Ends a load where it stands, as kill -9 does."""
+    """Raised to end a load abruptly, as kill -9 does."""
 
 
 @pytest.mark.parametrize("gone", [(), ("schema.json",)], ids=["before", "amid"])
@@ -170,10 +170,10 @@ def test_kill_while_dlt_deletes_normalized_files(
             " (select load_id from raw._dlt_loads where status = 0) order by body"
         ).fetchall()
     assert rows == [(f'{{"imei":"1","n":{n}}}',) for n in (1, 2, 3)]
-    # A folder a minute would fill the disk in the end.
+    # One leftover folder per minute would fill the disk.
     assert not list(tmp_path.glob("dlt/*/loader/load/*/*"))
 
 
 def instant(text: str) -> str:
-    """The API's three ways to write a time, as one."""
+    """Normalise the API's three formats of a time."""
     return text.replace("T", " ").removesuffix("Z").removesuffix("+00:00").removesuffix(".000")

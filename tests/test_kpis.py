@@ -1,7 +1,7 @@
-"""The KPIs against what really happened: computed once more, in Python, from the sandbox's truth.
+"""Compares the KPIs in gold with a Python computation from the sandbox's truth.
 
-What rests on the trail (speeding, harsh steps, zones) is computed from the fixes as they are
-stored; that those are the true ones is shown in test_pipeline.py. All rules are those of the seed.
+KPIs based on the trail (speeding, harsh events, zones) are computed from the stored fixes;
+test_pipeline.py shows that those are true. The rules come from seeds/operating_rules.csv.
 """
 
 import itertools
@@ -17,10 +17,10 @@ from fleet_model import (
     PRIMARY,
     RULES,
     FleetModel,
-    Vehicle,
+    TrueVehicle,
     at_depot,
-    driven_badly,
-    finished,
+    complete_days,
+    driving_events,
     km,
 )
 from test_pipeline import days
@@ -31,15 +31,15 @@ from settings import ROOT
 
 
 @pytest.fixture(scope="module")
-def vehicles(fleet_world: World, gold: psycopg.Connection) -> list[Vehicle]:
+def vehicles(fleet_world: World, gold: psycopg.Connection) -> list[TrueVehicle]:
     rows = gold.execute(PRIMARY.encode()).fetchall()
-    heard = [row for row in rows if fleet_world.last_fix(row[0])]
-    return [Vehicle(fleet_world, gold, row) for row in heard]
+    reporting = [row for row in rows if fleet_world.last_fix(row[0])]
+    return [TrueVehicle(fleet_world, gold, row) for row in reporting]
 
 
 @pytest.fixture(scope="module")
 def depots(fleet_world: World) -> list[tuple[float, float, float]]:
-    """Of the vendor's fences only this one has the name of a depot of the seed."""
+    """Depots as (lat, lng, radius in km): the one fence that seeds/zones.csv names as a depot."""
     fences = [fence for fence in fleet_world.fences if fence.name == "Nairobi depot"]
     return [(*fence.points[0], fence.radius_m / 1000) for fence in fences]
 
@@ -62,11 +62,11 @@ def figure(gold: psycopg.Connection):
 
 
 def test_utilisation_kpis_match_truth(
-    fleet_world: World, vehicles: list[Vehicle], depots: list, figure
+    fleet_world: World, vehicles: list[TrueVehicle], depots: list, figure
 ) -> None:
     mart, deadheads = "kpi_fleet_utilisation_daily", 0
     for vehicle in vehicles:
-        for day in finished(fleet_world):
+        for day in complete_days(fleet_world):
             truth = fleet_world.truth(vehicle.imei, day)
             if figure(mart, "reported_count", day, vehicle) != 1:
                 continue
@@ -107,11 +107,11 @@ def test_utilisation_kpis_match_truth(
 
 
 def test_productivity_kpis_match_truth(
-    fleet_world: World, vehicles: list[Vehicle], depots: list, figure
+    fleet_world: World, vehicles: list[TrueVehicle], depots: list, figure
 ) -> None:
     mart, late = "kpi_technician_productivity_daily", 0
     for vehicle in vehicles:
-        for day in finished(fleet_world):
+        for day in complete_days(fleet_world):
             if figure(mart, "service_stops_count", day, vehicle) is None:
                 continue
             stops, trips = vehicle.service_stops(day, depots), vehicle.trips(day)
@@ -127,14 +127,16 @@ def test_productivity_kpis_match_truth(
     assert late > 5
 
 
-def test_behaviour_kpis_match_truth(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
+def test_behaviour_kpis_match_truth(
+    fleet_world: World, vehicles: list[TrueVehicle], figure
+) -> None:
     mart, seen = "kpi_driver_behaviour_daily", defaultdict(int)
     for vehicle in vehicles:
-        for day in finished(fleet_world):
+        for day in complete_days(fleet_world):
             distance_km = figure(mart, "distance_km", day, vehicle)
             if distance_km is None:
                 continue
-            counts = driven_badly(vehicle, day)
+            counts = driving_events(vehicle, day)
             where = (vehicle.id, day)
             assert figure(mart, "speeding_events_count", day, vehicle) == counts["speeding"], where
             assert figure(mart, "speeding_min", day, vehicle) == pytest.approx(
@@ -167,13 +169,13 @@ def test_behaviour_kpis_match_truth(fleet_world: World, vehicles: list[Vehicle],
 
 
 def test_depot_departures_match_truth(
-    fleet_world: World, vehicles: list[Vehicle], depots: list, figure
+    fleet_world: World, vehicles: list[TrueVehicle], depots: list, figure
 ) -> None:
-    """Time in the one depot, from fix to fix; other fences are left to the dbt unit tests."""
+    """For the one depot, from fix to fix; dbt's unit tests cover other fences."""
     dwell_h = departures = 0.0
     found_departures = 0.0
     for vehicle in vehicles:
-        for day in finished(fleet_world)[:-1]:
+        for day in complete_days(fleet_world)[:-1]:
             start, end = eat_bounds(day)
             for fix, after in zip(vehicle.fixes, vehicle.fixes[1:], strict=False):
                 if not at_depot(fix[1:3], depots):
@@ -192,7 +194,7 @@ def test_depot_departures_match_truth(
 def test_depot_dwell_matches_truth(
     fleet_world: World, gold: psycopg.Connection, vehicles, depots
 ) -> None:
-    first, last = finished(fleet_world)[0], finished(fleet_world)[-2]
+    first, last = complete_days(fleet_world)[0], complete_days(fleet_world)[-2]
     start, end = eat_bounds(first)[0], eat_bounds(last)[1]
     expected_s = 0.0
     for vehicle in vehicles:
@@ -214,7 +216,7 @@ def test_dispatch_kpis_match_truth(
     mart, outside = "kpi_dispatch_daily", 0
     for vehicle in vehicles:
         *centre, radius_km = CITIES[vehicle.city]
-        for day in finished(fleet_world):
+        for day in complete_days(fleet_world):
             found = figure(mart, "outside_city_count", day, vehicle)
             if found is None:
                 continue
@@ -227,15 +229,15 @@ def test_dispatch_kpis_match_truth(
     assert outside > 0
 
 
-def test_fuel_kpis_match_truth(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
-    """The stand-in's tanks lose 9 l per 100 km, and are read once an hour of the trail.
+def test_fuel_kpis_match_truth(fleet_world: World, vehicles: list[TrueVehicle], figure) -> None:
+    """The stand-in's tanks lose 9 l per 100 km and are read once per hour of the trail.
 
-    A day is true to the litres of an hour's drive, all days together to 2 %. What is burnt in the
-    hour of a refuelling cannot be told from what is filled in.
+    A single day may differ by an hour's fuel; all days together must agree to 2 %. In the hour of a
+    refuelling, fuel used cannot be separated from fuel filled in.
     """
     mart, measured, found_l, burnt_l = "kpi_fuel_cost_daily", 0, 0.0, 0.0
     for vehicle in vehicles:
-        for day in finished(fleet_world)[1:-1]:
+        for day in complete_days(fleet_world)[1:-1]:
             litres = figure(mart, "fuel_l", day, vehicle)
             if litres is None or figure(mart, "fuel_estimated_pct", day, vehicle) != 0:
                 continue
@@ -257,10 +259,10 @@ def test_fuel_kpis_match_truth(fleet_world: World, vehicles: list[Vehicle], figu
     assert found_l == pytest.approx(burnt_l, rel=0.02)
 
 
-def test_health_kpis_match_truth(fleet_world: World, vehicles: list[Vehicle], figure) -> None:
+def test_health_kpis_match_truth(fleet_world: World, vehicles: list[TrueVehicle], figure) -> None:
     mart = "kpi_vehicle_health_daily"
     for vehicle in vehicles:
-        for day in finished(fleet_world):
+        for day in complete_days(fleet_world):
             trips = vehicle.trips(day)
             if not trips:
                 continue
@@ -272,7 +274,7 @@ def test_health_kpis_match_truth(fleet_world: World, vehicles: list[Vehicle], fi
 
 
 def test_data_quality_kpis_match_truth(fleet_world: World, gold: psycopg.Connection) -> None:
-    day = finished(fleet_world)[-2]
+    day = complete_days(fleet_world)[-2]
     (row,) = gold.execute(
         "select devices_count, silent_count, never_reported_count, driver_names_pct, plates_pct,"
         " trail_to_trips_pct from dwh_gold.kpi_data_quality_daily"
@@ -297,7 +299,7 @@ def test_data_quality_kpis_match_truth(fleet_world: World, gold: psycopg.Connect
 def test_drivers_distances_add_up_to_the_fleet(
     fleet_world: World, gold: psycopg.Connection
 ) -> None:
-    """Km of all drivers and of trips without one are the km of the fleet."""
+    """Km of all drivers plus km of trips without a driver equal the fleet's km."""
     rows = gold.execute(
         """
         select
@@ -316,7 +318,7 @@ def test_drivers_distances_add_up_to_the_fleet(
 
 
 def test_nearest_vehicles_match_truth(fleet_world: World, gold: psycopg.Connection) -> None:
-    """The stand-in's clock stands still, so its fixes count as fresh only by that clock."""
+    """The stand-in's clock stands still in the past, so fresh_fix_age is raised for this test."""
     place = (-1.2921, 36.8219)
     with gold.transaction(force_rollback=True):
         gold.execute(
@@ -334,9 +336,9 @@ def test_nearest_vehicles_match_truth(fleet_world: World, gold: psycopg.Connecti
 
 
 def test_every_fleet_kpi_matches_truth(
-    fleet_world: World, gold: psycopg.Connection, vehicles: list[Vehicle], depots: list, figure
+    fleet_world: World, gold: psycopg.Connection, vehicles: list[TrueVehicle], depots: list, figure
 ) -> None:
-    """All KPIs of the fleet, day by day; those of jobs are in test_jobs.py, live ones below."""
+    """All fleet KPIs, day by day. Job KPIs are tested in test_jobs.py, live ones below."""
     values = {
         (kpi_id, day): None if value is None else float(value)
         for kpi_id, day, value in gold.execute(
@@ -349,7 +351,7 @@ def test_every_fleet_kpi_matches_truth(
         if cadence == "live" or kpi_id.startswith(("field_service.", "pipeline."))
     }
     model = FleetModel(fleet_world, gold, vehicles, depots, figure)
-    for day in finished(fleet_world):
+    for day in complete_days(fleet_world):
         expected = model.day(day, values)
         assert expected.keys() == {kpi_id for kpi_id, _ in values} - elsewhere
         for kpi_id, (value, tolerance) in expected.items():
@@ -363,7 +365,7 @@ def test_every_fleet_kpi_matches_truth(
 def test_kpi_values_are_complete_and_fleet_distance_matches_truth(
     fleet_world: World, gold: psycopg.Connection
 ) -> None:
-    """kpi_values is long and complete; fleet distance once more, from truth to the end."""
+    """kpi_values has every KPI and day; the fleet's distance is compared with the truth."""
     counts = gold.execute(
         "select count(distinct kpi_id), count(distinct day) filter (where scope = 'city'),"
         " count(*) filter (where (value is null) = (gate_reason is null))"
@@ -372,7 +374,7 @@ def test_kpi_values_are_complete_and_fleet_distance_matches_truth(
     register = gold.execute("select count(*) from dwh_gold.kpi_register").fetchone()
     assert counts == (register[0], len(days(fleet_world)), 0)
     primary = [imei for imei, *_ in gold.execute(PRIMARY.encode())]
-    for day in finished(fleet_world):
+    for day in complete_days(fleet_world):
         truths = [fleet_world.truth(imei, day) for imei in primary]
         row = gold.execute(
             "select value from dwh_gold.kpi_values"

@@ -1,7 +1,7 @@
-"""The take-over of the old system: both shapes of its tables, in a database beside the product's.
+"""The import from the old system: both versions of its tables, in a second database.
 
-What the stand-in answers is what the old system kept, too: once at the same time, a little wrong,
-and once 40 days earlier, when there was no product. So every imported figure is known.
+The old system holds what the stand-in answers: once at the same time with a small error, and once
+40 days earlier, before the product existed. So every imported value is known.
 """
 
 import csv
@@ -30,7 +30,7 @@ from sandbox import fleet
 from settings import ROOT
 from warehouse.database import Database
 
-# Of the old DDL only names are known; PostGIS writes a geometry into JSON as GeoJSON.
+# Only the names of the old tables and columns are known. PostGIS casts a geometry to GeoJSON.
 OLD = """
     create schema tracksolid;
     create table tracksolid.devices (
@@ -63,7 +63,7 @@ ANSWERS = """
     from raw.{table} where imei is not null
     order by imei, body::jsonb ->> '{time}', fetched_at desc
 """
-LOST = ("900000000000017", "2026-01-02 07:00+00")  # a trip that no unit explains
+LOST = ("900000000000017", "2026-01-02 07:00+00")  # its distance fits no unit
 
 
 def answers(here: psycopg.Connection, table: str, time: str) -> list[tuple]:
@@ -71,12 +71,12 @@ def answers(here: psycopg.Connection, table: str, time: str) -> list[tuple]:
 
 
 def fill(old: Database, here: psycopg.Connection, distance: str) -> None:
-    """The old system's tables, from what the API answered to this product."""
+    """Fill the old system's tables from the API's answers in this product's raw."""
     with old.connect() as connection, connection.cursor() as there:
         there.execute(OLD.format(distance=distance).encode())
         for number, (imei, trip) in enumerate(answers(here, "track_mileage", "startTime")):
             km = trip["distance"] / 1000
-            # FIX-M11 to FIX-M16: metres in the km column, told by nothing but the figure itself.
+            # FIX-M11 to FIX-M16: metres in the km column; only the value itself shows it.
             is_metres = distance == "distance_km" and number % 3 == 0
             for shift, value in ((EARLIER, km * 1000 if is_metres else km), (NO_TIME, km + 1)):
                 there.execute(
@@ -128,8 +128,8 @@ def fill(old: Database, here: psycopg.Connection, distance: str) -> None:
 
 
 @dataclass(frozen=True)
-class Move:
-    """A product with three days of its own, and the old system beside it."""
+class LegacyMove:
+    """A product with three days of data, and the old system's database."""
 
     old: Database
     new: Database
@@ -160,7 +160,7 @@ def move(
     server: Database,
     new_database: Callable[[], Database],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Move:
+) -> LegacyMove:
     work = tmp_path_factory.mktemp("work")
     new, old = new_database(), server.sibling(f"old_{request.param}")
     load(fleet(seed=3, days=3, devices=12, now=NOW), new, work)
@@ -169,10 +169,10 @@ def move(
     environment = {"DATABASE_URL": new.url, "WORK_DIR": str(work), "LEGACY_DATABASE_URL": old.url}
     done = run(environment, "import-legacy")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    return Move(old, new, environment, done.stdout)
+    return LegacyMove(old, new, environment, done.stdout)
 
 
-def test_imported_distances_match_the_api(move: Move) -> None:
+def test_imported_distances_match_the_api(move: LegacyMove) -> None:
     trips = move.rows(
         f"""
         select imported.distance_km, polled.distance_km, imported.start_latitude
@@ -189,7 +189,7 @@ def test_imported_distances_match_the_api(move: Move) -> None:
     assert {latitude for *_, latitude in trips} == {Decimal("-1.25")}
 
 
-def test_new_data_replaces_imported_data(move: Move) -> None:
+def test_new_data_replaces_imported_data(move: LegacyMove) -> None:
     newer = "select max(start_time) from tracksolid.trips where source = 'legacy'"
     polled = f"select min(start_time) > ({newer}) from tracksolid.trips where source = 'poll'"
     assert move.rows(polled) == [(True,)]
@@ -198,7 +198,7 @@ def test_new_data_replaces_imported_data(move: Move) -> None:
     ) == [("legacy", True), ("poll", False)]
 
 
-def test_data_known_only_to_the_old_system_is_imported(move: Move) -> None:
+def test_data_known_only_to_the_old_system_is_imported(move: LegacyMove) -> None:
     for table, legacy_table in (
         ("position_history", "track_list"),
         ("parking_events", "parking_report"),
@@ -213,13 +213,13 @@ def test_data_known_only_to_the_old_system_is_imported(move: Move) -> None:
     assert move.rows(
         "select event_type from tracksolid.device_events where told_by = 'legacy_device_events'"
     ) == [("LOGOUT",)]
-    # And the facts know of it.
+    # The facts have it too.
     assert move.rows("select count(*) > 0 from dwh_gold.fact_trips where source = 'legacy'") == [
         (True,)
     ]
 
 
-def test_legacy_row_lands_verbatim(move: Move) -> None:
+def test_legacy_row_lands_verbatim(move: LegacyMove) -> None:
     with move.old.connect() as connection:
         connection.execute("set timezone to 'UTC'")
         rows = connection.execute(
@@ -229,14 +229,14 @@ def test_legacy_row_lands_verbatim(move: Move) -> None:
     assert move.rows("select distinct imei is null from raw.legacy_trips") == [(False,)]
 
 
-def test_import_report_counts_imported_converted_and_rejected_rows(move: Move) -> None:
+def test_import_report_counts_imported_converted_and_rejected_rows(move: LegacyMove) -> None:
     trips = move.rows(
         "select records_count, standing_count, refused_count, from_millimetres_count > 0,"
         " from_metres_count > 0, unknown_distance_count from tracksolid.legacy_import"
         " where raw_table = 'legacy_trips'"
     )[0]
     is_mm = move.old.name.endswith("distance_m")
-    # Half of them are polled as well, one has no time.
+    # Half of them are also polled; one has no time.
     assert trips[0] == 2 * (trips[1] - 1) + 2
     assert trips[2:] == (1, is_mm, not is_mm, 1)
     assert move.rows(
@@ -246,7 +246,7 @@ def test_import_report_counts_imported_converted_and_rejected_rows(move: Move) -
     assert "Left there: api_token_cache, live_positions" in move.said
 
 
-def test_import_copies_no_secret_or_password(move: Move) -> None:
+def test_import_copies_no_secret_or_password(move: LegacyMove) -> None:
     requests = move.rows("select distinct request from raw.legacy_trips")
     held = str(requests) + move.said
     assert "s3cret-token" not in held
@@ -254,7 +254,7 @@ def test_import_copies_no_secret_or_password(move: Move) -> None:
     assert json.loads(requests[0][0]).keys() == {"from", "table", "day", "rows"}
 
 
-def test_second_import_reads_only_new_rows(move: Move, tmp_path: Path) -> None:
+def test_second_import_reads_only_new_rows(move: LegacyMove, tmp_path: Path) -> None:
     with move.old.connect() as connection:
         connection.execute(
             "insert into tracksolid.alarms (imei, alarm_type, alarm_time)"
@@ -267,7 +267,7 @@ def test_second_import_reads_only_new_rows(move: Move, tmp_path: Path) -> None:
     landing = Landing(move.new, tmp_path)
     landing.prepare()
     done = {each.table: each for each in import_legacy(OldSystem(move.old.url), move.new, landing)}
-    # The day that has one more; and what is told of the last two days is not settled.
+    # The day with one more row, and the last two days, which may still change.
     assert day is not None
     young = move.rows(
         "select count(*) from tracksolid.alarms where source = 'poll'"
@@ -275,15 +275,15 @@ def test_second_import_reads_only_new_rows(move: Move, tmp_path: Path) -> None:
     )[0][0]
     assert day[0] <= done["alarms"].landed <= day[0] + young
     assert done["position_history"].landed == 0
-    assert done["devices"].landed == 1  # always read
+    assert done["devices"].landed == 1  # read completely every time
 
 
-class Broken(Exception):
-    """The import ends here."""
+class ImportCrash(Exception):
+    """Raised in place of a crash of the import."""
 
 
 def test_interrupted_import_resumes(
-    move: Move,
+    move: LegacyMove,
     new_database: Callable[[], Database],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -298,11 +298,11 @@ def test_interrupted_import_resumes(
         nonlocal loads
         loads += 1
         if loads == 5:
-            raise Broken
+            raise ImportCrash
         return Landing.land(landing, batch)
 
     monkeypatch.setattr(landing, "land", land)
-    with pytest.raises(Broken):
+    with pytest.raises(ImportCrash):
         import_legacy(old, database, landing)
     monkeypatch.undo()
     with database.connect() as connection:
@@ -316,7 +316,7 @@ def test_interrupted_import_resumes(
     assert done["trips"].landed < done["trips"].rows
 
 
-def test_comparison_is_per_day_and_vehicle(move: Move) -> None:
+def test_comparison_is_per_day_and_vehicle(move: LegacyMove) -> None:
     days = [datetime.fromtimestamp(NOW, UTC).date() - timedelta(days=n) for n in (2, 1)]
     span = ("--first", str(days[0]), "--last", str(days[1]))
     done = move.run("compare-legacy", *span, "--csv")
@@ -324,7 +324,7 @@ def test_comparison_is_per_day_and_vehicle(move: Move) -> None:
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert {row["day"] for row in rows} == {str(day) for day in days}
     for row in rows:
-        # A km more for each trip: the old system was a little wrong.
+        # One km more per trip: the old system's small error.
         assert float(row["old km"] or 0) == pytest.approx(
             float(row["new km"] or 0) + int(row["new trips"]), abs=0.11
         )
@@ -336,7 +336,7 @@ def test_comparison_is_per_day_and_vehicle(move: Move) -> None:
 
 
 def test_comparison_before_the_first_build_says_so(
-    move: Move, new_database: Callable[[], Database]
+    move: LegacyMove, new_database: Callable[[], Database]
 ) -> None:
     done = run(move.environment | {"DATABASE_URL": new_database().url}, "compare-legacy")
     assert done.returncode == 1
@@ -353,7 +353,7 @@ def test_comparison_before_the_first_build_says_so(
     ],
 )
 def test_database_without_legacy_tables_is_refused_in_one_line(
-    move: Move, server: Database, url: str, why: str
+    move: LegacyMove, server: Database, url: str, why: str
 ) -> None:
     url = url.format(new=move.new.url, empty=server.sibling("not_old").url)
     done = run(move.environment | {"LEGACY_DATABASE_URL": url}, "import-legacy")
@@ -372,6 +372,6 @@ def test_legacy_table_without_an_expected_column_is_named(server: Database) -> N
         OldSystem(old.url).parts("trips")
 
 
-def test_old_system_is_only_read(move: Move) -> None:
+def test_old_system_is_only_read(move: LegacyMove) -> None:
     with pytest.raises(LegacyError, match="read-only"):
         OldSystem(move.old.url).query("delete from tracksolid.trips returning imei")

@@ -1,4 +1,4 @@
-"""The loader over real HTTP against a stand-in that misbehaves: nothing lost, all of it told."""
+"""The loader over HTTP against a misbehaving stand-in: no record is lost, every fault reported."""
 
 import base64
 import dataclasses
@@ -54,7 +54,7 @@ def fleet_known(loader: Loader) -> Loader:
 def all_trips(
     world, new_database: Callable[[], Database], tmp_path_factory: pytest.TempPathFactory
 ) -> set[tuple[str, str]]:
-    """What a well-behaved API gives."""
+    """The trips that a fault-free API returns."""
     database = new_database()
     with Sandbox(world) as quiet:
         settings = settings_for(quiet, database, tmp_path_factory.mktemp("quiet"))
@@ -107,8 +107,8 @@ def test_repeated_page_is_requested_again(
     all_trips: set,
     first_page: Fault | None,
 ) -> None:
-    # The devices of one account make one question of several pages; its second and third call
-    # get page one again, which may have come in another order or with another record before.
+    # The devices of one account are one query with several pages. Its second and third call get
+    # page one again, perhaps in another order or with another record first.
     devices = sandbox.world.devices.values()
     imeis = {device.imei for device in devices if device.account == sandbox.account}
     if first_page:
@@ -135,7 +135,7 @@ def test_window_with_a_full_answer_is_halved(
         dataclasses.replace(e, most_rows=e.most_rows and 200) for e in fleet_known._endpoints
     )
     devices = [d for d in sandbox.world.devices.values() if d.account == sandbox.account]
-    # After two full pages each attempt at a third would fail.
+    # After two full pages, every attempt to get a third one fails.
     sandbox.misbehave(ALARMS, Fault.REPEATED_PAGE, times=loader.client.ATTEMPTS, after=2)
     (summary,) = fleet_known.backfill(FROM, TO, ["alarm_list"], [d.imei for d in devices])
     assert summary.errors == []
@@ -159,7 +159,7 @@ def test_lasting_fault_names_what_is_missing_and_the_gap_is_fetched_later(
     sandbox.clear()
     assert backfill_trips(fleet_known).errors == []
     assert records(database, "track_mileage") == all_trips
-    assert backfill_trips(fleet_known).calls == 0  # and is never fetched twice
+    assert backfill_trips(fleet_known).calls == 0  # and it is not fetched again
 
 
 def test_code_1006_is_retried_later_with_a_new_signature(
@@ -167,7 +167,7 @@ def test_code_1006_is_retried_later_with_a_new_signature(
 ) -> None:
     imei = next(iter(sandbox.world.devices))
     sandbox.misbehave(TRIPS, Fault.RATE_LIMITED, times=1)
-    # Ten times the usual wait: more than the second in which a timestamp stays the same.
+    # Ten times the usual wait: longer than one second, so that the timestamp changes.
     patient = settings_for(sandbox, database, work_dir, tracksolid_backoff_seconds=0.11)
     Loader(patient, database).backfill(TO - timedelta(hours=4), TO, ["track_mileage"], [imei])
     first, second = [r.params for r in sandbox.requests if r.method == TRIPS]
@@ -213,7 +213,7 @@ def test_raw_holds_the_bytes_that_were_sent(
         bodies = [body for account, body in landed + rejected if account == target]
         assert bodies
         whole = one.body[one.body.index(b"[") + 1 : one.body.rindex(b"]")]
-        # All of the list but its commas is in exactly one row, and nothing else is.
+        # Each byte of the list except its commas is in exactly one row, and nothing else is.
         assert sum(map(len, bodies)) == len(whole) - (len(bodies) - 1)
         for body in bodies:
             assert body in whole
@@ -267,10 +267,10 @@ def test_fix_m15_locate_requests_fifty_devices_at_a_time(
     summary = fleet_known.locate([f"86000000000{n:04d}" for n in range(120)])
     requests = [r for r in sandbox.requests if r.method == "jimi.device.location.get"]
     asked = [len(r.params["imeis"].split(",")) for r in requests]
-    # The three calls go out side by side, so only their sizes are certain, not their order.
+    # The three calls run in parallel, so their order is not known.
     assert sorted(asked)[-2:] == [50, 50]
     assert 20 in asked
-    assert len(summary.errors) == 120  # none of them is ours: each is named, none hides another
+    assert len(summary.errors) == 120  # all are foreign; each one is named
 
 
 def test_one_foreign_device_does_not_lose_the_others(
@@ -310,9 +310,9 @@ def test_obd_is_polled_when_enabled(sandbox: Sandbox, database: Database, work_d
 def test_all_threads_share_one_call_budget(
     sandbox: Sandbox, database: Database, work_dir: Path
 ) -> None:
-    """However fast the answers and however many threads, so many calls take so long.
+    """The total duration of all calls follows the budget, whatever the number of threads.
 
-    Over all of them: a busy machine may hold some up, and then they arrive at once.
+    Only the total is checked: a busy machine may delay some calls, which then arrive together.
     """
     thrifty = settings_for(sandbox, database, work_dir, tracksolid_calls_per_second=20)
     Loader(thrifty, database).poll(["child_list", "device_list", "device_detail"])
@@ -363,7 +363,7 @@ def test_no_secret_reaches_a_row_a_log_or_an_error(
 def test_poll_requests_only_new_windows(
     world, new_database: Callable[[], Database], work_dir: Path
 ) -> None:
-    """Over the live clock: a second poll takes up where the first ended, reaching back."""
+    """A second poll starts where the first one ended, minus the look-back."""
     from sandbox import fleet
 
     database = new_database()
@@ -396,10 +396,10 @@ def test_sweep_waits_for_at_most_two_loads(database: Database, work_dir: Path) -
 
     trips = [threading.Thread(target=land, args=["track_mileage"]) for _ in range(5)]
     sweep = threading.Thread(target=land, args=["location_list"])
-    with landing._turn():  # the load under way
+    with landing._turn():  # a load is running
         for thread in trips:
             thread.start()
-        time.sleep(0.5)  # all of them wait before the sweep does
+        time.sleep(0.5)  # the other loads queue before the sweep
         sweep.start()
         time.sleep(0.5)
     for thread in (*trips, sweep):
@@ -411,7 +411,7 @@ def test_sweep_waits_for_at_most_two_loads(database: Database, work_dir: Path) -
 def test_database_without_free_connections_is_a_landing_error(
     database: Database, work_dir: Path
 ) -> None:
-    """Which the service takes for an outage, and waits."""
+    """The service treats this error as an outage and retries."""
     landing = Landing(database, work_dir)
     with database.sibling("postgres").connect() as server:
         server.execute(f"alter database {database.name} allow_connections false".encode())

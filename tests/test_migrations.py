@@ -1,4 +1,4 @@
-"""Numbered SQL files: each once, in order, by one process at a time, and never changed again."""
+"""Migrations: each file is applied once, in order, by one process, and may not change later."""
 
 import shutil
 import tempfile
@@ -24,7 +24,7 @@ def unprepared(server: Database) -> Database:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Migrations that a test may change."""
+    """A copy of the migrations that a test may change."""
     return Path(shutil.copytree(MIGRATIONS, tmp_path / "migrations"))
 
 
@@ -53,7 +53,7 @@ def test_migrations_are_applied_once_in_order(unprepared: Database) -> None:
 def test_concurrent_processes_apply_each_migration_once(
     unprepared: Database, server: Database
 ) -> None:
-    """Also on two databases of one server, whose roles are the same."""
+    """Also on two databases of one server, which share its roles."""
     other = server.sibling(f"test_{uuid4().hex[:12]}")
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(Database.prepare, [unprepared, other] * 4))
@@ -61,7 +61,7 @@ def test_concurrent_processes_apply_each_migration_once(
 
 
 def test_concurrent_databases_create_roles_once() -> None:
-    """Who comes second waits for the first. The login is no superuser: it may make roles."""
+    """The second waits for the first. The login is not a superuser but may create roles."""
     with tempfile.TemporaryDirectory(prefix="fireside-test-") as folder:
         running = start_embedded(Path(folder) / "postgres")
         try:
@@ -96,7 +96,7 @@ def test_new_migration_is_applied_to_a_database_in_use(unprepared: Database, fol
     (folder / "9999_next.sql").write_text("create table if not exists tracksolid.next_thing ()")
     assert apply(unprepared, folder) == ["9999_next"]
     assert tables(unprepared, "next_thing") == 1
-    # An older release on the same database: it leaves alone what it does not know.
+    # An older release on the same database ignores migrations that it does not know.
     assert apply(unprepared, MIGRATIONS) == []
 
 
@@ -111,7 +111,7 @@ def test_failed_migration_rolls_back_and_is_retried(unprepared: Database, folder
 
 
 def test_kill_during_migration_leaves_no_lock(unprepared: Database, folder: Path) -> None:
-    """The file runs again: each must bear that."""
+    """Each migration must allow being run again."""
     apply(unprepared, folder)
     with unprepared.connect() as connection:
         connection.execute("delete from tracksolid.schema_migrations")

@@ -1,4 +1,4 @@
-"""A night: each step has its turn, what failed is on record, nothing needed is forgotten."""
+"""The nightly job: every step runs, failures are recorded, needed rows are kept."""
 
 import json
 import os
@@ -26,7 +26,7 @@ HISTORY = """
     select command, resource_type, name, status, failures, message, age_s
     from dwh_gold.dbt_run_history where name = %s order by started_at desc limit 1
 """
-# What dbt builds here: enough to see a step succeed, fail and be recorded.
+# What dbt builds here: enough for a step to succeed, to fail and to be recorded.
 SELECTED = {
     "build": ["--select", "kpi_register kpi_rules_exist", "--indirect-selection", "cautious"],
     "source": ["--select", "source:raw.location_list"],
@@ -37,7 +37,7 @@ SELECTED = {
 def night(
     fleet_world: Fleet, new_database: Callable[[], Database], tmp_path_factory
 ) -> tuple[Settings, Database]:
-    """A database that was polled once, and all seeds and models of one build."""
+    """Settings and a database that was polled once."""
     database, work_dir = new_database(), tmp_path_factory.mktemp("night")
     with Sandbox(fleet_world, login_interval_seconds=0) as api:
         settings = settings_for(api, database, work_dir)
@@ -47,13 +47,13 @@ def night(
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """A night of few nodes, whose documents go elsewhere; returns what was written."""
-    whole, written = dbt_runner.run, []
+    """Make nightly runs short: few dbt nodes, no real documents; returns what would be written."""
+    run_all, written = dbt_runner.run, []
 
-    def some(settings, database, arguments, progress=None) -> None:
-        whole(settings, database, [*arguments, *SELECTED[arguments[0]]], progress)
+    def run_selected(settings, database, arguments, progress=None) -> None:
+        run_all(settings, database, [*arguments, *SELECTED[arguments[0]]], progress)
 
-    monkeypatch.setattr(dbt_runner, "run", some)
+    monkeypatch.setattr(dbt_runner, "run", run_selected)
     monkeypatch.setattr(site, "write", lambda *_, **__: written.append("docs"))
     monkeypatch.setattr(monthly, "usual_place", lambda month: tmp_path / f"{month:%Y-%m}.html")
     monkeypatch.setattr(
@@ -115,16 +115,16 @@ def test_docs_show_the_sql_that_the_build_compiled(
     night: tuple[Settings, Database], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings, database = night
-    whole = dbt_runner.run
+    run_all = dbt_runner.run
 
-    def some(settings, database, arguments, progress=None) -> None:
-        whole(settings, database, [*arguments, "--select", "ingestion_log"], progress)
+    def run_selected(settings, database, arguments, progress=None) -> None:
+        run_all(settings, database, [*arguments, "--select", "ingestion_log"], progress)
 
     with monkeypatch.context() as patch, dbt_runner.in_one_process(settings, database):
-        patch.setattr(dbt_runner, "run", some)
-        some(settings, database, ["run"])
+        patch.setattr(dbt_runner, "run", run_selected)
+        run_selected(settings, database, ["run"])
         page = site.write(settings, database, tmp_path, is_compiled=True)
-    assert '"compiled_code": "' in page.read_text()  # else null
+    assert '"compiled_code": "' in page.read_text()  # null if not compiled
 
 
 def test_existing_report_is_rewritten_only_on_the_first_of_the_month(
@@ -133,7 +133,7 @@ def test_existing_report_is_rewritten_only_on_the_first_of_the_month(
     monkeypatch.setattr(dbt_runner, "run", lambda *_: None)
     for day in (2, 3, 1):
         nightly.run(*night, date(2026, 12, day))
-    nightly.run(*night, date(2027, 1, 15))  # the first was missed
+    nightly.run(*night, date(2027, 1, 15))  # the run on the first was missed
     assert [written for written in short if written != "docs"] == [
         *("2026-11-01", "2026-11-01", "2026-12-01"),
     ]
@@ -164,7 +164,7 @@ def test_failed_nightly_command_is_recorded_and_exits_1(
 LEDGER = """
     insert into tracksolid.builds (invocation_id, began_at)
     select 'x', now() - interval '10 years' from generate_series(1, 3);
-    insert into tracksolid.offered_loads values ('all took it', 1), ('half took it', 2);
+    insert into tracksolid.offered_loads values ('all have read it', 1), ('half have read it', 2);
     insert into tracksolid.claims
     values ('fact', 0, 2), ('mart', 0, 2), ('other_mart', 0, 1), ('gone', 0, 0);
     insert into tracksolid.changed_days
@@ -174,7 +174,7 @@ LEDGER = """
     insert into raw.load_times
     select load_id, now() from tracksolid.offered_loads
     union all
-    values ('nobody was offered it', now());
+    values ('never offered', now());
 """
 
 
@@ -200,9 +200,9 @@ def test_housekeeping_deletes_only_what_all_models_have_read(
         ("mart", 2),
         ("other_mart", 1),
     ]
-    assert rows(database, "select load_id from tracksolid.first_times") == [("half took it",)]
+    assert rows(database, "select load_id from tracksolid.first_times") == [("half have read it",)]
     assert rows(database, "select load_id from raw.load_times order by 1") == [
-        ("half took it",),
-        ("nobody was offered it",),
+        ("half have read it",),
+        ("never offered",),
     ]
     assert rows(database, "select build_id from tracksolid.builds") == [(3,)]

@@ -1,8 +1,8 @@
-"""Any order, split and repetition of the same deliveries gives the same tables.
+"""The same deliveries in any order, split or repetition give the same tables.
 
-Each example lets many devices live through the same deliveries, each with its own order of
-arrival: which load brings what, late or twice. dbt runs after every load. In the end all devices
-must look alike, and a full refresh must change nothing.
+In each example many devices get the same deliveries, each device in its own order: spread over
+loads at random, some late, some twice. dbt runs after every load. At the end all devices must have
+the same rows, and a full refresh must change nothing.
 """
 
 import json
@@ -28,7 +28,7 @@ def minutes(count: float) -> datetime:
 
 
 def trip(at: int, distance: int, seconds: int, fetched: int) -> tuple[str, int, dict]:
-    """A running trip comes again and again; of equal age the copies differ only in their id."""
+    """A copy of a trip; the API returns a running trip repeatedly, with new values."""
     start = minutes(at).strftime("%Y-%m-%d %H:%M:%S")
     body = {"startTime": start, "runTimeSecond": seconds, "distance": distance, "maxSpeed": 60}
     return "track_mileage", fetched, body
@@ -53,7 +53,7 @@ def alarm(at: int, kind: str, fetched: int, **more: object) -> tuple[str, int, d
     return "alarm_list", fetched, {"alertTypeId": kind, "alertTime": time} | more
 
 
-# (table, minute in which it was fetched, body): what happened, in whatever order it arrives.
+# (table, minute of fetching, body).
 # fmt: off
 DELIVERIES = [
     ("device_list", 0, {"deviceName": "van {imei}", "driverName": None, "sim": "1"}),
@@ -77,7 +77,7 @@ DELIVERIES = [
     fix("location_get", 2, 35, 3, currentMileage="101", accStatus="1"),
     fix("track_list", 1440, 50, 1470, accStatus="ON"),
     fix("track_list", 17300, 20, 17310, accStatus="ON"),  # after a silence of eleven days
-    fix("track_list", 3, "fast", 30),  # a bad field costs itself only
+    fix("track_list", 3, "fast", 30),  # only the bad field is lost
     ("track_list", 30, {"gpsTime": "2026-13-45 99:99:99", "lat": 1, "lng": 1}),
     stop(30, 300, "off", 45),
     stop(30, 1800, "off", 75),
@@ -86,14 +86,14 @@ DELIVERIES = [
     alarm(5, "48", 6, alarmTypeName="Sudden Deceleration Alert", speed="46"),
     alarm(5, "48", 11, alertTypeName="Sudden Deceleration Alert", speed="46"),
     alarm(7, "overSpeed", 11, alarmTypeName="Overspeed", speed="97"),
-    # Told by a push, too, which knows less and is newer than the poll that may settle after it.
+    # The same alarm as a push: newer, with fewer fields, and landed before or after the poll.
     ("push_alarm", 12, {"alertType": "48", "alarmTime": f"{minutes(5):%Y-%m-%d %H:%M:%S}"}),
 ]
 # fmt: on
 
 
 def deliver(connection: psycopg.Connection, load: int, arrivals: list[tuple[str, int]]) -> None:
-    """One complete load: for each device the deliveries that arrive with it."""
+    """Insert one complete load with these (imei, delivery number)."""
     load_id = f"{1_800_000_000 + load}.5"
     for imei, number in arrivals:
         table, fetched, body = DELIVERIES[number]
@@ -103,13 +103,13 @@ def deliver(connection: psycopg.Connection, load: int, arrivals: list[tuple[str,
             " values (%s, %s, '{}', %s, %s, %s)".encode(),
             [text, imei, minutes(fetched), f"{number:04}-{imei}", load_id],
         )
-    # Noted twice: so does a loader that was killed just after it noted the load.
+    # Twice, as after a loader was killed just after it recorded the load.
     for _ in range(2):
         connection.execute("insert into raw._dlt_loads values (%s, 'x', 0, now(), 'h')", [load_id])
 
 
-def asked(connection: psycopg.Connection) -> None:
-    """The windows that make days: two of them."""
+def insert_call_windows(connection: psycopg.Connection) -> None:
+    """Record an API call whose window covers two days, so that dim_dates has them."""
     connection.execute(
         "insert into raw.api_calls (call_id, endpoint, method, account, request, imeis,"
         " window_start, window_end, started_at, duration_ms, code, records, attempt, _dlt_load_id)"
@@ -140,10 +140,13 @@ def contents(connection: psycopg.Connection) -> dict[str, list[str]]:
 
 
 def of_device(rows: list[str], imei: str) -> list[str]:
-    """The rows of one device without what names it and the load that happened to bring it."""
+    """The rows of one device, without its imei and without load ids."""
     own = [json.loads(row) for row in rows if f'"{imei}"' in row]
     for row in own:
-        for name in ("load_id", "vehicle_version"):  # the second is a hash over the IMEI
+        for name in (
+            "load_id",
+            "vehicle_version",
+        ):  # vehicle_version is a hash that includes the imei
             row.pop(name, None)
     return sorted(json.dumps(row, sort_keys=True).replace(imei, "imei") for row in own)
 
@@ -151,7 +154,7 @@ def of_device(rows: list[str], imei: str) -> list[str]:
 @settings(
     max_examples=2,
     deadline=None,
-    phases=[Phase.generate],  # to shrink an example is to build it again and again
+    phases=[Phase.generate],  # shrinking would rebuild the example many times
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(seed=st.integers(0, 2**32), loads=st.integers(2, 3))
@@ -172,8 +175,8 @@ def test_any_order_of_arrival_gives_the_same_tables(
 
     dbt_runner.run(project, database, ["seed"], lambda *_: None)
     with database.connect() as connection:
-        asked(connection)
-        # Settled in another order than their ids: a killed package comes late.
+        insert_call_windows(connection)
+        # In random order: a package settled late has an old id.
         for load in chance.sample(range(loads), loads):
             chance.shuffle(arrivals[load])
             deliver(connection, load, arrivals[load])
@@ -198,7 +201,7 @@ def test_any_order_of_arrival_gives_the_same_tables(
 
 
 def test_plate_entered_later_applies_to_all_days(new_database, tmp_path: Path) -> None:
-    """Of a vehicle that the client's list names, as for others the plate is the name itself."""
+    """For a vehicle in seeds/vehicles.csv; other vehicles are named by their plate."""
     database: Database = new_database()
     project = Settings(work_dir=tmp_path / "work")
     Landing(database, project.work_dir).prepare()
@@ -208,7 +211,7 @@ def test_plate_entered_later_applies_to_all_days(new_database, tmp_path: Path) -
         connection.execute(
             "insert into tracksolid.vehicles (imei, vehicle_id) values (%s, 'A')", [imei]
         )
-        asked(connection)
+        insert_call_windows(connection)
         plates = "select distinct plates_pct::integer from dwh_gold.kpi_data_quality_daily"
         for load, (numbers, found) in enumerate([((0, 7), 0), ((2,), 100)]):
             deliver(connection, load, [(imei, number) for number in numbers])

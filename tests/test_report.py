@@ -1,4 +1,4 @@
-"""The management report: its figures against the facts, and what a client must find in it."""
+"""The monthly report: its figures match the facts, and it has all that a client needs."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -25,8 +25,8 @@ NOW = int(datetime(2026, 11, 3, 9, 30, tzinfo=UTC).timestamp())
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
 
 
-class Page(HTMLParser):
-    """What a reader sees, and what a browser would fetch."""
+class ReportParser(HTMLParser):
+    """Collects the report's KPIs, text by section, and links."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def database(
 
 @pytest.fixture
 def gold(database: Database) -> Iterator[psycopg.Connection]:
-    """A connection whose changes nobody else will see."""
+    """A connection whose changes are rolled back."""
     with database.connect(autocommit=False) as connection:
         yield connection
         connection.rollback()
@@ -92,7 +92,7 @@ FACTS = (
 def test_report_figures_match_the_facts(
     gold: psycopg.Connection, month: date, city: str | None
 ) -> None:
-    kpis = Page(render(gold, month, city)).kpis
+    kpis = ReportParser(render(gold, month, city)).kpis
     where = FACTS + (f" and city = '{city}'" if city else "")
     distance_km = one(gold, f"select sum(distance_km) {where}", month)
     assert distance_km > 100
@@ -109,11 +109,14 @@ def test_report_figures_match_the_facts(
     )
     assert kpis["technician.service_stops"] == f"{stops:,}"
     vehicles = one(gold, f"select count(*) / count(distinct day)::numeric {where}", month)
-    assert kpis["fleet.vehicles"] == f"{vehicles:,.0f}"  # a mean day, not the sum of days
+    assert kpis["fleet.vehicles"] == f"{vehicles:,.0f}"  # the mean of the days, not their sum
 
 
 def test_city_report_has_only_its_own_figures_and_vehicles(gold: psycopg.Connection) -> None:
-    fleet_page, city_page = Page(render(gold, NOVEMBER)), Page(render(gold, NOVEMBER, "mombasa"))
+    fleet_page, city_page = (
+        ReportParser(render(gold, NOVEMBER)),
+        ReportParser(render(gold, NOVEMBER, "mombasa")),
+    )
     assert fleet_page.kpis["fleet.distance"] != city_page.kpis["fleet.distance"]
     assert "The fleet of Mombasa drove" in city_page.sections["summary"]
     assert "Nairobi" in fleet_page.sections["vehicles"]
@@ -129,19 +132,19 @@ def test_changes_compare_with_the_mean_day_of_last_month(gold: psycopg.Connectio
     ]
     change = 100 * (means[1] / means[0] - 1)
     shown = f"{change:+,.1f} %".replace("-", "\N{MINUS SIGN}")
-    text = Page(render(gold, NOVEMBER)).sections["summary"]
+    text = ReportParser(render(gold, NOVEMBER)).sections["summary"]
     assert f"({shown} a day against October 2026)" in text
     assert "Most improved against October 2026:" in text
     assert "Most worsened against October 2026:" in text
     assert (
         "Nothing of September 2026 is in the data"
-        in Page(render(gold, OCTOBER)).sections["summary"]
+        in ReportParser(render(gold, OCTOBER)).sections["summary"]
     )
 
 
 def test_report_is_self_contained(gold: psycopg.Connection) -> None:
     html = render(gold, NOVEMBER)
-    page = Page(html)
+    page = ReportParser(html)
     assert page.svgs >= 10
     assert page.links
     assert [link for link in page.links if not link.startswith("#")] == []
@@ -149,7 +152,7 @@ def test_report_is_self_contained(gold: psycopg.Connection) -> None:
 
 
 def test_gated_kpis_are_listed_with_their_reason(gold: psycopg.Connection) -> None:
-    page = Page(render(gold, NOVEMBER))
+    page = ReportParser(render(gold, NOVEMBER))
     gated = gold.execute(
         "select kpi_id, label, gate_reason from dwh_gold.kpi_monthly"
         " inner join dwh_gold.kpi_register using (kpi_id)"
@@ -165,17 +168,17 @@ def test_gated_kpis_are_listed_with_their_reason(gold: psycopg.Connection) -> No
 
 def test_assumed_rules_are_listed_with_their_value(gold: psycopg.Connection) -> None:
     gold.execute("update tracksolid.operating_rules set agreed = true where rule = 'shift_start'")
-    listed = Page(render(gold, NOVEMBER)).sections["assumed"]
+    listed = ReportParser(render(gold, NOVEMBER)).sections["assumed"]
     assert "shift length All cities 9 h assumed: 08:00 to 17:00" in listed
     assert "fuel price Nairobi not known KES/l" in listed
     assert "shift start" not in listed
-    other = Page(render(gold, NOVEMBER, "Mombasa")).sections["assumed"]
+    other = ReportParser(render(gold, NOVEMBER, "Mombasa")).sections["assumed"]
     assert "fuel price Mombasa" in other
     assert "fuel price Nairobi" not in other
 
 
 def test_agreed_bands_and_proposals_are_shown_separately(gold: psycopg.Connection) -> None:
-    before = Page(render(gold, NOVEMBER))
+    before = ReportParser(render(gold, NOVEMBER))
     assert "No band or target is agreed yet" in before.sections["summary"]
     assert "Proposals for discussion, not agreed" in before.sections["proposals"]
     median = one(
@@ -192,7 +195,7 @@ def test_agreed_bands_and_proposals_are_shown_separately(gold: psycopg.Connectio
         "update dwh_gold.kpi_values set band = 'critical'"
         " where kpi_id = 'fleet.utilisation' and scope = 'fleet' and day = '2026-11-02'"
     )
-    after = Page(render(gold, NOVEMBER))
+    after = ReportParser(render(gold, NOVEMBER))
     assert "1 day critical" in after.sections["domain-1"]
     assert "No band or target is agreed yet" not in after.sections["summary"]
 
@@ -209,7 +212,7 @@ def test_silent_vehicles_are_listed(gold: psycopg.Connection) -> None:
 
 
 def test_names_are_escaped(gold: psycopg.Connection) -> None:
-    """Vehicles, cities in the legends and alarms are named by people."""
+    """People enter names of vehicles, cities and alarms, so the report must escape them."""
     name = "<b>KDA & Sons</b>"
     driven = one(gold, f"select vehicle_id {FACTS} order by distance_km desc nulls last", NOVEMBER)
     for table, column in (
@@ -228,8 +231,8 @@ def test_names_are_escaped(gold: psycopg.Connection) -> None:
         "update dwh_gold.kpi_values set scope_value = %s where scope_value = 'Mombasa'", [name]
     )
     html = render(gold, NOVEMBER)
-    assert name in Page(html).sections["vehicles"]
-    assert name in Page(html).sections["domain-1"]
+    assert name in ReportParser(html).sections["vehicles"]
+    assert name in ReportParser(html).sections["domain-1"]
     assert "<b>KDA" not in html
 
 

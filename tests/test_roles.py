@@ -1,4 +1,4 @@
-"""Three roles: the loader writes raw, dbt builds on it, Grafana reads gold. Nothing more."""
+"""Three database roles: the loader writes raw, dbt builds from it, Grafana reads gold only."""
 
 import hashlib
 import hmac
@@ -99,7 +99,7 @@ def built(
     new_database: Callable[[], Database],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Database:
-    """The live view and all under it, as the processes of the product make it."""
+    """A database with the live view and its sources, created by the product's own processes."""
     database, work_dir = new_database(), tmp_path_factory.mktemp("work")
     with Sandbox(world, login_interval_seconds=0) as sandbox:
         settings = settings_for(sandbox, database, work_dir, archive_dir=work_dir / "archive")
@@ -117,7 +117,7 @@ def built(
 
 @pytest.fixture(scope="module")
 def grafana(built: Database) -> Iterator[psycopg.Connection]:
-    """Logged in as Grafana is; then it turns off what it may turn off itself."""
+    """A session of grafana_ro that has switched off all limits it may switch off itself."""
     with psycopg.connect(built.url, user="grafana_ro", autocommit=True) as connection:
         connection.execute("set default_transaction_read_only = off")
         yield connection
@@ -135,7 +135,7 @@ def test_grafana_role_is_refused(grafana: psycopg.Connection, statement: str) ->
     + [(DBT_ROLE, each) for each in NOBODY_MAY + DBT_MAY_NOT],
 )
 def test_process_roles_are_refused(built: Database, role: str, statement: str) -> None:
-    """Nothing that belongs to another role. (Who logged in may always become itself again.)"""
+    """A role cannot use another role's objects. (A session may always reset to its login role.)"""
     name = f"only_{role}"
     with built.connect() as connection:
         if connection.execute("select from pg_roles where rolname = %s", [name]).fetchone() is None:
@@ -168,7 +168,7 @@ def test_grafana_reads_all_of_gold_after_a_full_refresh(
     ).fetchall()
     assert {"vehicle_status_now", "dim_vehicles", "job_runs"} <= {name for (name,) in names}
     for (name,) in names:
-        # A view that reads raw does so with the rights of its owner.
+        # A view reads raw with the rights of its owner.
         grafana.execute(f"select * from dwh_gold.{name}".encode())
     seen = grafana.execute("select count(*) from vehicle_status_now").fetchone()
     assert seen is not None
@@ -204,7 +204,7 @@ def test_grafana_has_a_limited_number_of_connections(built: Database) -> None:
 
 
 def test_server_never_sees_grafanas_password_in_plain_text(database: Database) -> None:
-    """It is set from a verifier, which the server's log and its catalog hold instead."""
+    """The password is sent as a SCRAM verifier, so log and catalog hold only that."""
     password = "correct horse " + uuid4().hex
     with database.connect() as connection:
         connection.execute("set log_statement = 'all'")
@@ -224,7 +224,7 @@ def test_server_never_sees_grafanas_password_in_plain_text(database: Database) -
 
 
 def test_objects_of_a_used_database_change_owner(server: Database, tmp_path: Path) -> None:
-    """What one login has made so far belongs to the roles after the migration."""
+    """After the migration, objects made by a single login belong to the roles."""
     database = server.sibling(f"test_{uuid4().hex[:12]}")
     shutil.copy(MIGRATIONS / "0001_schemas.sql", tmp_path)
     with database.connect() as connection:
@@ -258,14 +258,14 @@ def test_objects_of_a_used_database_change_owner(server: Database, tmp_path: Pat
 def test_migrate_works_without_superuser(
     built: Database, server: Database, sandbox: Sandbox, work_dir: Path, may_make_roles: bool
 ) -> None:
-    """With its roles it uses them; if it gets none that is told, and all works on as one role."""
+    """With the roles it uses them. Without, it warns and does everything as one role."""
     login = f"login_{uuid4().hex[:12]}"
     name = sql.Identifier(login)
     with server.connect() as connection:
         attributes = "login createrole" if may_make_roles else "login"
         connection.execute(sql.SQL("create role {} " + attributes).format(name))
         connection.execute(sql.SQL("create database {0} owner {0}").format(name))
-        if may_make_roles:  # as for who has made them
+        if may_make_roles:  # as for the login that created them
             grant = "grant fireside_loader, fireside_dbt, grafana_ro to {} with admin option"
             connection.execute(sql.SQL(grant).format(name))
     database = Database(
@@ -278,18 +278,18 @@ def test_migrate_works_without_superuser(
     for summary in Loader(settings, database).poll(["device_list", "location_list"]):
         assert summary.records > 0
         assert not summary.errors
-    if not may_make_roles:  # with its roles all of this file runs dbt
+    if not may_make_roles:  # with roles, the other tests run dbt
         dbt_runner.run(settings, database, ["seed", "--select", "zones"], lambda *_: None)
     with database.connect() as connection:
         owners = {owner for *_, owner in connection.execute(OWNERS.encode())}
         connection.execute("select * from raw.device_list")
         fixes = connection.execute("select count(*) from raw.location_list").fetchone()
-        # Its nights archive and forget.
+        # Its nightly jobs archive and prune.
         connection.execute(
             "insert into tracksolid.offered_loads select distinct load_id, 1 from raw._dlt_loads"
         )
         connection.execute("insert into tracksolid.claims values ('trips', 0, 1)")
     assert (archive(settings, database, timedelta()),) == fixes
     assert (restore(settings, database),) == fixes
-    # The ledger and the token cache stay with the login.
+    # The bookkeeping tables and the token cache stay with the login.
     assert owners == ({login, LOADER_ROLE} if may_make_roles else {login})

@@ -13,7 +13,17 @@ from pathlib import Path
 
 import pytest
 import requests
-from sandbox_client import ALARMS, MILEAGE, NOW, PARKING, TRACK, Client, at, paged, some
+from sandbox_client import (
+    ALARMS,
+    MILEAGE,
+    NOW,
+    PARKING,
+    TRACK,
+    SandboxClient,
+    all_rows,
+    at,
+    valid_parameters,
+)
 
 from sandbox import Sandbox, StopKind, Traces, baseline, sign
 from sandbox.geometry import Point
@@ -43,7 +53,7 @@ def test_signature_follows_the_published_rule(params: str, expected: str) -> Non
     assert sign("SAMPLESECRET", pairs) == expected
 
 
-def test_unsigned_late_and_foreign_calls_are_refused(client: Client) -> None:
+def test_unsigned_late_and_foreign_calls_are_refused(client: SandboxClient) -> None:
     late = plain(int(time.time()) - 11 * MINUTE)
     target = client.sandbox.account
     method = "jimi.user.device.list"
@@ -57,7 +67,7 @@ def test_unsigned_late_and_foreign_calls_are_refused(client: Client) -> None:
 
 def test_a_token_is_issued_once_a_minute_and_expires() -> None:
     with Sandbox(baseline(), token_life_seconds=0.2) as sandbox:
-        client = Client(sandbox)
+        client = SandboxClient(sandbox)
         assert client.log_in(user_pwd_md5="0" * 32)["code"] == 1002
         assert client.log_in(expires_in=59)["code"] == 1001
         assert client.log_in()["code"] == 0
@@ -67,7 +77,7 @@ def test_a_token_is_issued_once_a_minute_and_expires() -> None:
         assert client.call("jimi.user.child.list", target=sandbox.account)["code"] == 1004
 
 
-def test_a_refresh_ends_the_old_token(client: Client) -> None:
+def test_a_refresh_ends_the_old_token(client: SandboxClient) -> None:
     first = client.log_in()["result"]
     asked = {"refresh_token": first["refreshToken"], "expires_in": 7200}
     second = client.call("jimi.oauth.token.refresh", **asked)["result"]
@@ -104,15 +114,15 @@ def test_a_refresh_ends_the_old_token(client: Client) -> None:
     ],
 )
 def test_records_are_where_the_method_puts_them(
-    client: Client, method: str, params: str, place: str, keys: set[str]
+    client: SandboxClient, method: str, params: str, place: str, keys: set[str]
 ) -> None:
-    records = at(client.call(method, **some(client, params)), place)
+    records = at(client.call(method, **valid_parameters(client, params)), place)
     assert records
     assert all(keys <= record.keys() for record in records)
 
 
-def test_single_objects_are_in_result(client: Client) -> None:
-    detail = client.call("jimi.track.device.detail", **some(client, "imei"))["result"]
+def test_single_objects_are_in_result(client: SandboxClient) -> None:
+    detail = client.call("jimi.track.device.detail", **valid_parameters(client, "imei"))["result"]
     assert {"account", "customerName", "iccid", "imsi", "fuel_100km", "currentMileage"} <= set(
         detail
     )
@@ -146,13 +156,13 @@ FUTURE = plain(NOW + HOUR)
     ],
 )
 def test_wrong_parameters_get_their_code(
-    client: Client, method: str, params: str, wrong: dict[str, str], code: int
+    client: SandboxClient, method: str, params: str, wrong: dict[str, str], code: int
 ) -> None:
-    assert client.call(method, **some(client, params) | wrong)["code"] == code
+    assert client.call(method, **valid_parameters(client, params) | wrong)["code"] == code
 
 
-def test_fix_m13_parking_is_empty_without_account_or_acc_type(client: Client) -> None:
-    good = some(client, "account imeis start rows acc")
+def test_fix_m13_parking_is_empty_without_account_or_acc_type(client: SandboxClient) -> None:
+    good = valid_parameters(client, "account imeis start rows acc")
     for missing in ("account", "acc_type"):
         answer = client.call(PARKING, **{k: v for k, v in good.items() if k != missing})
         assert (answer["code"], answer["data"]["rows"]) == (0, [])
@@ -163,10 +173,10 @@ def test_fix_m13_parking_is_empty_without_account_or_acc_type(client: Client) ->
     assert {row["acc"] for row in idling} == {"on"}
 
 
-def test_pages_of_one_query_agree(client: Client) -> None:
-    whole = some(client, "imeis begin")
+def test_pages_of_one_query_agree(client: SandboxClient) -> None:
+    whole = valid_parameters(client, "imeis begin")
     for method in (MILEAGE, ALARMS):
-        rows = [json.dumps(row) for row in paged(client, method, "result", **whole)]
+        rows = [json.dumps(row) for row in all_rows(client, method, "result", **whole)]
         assert len(rows) == len(set(rows)) > 20
     capped = client.call(
         MILEAGE, imeis=whole["imeis"], begin_time=plain(NOW - 9 * DAY), end_time=plain(NOW)
@@ -174,8 +184,8 @@ def test_pages_of_one_query_agree(client: Client) -> None:
     assert len(capped["result"]) == 100
 
 
-def test_requests_are_logged(client: Client) -> None:
-    client.call("jimi.user.child.list", **some(client, "target"))
+def test_requests_are_logged(client: SandboxClient) -> None:
+    client.call("jimi.user.child.list", **valid_parameters(client, "target"))
     request = client.sandbox.requests[-1]
     assert request.method == "jimi.user.child.list"
     assert request.params["target"] == client.sandbox.account
@@ -224,7 +234,7 @@ def recording(tmp_path: Path) -> Path:
 def test_recording_is_served_through_the_same_protocol(recording: Path) -> None:
     world = Traces(recording)
     with Sandbox(world) as sandbox:
-        client = Client(sandbox)
+        client = SandboxClient(sandbox)
         client.log_in()
         window = {"begin_time": "2008-05-20 00:00:00", "end_time": "2008-05-20 07:29:00"}
         imei = client.call("jimi.user.device.list", target=sandbox.account)["result"][0]["imei"]

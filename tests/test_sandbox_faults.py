@@ -8,7 +8,7 @@ from itertools import takewhile
 
 import pytest
 import requests
-from sandbox_client import ALARMS, MILEAGE, PARKING, TRACK, Client, some
+from sandbox_client import ALARMS, MILEAGE, PARKING, TRACK, SandboxClient, valid_parameters
 
 from sandbox import Fault, Sent
 from sandbox.faults import POISON
@@ -18,16 +18,16 @@ from sandbox.faults import POISON
     ("fault", "code"),
     [(Fault.RATE_LIMITED, 1006), (Fault.SYSTEM_BUSY, -1), (Fault.TOKEN_EXPIRED, 1004)],
 )
-def test_code_faults(client: Client, fault: Fault, code: int) -> None:
-    ask = some(client, "target")
+def test_code_faults(client: SandboxClient, fault: Fault, code: int) -> None:
+    ask = valid_parameters(client, "target")
     client.sandbox.misbehave("*", fault, after=1)
     codes = [client.call("jimi.user.device.list", **ask)["code"] for _ in range(3)]
     really_revoked = fault is Fault.TOKEN_EXPIRED
     assert codes == [0, code, 1004 if really_revoked else 0]
 
 
-def test_faults_that_replace_the_reply(client: Client) -> None:
-    ask = some(client, "target")
+def test_faults_that_replace_the_reply(client: SandboxClient) -> None:
+    ask = valid_parameters(client, "target")
     method = "jimi.user.device.list"
     client.sandbox.misbehave(method, Fault.HTTP_500)
     assert client.post(method, **ask).status_code == 500
@@ -45,7 +45,7 @@ def test_faults_that_replace_the_reply(client: Client) -> None:
     assert client.call(method, **ask)["code"] == 0
 
 
-def test_a_reset_fault_resets_the_connection(client: Client) -> None:
+def test_a_reset_fault_resets_the_connection(client: SandboxClient) -> None:
     client.sandbox.misbehave("*", Fault.RESET)
     host, port = client.sandbox.url.removeprefix("http://").split("/")[0].split(":")
     body = b"method=jimi.user.child.list"
@@ -56,23 +56,23 @@ def test_a_reset_fault_resets_the_connection(client: Client) -> None:
             connection.recv(100)
 
 
-def test_stall_answers_late(client: Client) -> None:
+def test_stall_answers_late(client: SandboxClient) -> None:
     client.sandbox.misbehave("jimi.user.child.list", "stall", seconds=0.3)
     started = time.monotonic()
-    assert client.call("jimi.user.child.list", **some(client, "target"))["code"] == 0
+    assert client.call("jimi.user.child.list", **valid_parameters(client, "target"))["code"] == 0
     assert time.monotonic() - started >= 0.3
 
 
-def test_rate_hits_about_that_share_and_spares_the_login(client: Client) -> None:
+def test_rate_hits_about_that_share_and_spares_the_login(client: SandboxClient) -> None:
     client.sandbox.misbehave("*", Fault.SYSTEM_BUSY, rate=0.3)
-    ask = some(client, "target")
+    ask = valid_parameters(client, "target")
     codes = [client.call("jimi.user.child.list", **ask)["code"] for _ in range(100)]
     assert 15 < codes.count(-1) < 45
     assert all(client.log_in()["code"] == 0 for _ in range(5))
 
 
-def test_paging_and_order_faults(client: Client) -> None:
-    ask = some(client, "imeis begin") | {"page_size": 10}
+def test_paging_and_order_faults(client: SandboxClient) -> None:
+    ask = valid_parameters(client, "imeis begin") | {"page_size": 10}
     first = client.call(MILEAGE, **ask, start_row=0)["result"]
     second = client.call(MILEAGE, **ask, start_row=10)["result"]
     client.sandbox.misbehave(MILEAGE, Fault.REPEATED_PAGE)
@@ -108,9 +108,9 @@ MARKS = {
     ],
 )
 def test_poison_spoils_one_record_and_no_other(
-    client: Client, fault: Fault, method: str, params: str
+    client: SandboxClient, fault: Fault, method: str, params: str
 ) -> None:
-    ask = some(client, params)
+    ask = valid_parameters(client, params)
     good = client.post(method, **ask).content
     kept: list[Sent] = []
     client.sandbox.sent = kept.append

@@ -20,10 +20,10 @@ from sandbox_client import (
     NOW,
     PARKING,
     TRACK,
-    Client,
-    heard,
-    paged,
-    some,
+    SandboxClient,
+    all_rows,
+    reporting_devices,
+    valid_parameters,
     whole_fleet,
 )
 
@@ -43,7 +43,9 @@ from sandbox.instants import (
 from sandbox.plan import Gap, Kind
 
 
-def test_lists_cover_one_account_and_the_sweep_omits_devices_silently(client: Client) -> None:
+def test_lists_cover_one_account_and_the_sweep_omits_devices_silently(
+    client: SandboxClient,
+) -> None:
     world, parent = client.sandbox.world, client.sandbox.account
     children = client.call("jimi.user.child.list", target=parent)["result"]
     assert client.call("jimi.user.child.list", target=children[0]["account"])["result"] is None
@@ -56,7 +58,7 @@ def test_lists_cover_one_account_and_the_sweep_omits_devices_silently(client: Cl
         swept |= {record["imei"]: record for record in sweep}
     assert listed == set(world.devices)
     expired = {imei for imei, device in world.devices.items() if device.is_expired}
-    assert set(swept) == set(heard(world)) | expired
+    assert set(swept) == set(reporting_devices(world)) | expired
     assert len(listed) - len(swept) == 3
     assert all(len(record) == 35 for record in swept.values())
     for imei in expired:
@@ -100,13 +102,13 @@ def test_baseline_is_the_fleet_of_2026_04_12() -> None:
         assert round(world.odometer_m(by_name[name], fix.at) / 1000) == km
 
 
-def test_spelling_and_types_drift_in_a_minority(client: Client) -> None:
-    imeis, window = some(client, "imeis"), some(client, "begin")
-    trips = paged(client, MILEAGE, "result", **imeis, **window)
+def test_spelling_and_types_drift_in_a_minority(client: SandboxClient) -> None:
+    imeis, window = valid_parameters(client, "imeis"), valid_parameters(client, "begin")
+    trips = all_rows(client, MILEAGE, "result", **imeis, **window)
     spelling = Counter("elapsed" in trip for trip in trips)
     assert 0 < spelling[True] < spelling[False]
     assert all(("elapsed" in trip) != ("runTimeSecond" in trip) for trip in trips)
-    points = client.call(TRACK, **some(client, "imei begin"))["result"]
+    points = client.call(TRACK, **valid_parameters(client, "imei begin"))["result"]
     types = Counter(type(point["gpsSpeed"]) for point in points)
     assert 0 < types[str] < types[float]
     assert {point["ignition"] for point in points} == {"ON", "OFF"}
@@ -145,7 +147,7 @@ def test_a_running_trip_is_returned_again_with_its_final_values() -> None:
     final = fleet(now=NOW)
     imei, trip = next(
         (imei, trip)
-        for imei in heard(final)
+        for imei in reporting_devices(final)
         for trip in final.trips(imei, NOW - DAY, NOW - 6 * HOUR)
         if trip.driving_s > 20 * MINUTE
         and not any(f.is_late for f in final.fixes(imei, trip.start, trip.end))
@@ -161,7 +163,7 @@ def test_a_running_trip_is_returned_again_with_its_final_values() -> None:
 
 
 def digest(world: World) -> str:
-    imeis = heard(world)[::9]
+    imeis = reporting_devices(world)[::9]
     day = [world.truth(imei, DAY_BEFORE) for imei in imeis]
     fixes = [fix for imei in imeis for fix in world.fixes(imei, NOW - 2 * DAY, NOW - DAY)]
     return repr((day, fixes, [world.odometer_m(imei, NOW) for imei in imeis]))
@@ -170,7 +172,7 @@ def digest(world: World) -> str:
 def test_a_day_does_not_depend_on_what_was_asked_before() -> None:
     fresh, used = fleet(now=NOW), fleet(now=NOW, days=30)
     for offset in (20, 3, 11):
-        for imei in reversed(heard(used)):
+        for imei in reversed(reporting_devices(used)):
             used.truth(imei, DAY_BEFORE - timedelta(days=offset))
     assert digest(fresh) == digest(used)
     assert digest(fresh) != digest(fleet(now=NOW, seed=2))
@@ -196,21 +198,21 @@ def test_another_process_sees_the_same_fleet() -> None:
 # ---------------------------------------------------------------- truth
 
 
-def test_truth_is_the_sum_of_what_is_served(client: Client) -> None:
+def test_truth_is_the_sum_of_what_is_served(client: SandboxClient) -> None:
     """Tolerances: metres are served to 0.1 m per trip, speeds to 0.1 km/h; seconds are exact."""
     world = client.sandbox.world
-    imeis = heard(world)[:50]
+    imeis = reporting_devices(world)[:50]
     asked: dict[str, object] = {"imeis": ",".join(imeis)}
     for day in (DAY_BEFORE, date(2026, 4, 5), eat_day(NOW)):
         start, end = eat_bounds(day)
         last = min(end - 1, NOW)
         window = {"begin_time": plain(start), "end_time": plain(last)}
-        trips = paged(client, MILEAGE, "result", **asked, **window)
-        alarms = paged(client, ALARMS, "result", **asked, **window)
+        trips = all_rows(client, MILEAGE, "result", **asked, **window)
+        alarms = all_rows(client, ALARMS, "result", **asked, **window)
         stops = [
             stop
             for acc_type in ("0", "on")
-            for stop in paged(
+            for stop in all_rows(
                 client,
                 PARKING,
                 "data.rows",
@@ -256,16 +258,16 @@ def span(stop: Mapping[str, Any]) -> tuple[int, int]:
     return start, end
 
 
-def test_trails_are_as_long_as_the_trips(client: Client) -> None:
+def test_trails_are_as_long_as_the_trips(client: SandboxClient) -> None:
     """Fixes every 20 s cut sharp corners and are blurred by 3 m: 2 % over a day's trips."""
     world = client.sandbox.world
-    for imei in heard(world)[::5]:
+    for imei in reporting_devices(world)[::5]:
         trips = world.trips(imei, *eat_bounds(DAY_BEFORE))
         metres = sum(trail_m(client, imei, trip) for trip in trips)
         assert metres == pytest.approx(sum(trip.distance_m for trip in trips), rel=0.02)
 
 
-def trail_m(client: Client, imei: str, trip: Trip) -> float:
+def trail_m(client: SandboxClient, imei: str, trip: Trip) -> float:
     window = {"begin_time": plain(trip.start), "end_time": plain(trip.end)}
     points = client.call(TRACK, imei=imei, **window)["result"]
     points.sort(key=lambda point: point["gpsTime"])
@@ -276,7 +278,7 @@ def trail_m(client: Client, imei: str, trip: Trip) -> float:
 def test_motion_is_plausible() -> None:
     """No second belongs to two spells, the odometer is continuous, speeds are possible."""
     world = whole_fleet()
-    for imei in heard(world)[::4]:
+    for imei in reporting_devices(world)[::4]:
         trips = world.trips(imei, NOW - 9 * DAY, NOW)
         stops = world.stops(imei, NOW - 9 * DAY, NOW)
         spans = sorted([(t.start, t.end) for t in trips] + [(s.start, s.end) for s in stops])
@@ -293,7 +295,7 @@ def test_the_fleet_shows_every_kind_of_event() -> None:
     world = whole_fleet()
     alarms: Counter[str] = Counter()
     midnight = cities = 0
-    for imei in heard(world):
+    for imei in reporting_devices(world):
         alarms.update(alarm.alarm_type for alarm in world.alarms(imei, 0, NOW))
         for trip in world.trips(imei, NOW - 14 * DAY, NOW):
             midnight += eat_day(trip.start) != eat_day(trip.end)

@@ -1,4 +1,4 @@
-"""Records are cut out of replies byte for byte, whatever is wrong with their neighbours."""
+"""Records are sliced out of replies byte for byte, even beside damaged records."""
 
 import json
 
@@ -93,7 +93,7 @@ def test_scanner_and_fast_path_slice_alike(items: list, indent: int | None) -> N
 @given(st.dictionaries(st.text(alphabet="abc"), values))
 def test_object_members_are_found(members: dict) -> None:
     text = json.dumps(members).encode()
-    poisoned = text[:-1] + (b"," if members else b"") + b'"zz":NaN}'  # only the scanner takes it
+    poisoned = text[:-1] + (b"," if members else b"") + b'"zz":NaN}'  # only the scanner accepts it
     found = object_members(poisoned)
     assert found.pop("zz") == b"NaN"
     assert {name: json.loads(value) for name, value in found.items()} == members
@@ -121,7 +121,7 @@ CASES = sorted((SHARED / "data/json_test_suite/test_parsing").glob("*.json"))
 
 @pytest.mark.skipif(not CASES, reason="the JSON test suite is not beside this checkout")
 def test_json_suite_records_land_verbatim_or_are_kept_whole() -> None:
-    """Each file stands between two good records: it is cut out as it is, or the reply is kept."""
+    """Each file is placed between two good records: it is sliced verbatim, or the reply is kept."""
     for case in CASES:
         content = case.read_bytes().strip(b" \t\r\n")
         try:

@@ -1,4 +1,4 @@
-"""The stack as compose would start it: its files, and each command and health check for real."""
+"""The compose stack: its files are valid, and each command and health check really runs."""
 
 import os
 import re
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def test_only_webhook_and_grafana_publish_ports() -> None:
         "grafana",
     }
     assert STACK["networks"]["inside"] == {"internal": True}
-    assert SERVICES["webhook_receiver"]["networks"] == ["outside"], "it knows no database"
+    assert SERVICES["webhook_receiver"]["networks"] == ["outside"], "it must not reach the database"
     assert not {"env_file", "depends_on"} & SERVICES["webhook_receiver"].keys()
 
 
@@ -129,6 +130,37 @@ def test_images_are_pinned_and_run_without_root(file: str) -> None:
                 assert ((ROOT / file).parent / source).exists(), line
 
 
+PRIVATE = (".env", ".env.production", "backups/fireside-1.dump", "fireside-1.roles.sql", "jobs.csv")
+NEEDED = (
+    "orchestrate.py",
+    "dbt_fireside/seeds/vehicles.csv",
+    "warehouse/migrations/0001_schemas.sql",
+)
+
+
+def test_private_files_stay_out_of_image_and_git() -> None:
+    patterns = [
+        line
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+
+    def is_ignored(path: str) -> bool:
+        # Docker matches a pattern from the root, and ignores all below what it matches.
+        parts = path.split("/")
+        below_root = ("/".join(parts[:n]) for n in range(1, len(parts) + 1))
+        return any(
+            pattern.count("/") == part.count("/") and fnmatch(part, pattern)
+            for part in below_root
+            for pattern in patterns
+        )
+
+    assert [path for path in PRIVATE if not is_ignored(path)] == []
+    assert [path for path in NEEDED if is_ignored(path)] == []
+    for path in PRIVATE:
+        checked("git", "-C", ROOT, "check-ignore", "--no-index", path)
+
+
 def test_workflow_runs_the_ci_script() -> None:
     workflow = yaml.safe_load((ROOT / ".forgejo/workflows/ci.yaml").read_text())
     assert {"run": ".ci/run"} in workflow["jobs"]["ci"]["steps"]
@@ -136,13 +168,13 @@ def test_workflow_runs_the_ci_script() -> None:
 
 @contextmanager
 def started(name: str, environment: dict[str, str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A service of ours, by its command and with its own part of the environment."""
+    """Start a service's compose command with the environment that compose gives it."""
     service = SERVICES[name]
     given = {
         variable: VARIABLE.sub(lambda found: environment.get(found[1], found[3] or ""), value)
         for variable, value in service.get("environment", {}).items()
     }
-    # Services with an env_file see all of it; the others what compose gives, at this test's places.
+    # Services with an env_file get all of it; others get their own variables, with test paths.
     more = environment if "env_file" in service else _places(environment)
     command = [part.replace("8000", str(port)) for part in service["command"]]
     with subprocess.Popen(
@@ -185,7 +217,7 @@ def environment(sandbox: Sandbox, database: Database, tmp_path: Path) -> dict[st
 
 @contextmanager
 def healthy(name: str, environment: dict[str, str]) -> Iterator[str]:
-    """A service whose health check passes; yields its address."""
+    """Start a service and wait until its health check passes; yields its address."""
     port = environment["WEBHOOK_PORT"]
     _, python, *arguments = SERVICES[name]["healthcheck"]["test"]
     assert python == "python"
@@ -205,7 +237,7 @@ def healthy(name: str, environment: dict[str, str]) -> Iterator[str]:
                 pytest.fail(process.stdout.read().decode())
             time.sleep(0.2)
         yield f"http://127.0.0.1:{port}"
-    assert not passes(), "the check passes without the service"
+    assert not passes(), "the health check passes although the service is stopped"
 
 
 @pytest.mark.parametrize("name", sorted({*LONG_RUNNING} - {"docs"}))
@@ -222,7 +254,7 @@ def test_docs_server_shows_the_runbook_with_anchors(environment: dict[str, str])
             assert '<h2 id="spool-growing">' in shown.text
             framework = requests.get(f"{address}{prefix}/KPI_FRAMEWORK.md", timeout=10).text
             assert "fleet.utilisation" in framework or "Utilisation" in framework
-            assert 'href="../' not in framework  # nothing is served there
+            assert 'href="../' not in framework  # files outside docs/ are not served
             assert requests.get(f"{address}{prefix}/NOSUCH.md", timeout=10).status_code == 404
             outside = requests.get(f"{address}{prefix}/%2e%2e/settings.py", timeout=10)
             assert outside.status_code == 404
@@ -248,7 +280,7 @@ def test_database_health_check_passes(server: Database) -> None:
 def test_backup_can_be_restored(
     loader: Loader, database: Database, server: Database, tmp_path: Path
 ) -> None:
-    """Rows and rights are there again; what is old goes, and a failed dump leaves nothing."""
+    """Restore brings back rows and rights; old dumps are deleted; a failed dump leaves no file."""
     _, script, mode = SERVICES["backup"]["command"]
     assert (Path(script).name, mode) == ("backup.sh", "daily")
     loader.poll(["device_list", "location_list"])
@@ -273,7 +305,9 @@ def test_backup_can_be_restored(
     checked(*backup, "check", **environment)
     (dump,) = folder.glob("*.dump")
     checked(*backup, "restore", dump, **environment | {"PGDATABASE": "restored_copy"})
-    assert copied.prepare() == ["0001_schemas", "0002_roles"], "what no dump holds is set anew"
+    assert copied.prepare() == ["0001_schemas", "0002_roles"], (
+        "a dump lacks these, so migrate sets them"
+    )
     counts = "select (select count(*) from raw.location_list), (select count(*) from raw.api_calls)"
     with database.connect() as before, copied.connect() as after:
         for query in (counts, RIGHTS, LIMITS):

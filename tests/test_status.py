@@ -1,4 +1,4 @@
-"""orchestrate.py status: one screen, of an empty database and of one that works."""
+"""orchestrate.py status, on an empty database and on one in use."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -113,7 +113,7 @@ def test_status_shows_jobs_spool_token_and_failures_of_the_last_build(
 
     after = text_of(settings, database)
     assert "No orchestrator runs." in after
-    assert "killed" in after  # what the database still calls running
+    assert "killed" in after  # although the database still says running
 
 
 def test_status_ignores_other_advisory_locks(settings: Settings, database: Database) -> None:

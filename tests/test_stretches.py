@@ -1,6 +1,7 @@
-"""Facts made from steps of the trail: any arrival of its fixes gives what a full refresh gives.
+"""Facts computed from consecutive fixes: any order of arrival equals a full refresh.
 
-Many devices drive at random through zones and over midnight; each has its own order of arrival.
+Many devices drive at random through zones and over midnight. The fixes of each device arrive in an
+order of their own.
 """
 
 import json
@@ -20,9 +21,9 @@ from warehouse import dbt_runner
 from warehouse.database import Database
 
 DEVICES, FIXES, LOADS = 150, 25, 4
-EVENING = datetime(2026, 4, 12, 18, tzinfo=UTC)  # midnight of the fleet is three hours away
+EVENING = datetime(2026, 4, 12, 18, tzinfo=UTC)  # three hours before midnight, fleet time
 DEPOT, NAIROBI, NOWHERE, MOMBASA = (-1.237, 36.727), (-1.29, 36.82), (-2.0, 37.5), (-4.05, 39.67)
-STEPS_S = (10, 20, 60, 1200, 4000, 8000, 90_000)  # a fix is fresh for two hours
+STEPS_S = (10, 20, 60, 1200, 4000, 8000, 90_000)  # some longer than fresh_fix_age, two hours
 FACTS = ("fact_zone_visits", "fact_driving_events", "fact_hourly_trail")
 RUN = ["run", "--select", *(f"+{fact}" for fact in FACTS)]
 
@@ -31,7 +32,7 @@ Row = tuple[str, datetime, str, str]
 
 
 def drive(chance: random.Random, imei: str) -> Iterator[Row]:
-    """Fixes of one device in their order; some come twice, and the copies differ."""
+    """Fixes of one device in order of time; some have a second, different copy."""
     at, place = EVENING + timedelta(seconds=chance.randrange(3600)), DEPOT
     for number in range(FIXES):
         at += timedelta(seconds=chance.choice(STEPS_S))
@@ -49,8 +50,8 @@ def drive(chance: random.Random, imei: str) -> Iterator[Row]:
             yield imei, fetched_at, f"{imei}/{number}/{copy}", json.dumps(body)
 
 
-def arrivals(chance: random.Random, fixes: list[Row]) -> list[int]:
-    """The load that brings each: in order, one stretch of them late, or in no order at all."""
+def assign_loads(chance: random.Random, fixes: list[Row]) -> list[int]:
+    """The load number of each fix: in order, with one late stretch, or fully random."""
     in_order = [number * LOADS // len(fixes) for number in range(len(fixes))]
     match chance.randrange(3):
         case 0:
@@ -101,12 +102,12 @@ def test_any_arrival_of_fixes_equals_a_full_refresh(
     for number in range(DEVICES):
         imei = f"8600000000{number:05}"
         fixes = list(drive(chance, imei))
-        for load, fix in zip(arrivals(chance, fixes), fixes, strict=True):
+        for load, fix in zip(assign_loads(chance, fixes), fixes, strict=True):
             trails[load].append(fix)
         for driver in ("Otieno", "Achieng"):
             body = json.dumps({"imei": imei, "deviceName": imei, "driverName": driver})
-            told_at = EVENING + timedelta(hours=chance.randrange(20))
-            row = imei, told_at, f"{imei}/{driver}", body
+            fetched_at = EVENING + timedelta(hours=chance.randrange(20))
+            row = imei, fetched_at, f"{imei}/{driver}", body
             drivers[chance.randrange(LOADS)].append(row)
     with database.connect() as connection:
         for load in range(LOADS):

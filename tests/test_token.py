@@ -1,4 +1,4 @@
-"""One token for all who need it: renewed once, in time, without a login a minute too many."""
+"""The shared token: renewed once and in time, with at least a minute between logins."""
 
 import threading
 import time
@@ -22,8 +22,8 @@ GET, REFRESH = "jimi.oauth.token.get", "jimi.oauth.token.refresh"
 Make = Callable[[Sandbox], TokenCache]
 
 
-class Clock:
-    """A time that passes when a test says so."""
+class FakeClock:
+    """A clock that a test sets."""
 
     now = 1000.0
 
@@ -33,7 +33,7 @@ class Clock:
 
 @pytest.fixture
 def tokens(database: Database, work_dir: Path) -> Make:
-    """A token holder as a process of its own would have it: nothing shared but the database."""
+    """Makes token caches that share only the database, as those of separate processes do."""
 
     def make(sandbox: Sandbox, **more: object) -> TokenCache:
         settings = settings_for(sandbox, database, work_dir, **more)
@@ -42,7 +42,7 @@ def tokens(database: Database, work_dir: Path) -> Make:
     return make
 
 
-def asked(sandbox: Sandbox, method: str) -> int:
+def calls(sandbox: Sandbox, method: str) -> int:
     return sum(request.method == method for request in sandbox.requests)
 
 
@@ -51,10 +51,18 @@ def test_concurrent_threads_renew_the_token_once(world: Fleet, tokens: Make) -> 
         holders = [tokens(short_lived) for _ in range(4)]
         with ThreadPoolExecutor(16) as pool:
             first = set(pool.map(lambda n: holders[n % 4].current(), range(64)))
-            assert (len(first), asked(short_lived, GET), asked(short_lived, REFRESH)) == (1, 1, 0)
-            time.sleep(3.2)  # three quarters of its life are over, so it is renewed in time
+            assert (len(first), calls(short_lived, GET), calls(short_lived, REFRESH)) == (
+                1,
+                1,
+                0,
+            )
+            time.sleep(3.2)  # after three quarters of its life it is renewed
             second = set(pool.map(lambda n: holders[n % 4].current(), range(64)))
-        assert (len(second), asked(short_lived, GET), asked(short_lived, REFRESH)) == (1, 1, 1)
+        assert (len(second), calls(short_lived, GET), calls(short_lived, REFRESH)) == (
+            1,
+            1,
+            1,
+        )
         assert first != second
 
 
@@ -65,7 +73,7 @@ def test_rejected_token_is_replaced_once(sandbox: Sandbox, tokens: Make) -> None
         fresh = set(pool.map(lambda n: holders[n % 4].current(rejected=bad), range(64)))
     assert len(fresh) == 1
     assert bad not in fresh
-    assert asked(sandbox, REFRESH) == 1
+    assert calls(sandbox, REFRESH) == 1
 
 
 def test_refused_refresh_leads_to_a_login(
@@ -76,15 +84,16 @@ def test_refused_refresh_leads_to_a_login(
     with database.connect() as connection:
         connection.execute("update tracksolid.api_token_cache set refresh_token = 'worn out'")
     assert tokens(sandbox).current(rejected=old) != old
-    assert (asked(sandbox, REFRESH), asked(sandbox, GET)) == (1, 2)
+    assert (calls(sandbox, REFRESH), calls(sandbox, GET)) == (1, 2)
 
 
 def test_logins_are_at_least_a_minute_apart(
     world: Fleet, tokens: Make, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stand-in answers 1006 to a login too early; the gap is a second here, not a minute.
+    """The stand-in answers 1006 to a login that is too early; the gap is one second here.
 
-    The first takes long, and nobody knows when it reached the API: the gap is from its end on.
+    The first login is slow, and the time at which the API got it is unknown, so the gap starts when
+    it ends.
     """
     monkeypatch.setattr(loader.token, "LOGIN_GAP", timedelta(seconds=1))
     with Sandbox(world, login_interval_seconds=1) as strict:
@@ -134,20 +143,20 @@ def test_refused_login_is_reported_and_retried_with_backoff(
     sandbox: Sandbox, tokens: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loader.token, "LOGIN_GAP", timedelta())
-    clock = Clock()
+    clock = FakeClock()
     monkeypatch.setattr(loader.token, "time", SimpleNamespace(monotonic=clock, sleep=time.sleep))
     holder = tokens(sandbox, tracksolid_password_md5="f" * 32)
     logins = []
     for _ in range(100):  # half a minute apart, for 50 minutes
         with pytest.raises(LoginRefused, match="check TRACKSOLID_ACCOUNT"):
             holder.current()
-        logins.append(asked(sandbox, GET))
+        logins.append(calls(sandbox, GET))
         clock.now += 30
     tried_at = [30 * logins.index(number) for number in range(1, logins[-1] + 1)]
     assert tried_at == [0, 60, 180, 420, 900, 1800, 2700]
 
     clock.now += 900
-    sandbox.credentials.password_md5 = "f" * 32  # the account has what we know again
+    sandbox.credentials.password_md5 = "f" * 32  # the account has our password again
     assert holder.current()
 
 

@@ -1,4 +1,4 @@
-"""The receiver as senders meet it: a real process, real sockets, and the spool it leaves behind."""
+"""The webhook receiver as a process: HTTP over real sockets, and the pushes in its spool."""
 
 import contextlib
 import json
@@ -28,8 +28,8 @@ FORM = "application/x-www-form-urlencoded"
 SUCCESS = {"code": 0, "msg": "success"}
 
 
-class Receiver:
-    """`python -m webhook` with a spool of its own."""
+class ReceiverProcess:
+    """`python -m webhook` as a process with a spool of its own."""
 
     def __init__(self, folder: Path, **environment: object) -> None:
         with socket.socket() as free:
@@ -57,7 +57,7 @@ class Receiver:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "webhook"], cwd=ROOT, env=self._environment, stderr=log
             )
-        until(self._listens)
+        wait_until(self._listens)
 
     def _listens(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
@@ -76,13 +76,13 @@ class Receiver:
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
     def exchange(self, sent: bytes) -> bytes:
-        """Send raw bytes; all that comes back until the receiver hangs up or has answered."""
+        """Send raw bytes; returns the answer, or what came before the connection closed."""
         with self.connect() as connection:
             connection.sendall(sent)
             return answer_of(connection)
 
     def take(self) -> list[Push]:
-        """What was kept since the last call."""
+        """The pushes kept since the last call; deletes them from the spool."""
         reader = SpoolReader(self.spool)
         pushes = reader.batch(100_000, 10**9)
         reader.forget([push.id for push in pushes])
@@ -90,7 +90,7 @@ class Receiver:
 
 
 def answer_of(connection: socket.socket) -> bytes:
-    """One whole answer; less if the receiver hangs up before."""
+    """One complete HTTP answer, or less if the receiver closes the connection before."""
     answer = b""
     with contextlib.suppress(ConnectionResetError):
         while not is_whole(answer) and (piece := connection.recv(65536)):
@@ -104,28 +104,30 @@ def is_whole(answer: bytes) -> bool:
     return bool(found) and length is not None and len(body) >= int(length[1])
 
 
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
-def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    running = Receiver(tmp_path_factory.mktemp("webhook"), WEBHOOK_TOKEN=f"next-token, {TOKEN}")
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverProcess]:
+    running = ReceiverProcess(
+        tmp_path_factory.mktemp("webhook"), WEBHOOK_TOKEN=f"next-token, {TOKEN}"
+    )
     yield running
     assert running.stop() == 0
 
 
 @pytest.fixture(scope="module")
-def http(receiver: Receiver) -> Iterator[httpx.Client]:
+def http(receiver: ReceiverProcess) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=receiver.url, timeout=20) as client:
         yield client
 
 
 @pytest.fixture(autouse=True)
-def _empty_spool(receiver: Receiver) -> None:
+def _empty_spool(receiver: ReceiverProcess) -> None:
     receiver.take()
 
 
@@ -298,14 +300,14 @@ def test_api_docs_need_the_token(http) -> None:
 
 
 def test_networks_not_on_the_allow_list_are_refused(tmp_path: Path) -> None:
-    running = Receiver(tmp_path, WEBHOOK_ALLOWED_NETWORKS="10.0.0.0/8, 2001:db8::/32")
+    running = ReceiverProcess(tmp_path, WEBHOOK_ALLOWED_NETWORKS="10.0.0.0/8, 2001:db8::/32")
     try:
         here = {"content": form()}
         assert httpx.post(f"{running.url}/pushgps", **here).status_code == 403
         assert httpx.get(f"{running.url}/pushgps").status_code == 403
         assert httpx.get(f"{running.url}/health").status_code == 200
         for address, status in (("10.1.2.3", 200), ("2001:db8::7", 200), ("11.1.2.3", 403)):
-            by = {"X-Forwarded-For": address}  # as a proxy on this machine says it
+            by = {"X-Forwarded-For": address}  # as a proxy on this machine sends it
             assert httpx.post(f"{running.url}/pushgps", **here, headers=by).status_code == status
         assert len(running.take()) == 2
     finally:
@@ -326,7 +328,7 @@ def test_receiver_does_not_start_with_wrong_settings(
 ) -> None:
     program = "from webhook.receiver_settings import ReceiverSettings as R;"
     program += "from webhook.__main__ import main;"
-    program += "R.model_config['env_file'] = None; main()"  # a developer may have one
+    program += "R.model_config['env_file'] = None; main()"  # ignore a developer's .env
     ended = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,

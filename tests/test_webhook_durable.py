@@ -1,6 +1,6 @@
-"""What was acknowledged is in the spool, whatever happens; what was not was never called success.
+"""Every acknowledged push is in the spool, whatever happens to receiver and disk.
 
-WEBHOOK_KILLS sets how often the receiver is killed (50 in the long form of `make bench`).
+WEBHOOK_KILLS sets how often the receiver is killed; `make bench` uses 50.
 """
 
 import json
@@ -23,7 +23,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_webhook import SUCCESS, TOKEN, Receiver, answer_of, form, until
+from test_webhook import SUCCESS, TOKEN, ReceiverProcess, answer_of, form, wait_until
 
 from webhook.spool_file import create, packed, unpacked
 from webhook.spool_reader import SpoolReader
@@ -33,23 +33,23 @@ CLIENTS = 16
 
 
 @pytest.fixture
-def receiver(tmp_path: Path) -> Iterator[Receiver]:
-    running = Receiver(tmp_path)
+def receiver(tmp_path: Path) -> Iterator[ReceiverProcess]:
+    running = ReceiverProcess(tmp_path)
     yield running
     if running.process.poll() is None:
         running.kill()
 
 
-def post(receiver: Receiver, body: bytes, seconds: float = 20) -> httpx.Response:
+def post(receiver: ReceiverProcess, body: bytes, seconds: float = 20) -> httpx.Response:
     return httpx.post(
         f"{receiver.url}/pushgps", content=body, headers={"X-Token": TOKEN}, timeout=seconds
     )
 
 
-class Sender(threading.Thread):
-    """Sends unique records for as long as it may, over connections that break."""
+class SenderThread(threading.Thread):
+    """Sends unique records until `stop` is set, over connections that may break."""
 
-    def __init__(self, receiver: Receiver, number: int, stop: threading.Event) -> None:
+    def __init__(self, receiver: ReceiverProcess, number: int, stop: threading.Event) -> None:
         super().__init__()
         self._receiver, self._number, self._stop_ = receiver, number, stop
         self.sent: set[bytes] = set()
@@ -74,9 +74,9 @@ class Sender(threading.Thread):
                 self.acknowledged.add(body)
 
 
-def test_acknowledged_pushes_survive_every_kill(receiver: Receiver) -> None:
+def test_acknowledged_pushes_survive_every_kill(receiver: ReceiverProcess) -> None:
     stop = threading.Event()
-    senders = [Sender(receiver, number, stop) for number in range(CLIENTS)]
+    senders = [SenderThread(receiver, number, stop) for number in range(CLIENTS)]
     kept: list[bytes] = []
     for sender in senders:
         sender.start()
@@ -84,7 +84,7 @@ def test_acknowledged_pushes_survive_every_kill(receiver: Receiver) -> None:
         for _ in range(KILLS):
             time.sleep(random.uniform(0.05, 0.6))
             receiver.kill()
-            if random.random() < 0.5:  # the drain takes rows whether the receiver lives or not
+            if random.random() < 0.5:  # the drain also reads while the receiver is down
                 kept += [push.body for push in receiver.take()]
             receiver.start()
         time.sleep(0.2)
@@ -101,9 +101,9 @@ def test_acknowledged_pushes_survive_every_kill(receiver: Receiver) -> None:
     assert len(kept) == len(set(kept))
 
 
-def test_drain_reads_rows_while_others_are_written(receiver: Receiver) -> None:
+def test_drain_reads_rows_while_others_are_written(receiver: ReceiverProcess) -> None:
     stop = threading.Event()
-    senders = [Sender(receiver, number, stop) for number in range(CLIENTS)]
+    senders = [SenderThread(receiver, number, stop) for number in range(CLIENTS)]
     reader, ids, kept = SpoolReader(receiver.spool), [], []
     for sender in senders:
         sender.start()
@@ -121,7 +121,7 @@ def test_drain_reads_rows_while_others_are_written(receiver: Receiver) -> None:
     assert sorted(kept) == sorted(b for sender in senders for b in sender.acknowledged)
 
 
-def test_requests_in_flight_are_answered_before_shutdown(receiver: Receiver) -> None:
+def test_requests_in_flight_are_answered_before_shutdown(receiver: ReceiverProcess) -> None:
     body = form()
     head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
     with receiver.connect() as slow, receiver.connect() as idle:
@@ -141,7 +141,7 @@ def test_requests_in_flight_are_answered_before_shutdown(receiver: Receiver) -> 
     assert not receiver.spool.with_name("spool.sqlite-wal").exists()
 
 
-def test_stalled_sender_does_not_delay_shutdown(receiver: Receiver) -> None:
+def test_stalled_sender_does_not_delay_shutdown(receiver: ReceiverProcess) -> None:
     with receiver.connect() as stalled:
         stalled.sendall(b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nx")
         time.sleep(0.2)
@@ -151,13 +151,13 @@ def test_stalled_sender_does_not_delay_shutdown(receiver: Receiver) -> None:
         assert answer_of(stalled).startswith(b"HTTP/1.1 408")
 
 
-def test_overload_is_answered_at_once_and_recovers(receiver: Receiver) -> None:
+def test_overload_is_answered_at_once_and_recovers(receiver: ReceiverProcess) -> None:
     large = b"x" * (15 * 1024**2)
     with sqlite3.connect(receiver.spool, isolation_level=None) as lock:
-        lock.execute("begin immediate")  # a disk that takes nothing for a while
+        lock.execute("begin immediate")  # blocks writes, like a stalled disk
         with ThreadPoolExecutor(6) as pool:
             large_ones = [pool.submit(post, receiver, large) for _ in range(6)]
-            until(lambda: sum(one.done() for one in large_ones) >= 2, 4)
+            wait_until(lambda: sum(one.done() for one in large_ones) >= 2, 4)
             lock.execute("rollback")
         answers = [one.result() for one in large_ones]
     statuses = sorted(answer.status_code for answer in answers)
@@ -169,7 +169,7 @@ def test_overload_is_answered_at_once_and_recovers(receiver: Receiver) -> None:
     assert [len(push.body) for push in receiver.take()] == [len(large)] * 4 + [5]
 
 
-def test_locked_spool_is_never_acknowledged(receiver: Receiver) -> None:
+def test_locked_spool_is_never_acknowledged(receiver: ReceiverProcess) -> None:
     with sqlite3.connect(receiver.spool, isolation_level=None) as lock:
         lock.execute("begin immediate")
         answer = post(receiver, b"x")
@@ -180,8 +180,8 @@ def test_locked_spool_is_never_acknowledged(receiver: Receiver) -> None:
     assert [push.body for push in receiver.take()] == [b"y"]
 
 
-def fill(receiver: Receiver) -> tuple[set[bytes], httpx.Response]:
-    """Push until one is refused: what was acknowledged, and the refusal."""
+def fill(receiver: ReceiverProcess) -> tuple[set[bytes], httpx.Response]:
+    """Push until one is refused; returns the acknowledged pushes and the refusal."""
     acknowledged = set()
     with httpx.Client(timeout=20) as client:
         for number in range(10_000):
@@ -192,20 +192,20 @@ def fill(receiver: Receiver) -> tuple[set[bytes], httpx.Response]:
             if answer.status_code != 200:
                 return acknowledged, answer
             acknowledged.add(body)
-    raise AssertionError("the disk never was full")
+    raise AssertionError("the disk did not fill up")
 
 
-def assert_full_disk_heals(receiver: Receiver, acknowledged: set[bytes]) -> None:
-    until(lambda: post(receiver, b"after").status_code == 200)
+def assert_full_disk_heals(receiver: ReceiverProcess, acknowledged: set[bytes]) -> None:
+    wait_until(lambda: post(receiver, b"after").status_code == 200)
     assert httpx.get(f"{receiver.url}/ready").status_code == 200
     assert acknowledged <= {push.body for push in receiver.take()}
     assert "pushes are kept again" in receiver.log.read_text()
 
 
 def test_full_disk_gives_503_and_recovers(tmp_path: Path) -> None:
-    running = Receiver(tmp_path)
+    running = ReceiverProcess(tmp_path)
     try:
-        size = 4 * 1024**2  # no file of the process may grow beyond it
+        size = 4 * 1024**2  # the largest file that the process may write
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         acknowledged, refusal = fill(running)
         assert (refusal.status_code, refusal.json()["code"]) == (503, 503)
@@ -224,12 +224,12 @@ def test_drain_can_delete_while_the_disk_is_full(tmp_path: Path) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting is not allowed here")
-    running = Receiver(tmp_path, SPOOL_MIN_FREE_BYTES=16 * 1024**2)
+    running = ReceiverProcess(tmp_path, SPOOL_MIN_FREE_BYTES=16 * 1024**2)
     try:
         acknowledged, refusal = fill(running)
         assert refusal.status_code == 503
         assert httpx.get(f"{running.url}/ready", timeout=20).status_code == 503
-        # The room that is kept free lets the drain delete, and that alone heals it.
+        # The reserved space lets the drain delete rows, and that alone frees the disk.
         assert acknowledged == {push.body for push in running.take()}
         assert_full_disk_heals(running, set())
     finally:
@@ -238,7 +238,7 @@ def test_drain_can_delete_while_the_disk_is_full(tmp_path: Path) -> None:
 
 
 def test_readiness_reports_old_pushes(tmp_path: Path) -> None:
-    running = Receiver(tmp_path, SPOOL_MAX_AGE_SECONDS=0.1)
+    running = ReceiverProcess(tmp_path, SPOOL_MAX_AGE_SECONDS=0.1)
     try:
         assert post(running, b"x").status_code == 200
         time.sleep(0.3)
@@ -251,7 +251,7 @@ def test_readiness_reports_old_pushes(tmp_path: Path) -> None:
 
 
 def test_low_disk_space_is_reported_and_pushes_are_not_acknowledged(tmp_path: Path) -> None:
-    running = Receiver(tmp_path, SPOOL_MIN_FREE_BYTES=10**18)
+    running = ReceiverProcess(tmp_path, SPOOL_MIN_FREE_BYTES=10**18)
     try:
         assert post(running, b"x").status_code == 503
         answer = httpx.get(f"{running.url}/ready")
@@ -263,7 +263,7 @@ def test_low_disk_space_is_reported_and_pushes_are_not_acknowledged(tmp_path: Pa
 
 def test_receiver_starts_without_its_spool_and_waits_for_it(tmp_path: Path) -> None:
     (tmp_path / "made").write_text("a file where the folder should be")
-    running = Receiver(tmp_path)
+    running = ReceiverProcess(tmp_path)
     try:
         assert post(running, b"x").status_code == 503
         assert httpx.get(f"{running.url}/ready").status_code == 503
@@ -275,7 +275,7 @@ def test_receiver_starts_without_its_spool_and_waits_for_it(tmp_path: Path) -> N
         assert running.stop() == 0
 
 
-def test_hundred_concurrent_copies_of_one_push_are_kept(receiver: Receiver) -> None:
+def test_hundred_concurrent_copies_of_one_push_are_kept(receiver: ReceiverProcess) -> None:
     with ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(lambda _: post(receiver, b"same").json(), range(100)))
     assert answers == [SUCCESS] * 100
@@ -284,7 +284,7 @@ def test_hundred_concurrent_copies_of_one_push_are_kept(receiver: Receiver) -> N
     assert len({push.receipt for push in pushes}) == 100
 
 
-def test_disconnected_sender_does_not_affect_others(receiver: Receiver) -> None:
+def test_disconnected_sender_does_not_affect_others(receiver: ReceiverProcess) -> None:
     body = form()
     head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
     for sent in (head, head + body[:5], head + body):
@@ -292,21 +292,23 @@ def test_disconnected_sender_does_not_affect_others(receiver: Receiver) -> None:
             connection.sendall(sent)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1] + [0] * 7))
     assert post(receiver, b"next").status_code == 200
-    until(lambda: {push.body for push in SpoolReader(receiver.spool).batch(9, 999)} >= {b"next"})
+    wait_until(
+        lambda: {push.body for push in SpoolReader(receiver.spool).batch(9, 999)} >= {b"next"}
+    )
     assert {push.body for push in receiver.take()} <= {b"next", body}
     assert "Traceback" not in receiver.log.read_text()
 
 
 @given(st.lists(st.binary(min_size=1), min_size=1))
 def test_spool_returns_bodies_unchanged(bodies: list[bytes]) -> None:
-    """Also what is a zstd frame itself, and what a spool of old holds."""
+    """Also bodies that are zstd frames, and rows of an older, uncompressed spool."""
     frames = [bytes(frame) for frame in packed(bodies)]
     assert [unpacked(frame) for frame in frames] == bodies
     assert [unpacked(bytes(frame)) for frame in packed(frames)] == frames
     assert unpacked(b"token=x&data_list=[]") == b"token=x&data_list=[]"
 
 
-def test_spool_compresses_pushes(receiver: Receiver) -> None:
+def test_spool_compresses_pushes(receiver: ReceiverProcess) -> None:
     items = [{"deviceImei": f"{n:015}", "gpsTime": "2026-03-02 09:30:05"} for n in range(20_000)]
     body = form(json.dumps(items))
     assert post(receiver, body).status_code == 200

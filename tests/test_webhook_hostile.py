@@ -1,4 +1,4 @@
-"""Senders that err or mean harm: never a 5xx but 503, never a hang, no memory without bound."""
+"""Faulty or hostile senders: no 5xx except 503, no hang, no unbounded memory."""
 
 import gzip
 import json
@@ -12,7 +12,7 @@ import psutil
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from test_webhook import FORM, TOKEN, Receiver, answer_of, form
+from test_webhook import FORM, TOKEN, ReceiverProcess, answer_of, form
 
 from settings import ROOT
 
@@ -21,27 +21,27 @@ TIMEOUT_S = 2
 
 
 @pytest.fixture(scope="module")
-def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    running = Receiver(tmp_path_factory.mktemp("webhook"), WEBHOOK_TIMEOUT_SECONDS=TIMEOUT_S)
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverProcess]:
+    running = ReceiverProcess(tmp_path_factory.mktemp("webhook"), WEBHOOK_TIMEOUT_SECONDS=TIMEOUT_S)
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log.read_text()
 
 
 @pytest.fixture(autouse=True)
-def _still_well(receiver: Receiver) -> Iterator[None]:
-    """After every test an honest sender is served at once."""
+def _still_serving(receiver: ReceiverProcess) -> Iterator[None]:
+    """After every test, a correct push must be accepted at once."""
     receiver.take()
     yield
     assert httpx.post(f"{receiver.url}/pushgps", content=form(), timeout=5).status_code == 200
 
 
-def memory_mb(receiver: Receiver) -> float:
+def memory_mb(receiver: ReceiverProcess) -> float:
     return psutil.Process(receiver.process.pid).memory_info().rss / 1024**2
 
 
 @pytest.mark.skipif(not JSON_CASES.is_dir(), reason="the JSON test suite is not on this machine")
-def test_json_test_suite_bodies_are_kept(receiver: Receiver) -> None:
+def test_json_test_suite_bodies_are_kept(receiver: ReceiverProcess) -> None:
     cases = [case.read_bytes() for case in sorted(JSON_CASES.glob("*.json"))]
     assert len(cases) == 318
     with httpx.Client(base_url=receiver.url, headers={"X-Token": TOKEN}, timeout=20) as client:
@@ -50,7 +50,7 @@ def test_json_test_suite_bodies_are_kept(receiver: Receiver) -> None:
                 "/pushobd", content=body, headers={"Content-Type": "application/json"}
             )
             assert answer.status_code == 200
-    # An empty body is a probe.
+    # An empty body is a probe and not stored.
     assert [push.body for push in receiver.take()] == [body for body in cases if body]
 
 
@@ -89,7 +89,7 @@ BODIES = {
 @pytest.mark.parametrize("content_type", [FORM, "application/json", "multipart/form-data", "\x7f"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_only_the_token_decides_whether_a_bad_body_is_kept(
-    receiver: Receiver, body: bytes, content_type: str
+    receiver: ReceiverProcess, body: bytes, content_type: str
 ) -> None:
     with httpx.Client(base_url=receiver.url, timeout=5) as client:
         headers = {"Content-Type": content_type} if content_type != "\x7f" else {}
@@ -99,7 +99,7 @@ def test_only_the_token_decides_whether_a_bad_body_is_kept(
     assert [push.body for push in receiver.take()] == [body]
 
 
-def test_body_without_length_is_cut_off_at_the_limit(receiver: Receiver) -> None:
+def test_body_without_length_is_cut_off_at_the_limit(receiver: ReceiverProcess) -> None:
     before_mb = memory_mb(receiver)
     pieces = (bytes(1024**2) for _ in range(100))
     answer = httpx.post(f"{receiver.url}/pushgps", content=pieces, headers={"X-Token": TOKEN})
@@ -109,7 +109,7 @@ def test_body_without_length_is_cut_off_at_the_limit(receiver: Receiver) -> None
     assert receiver.take() == []
 
 
-def test_too_long_body_is_refused_unread(receiver: Receiver) -> None:
+def test_too_long_body_is_refused_unread(receiver: ReceiverProcess) -> None:
     head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
     assert receiver.exchange(head % (100 * 1024**2)).startswith(b"HTTP/1.1 413")
     just = httpx.post(
@@ -118,7 +118,7 @@ def test_too_long_body_is_refused_unread(receiver: Receiver) -> None:
     assert just.status_code == 200
 
 
-def test_compression_bomb_is_refused_unread(receiver: Receiver) -> None:
+def test_compression_bomb_is_refused_unread(receiver: ReceiverProcess) -> None:
     bomb = gzip.compress(bytes(10 * 1024**2))
     answer = httpx.post(
         f"{receiver.url}/pushgps?token={TOKEN}", content=bomb, headers={"Content-Encoding": "gzip"}
@@ -153,21 +153,23 @@ def test_compression_bomb_is_refused_unread(receiver: Receiver) -> None:
     ],
     ids=range(14),
 )
-def test_bad_request_heads_are_refused(receiver: Receiver, head: bytes, status: bytes) -> None:
+def test_bad_request_heads_are_refused(
+    receiver: ReceiverProcess, head: bytes, status: bytes
+) -> None:
     with receiver.connect() as connection:
         try:
             connection.sendall(head)
             answer = answer_of(connection)
         except (BrokenPipeError, ConnectionResetError):
-            answer = b""  # hung up on while still sending
+            answer = b""  # the connection was closed while sending
     assert answer == b"" or answer.split()[1] == status
     assert receiver.take() == []
 
 
 def test_body_is_kept_up_to_its_announced_length(
-    receiver: Receiver,
+    receiver: ReceiverProcess,
 ) -> None:
-    """What follows is no request: the refusal of it may come before the answer to the push."""
+    """The bytes after the body are not a request; their refusal may arrive before the answer."""
     head = f"POST /pushgps?token={TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
     answer = receiver.exchange(head.encode() + b"abcdef")
     assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
@@ -186,7 +188,7 @@ def test_body_is_kept_up_to_its_announced_length(
     ],
     ids=["nothing", "header", "blank lines", "body", "second request"],
 )
-def test_slow_sender_is_cut_off(receiver: Receiver, drips: bytes) -> None:
+def test_slow_sender_is_cut_off(receiver: ReceiverProcess, drips: bytes) -> None:
     step = max(1, len(drips) // 30)
     with receiver.connect() as connection:
         connection.settimeout(0.15)
@@ -210,7 +212,7 @@ def test_slow_sender_is_cut_off(receiver: Receiver, drips: bytes) -> None:
     assert receiver.take() == []
 
 
-def test_idle_connections_do_not_block_others(receiver: Receiver) -> None:
+def test_idle_connections_do_not_block_others(receiver: ReceiverProcess) -> None:
     before_mb = memory_mb(receiver)
     with ExitStack() as stack:
         for _ in range(1_500):
@@ -221,7 +223,7 @@ def test_idle_connections_do_not_block_others(receiver: Receiver) -> None:
         assert memory_mb(receiver) - before_mb < 60
 
 
-def test_many_long_bodies_do_not_fill_memory(receiver: Receiver) -> None:
+def test_many_long_bodies_do_not_fill_memory(receiver: ReceiverProcess) -> None:
     head = b"POST /pushgps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (16 * 1024**2)
 
     def half(_: int) -> bytes:
@@ -235,7 +237,7 @@ def test_many_long_bodies_do_not_fill_memory(receiver: Receiver) -> None:
     assert all(b"retry-after" in answer for answer in answers if b" 503 " in answer)
 
 
-def test_pipelined_requests_are_answered_in_order(receiver: Receiver) -> None:
+def test_pipelined_requests_are_answered_in_order(receiver: ReceiverProcess) -> None:
     head = f"POST /pushgps?token={TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n".encode()
     with receiver.connect() as connection:
         connection.sendall(b"".join(head + b"%d" % n for n in range(10)))
@@ -248,7 +250,7 @@ def test_pipelined_requests_are_answered_in_order(receiver: Receiver) -> None:
 
 @pytest.mark.parametrize("headers", [{"X-Token": TOKEN}, {}], ids=["token", "no token"])
 def test_no_request_allowed_by_the_api_docs_is_a_server_error(
-    receiver: Receiver, headers: dict[str, str]
+    receiver: ReceiverProcess, headers: dict[str, str]
 ) -> None:
     url = f"{receiver.url}/openapi.json"
     schema = schemathesis.openapi.from_url(url, headers={"X-Token": TOKEN})

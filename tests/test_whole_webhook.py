@@ -1,4 +1,4 @@
-"""Receiver killed, database stopped: every acknowledged push is in staging, none is invented."""
+"""While receiver and database are killed: every acknowledged push reaches staging, no other."""
 
 import json
 import os
@@ -20,15 +20,15 @@ from settings import ROOT, Settings
 from warehouse import dbt_runner
 from warehouse.embedded import EmbeddedServer, embedded_url, pg_ctl, start_embedded
 
-KILLS = int(os.environ.get("WEBHOOK_KILLS", "6"))  # make bench asks for 50
+KILLS = int(os.environ.get("WEBHOOK_KILLS", "6"))  # make bench uses 50
 CLIENTS = 16
 TOKEN = "test-token"
 FIRST = datetime(2026, 3, 2, tzinfo=UTC)
 Key = tuple[str, str]
 
 
-class Clients:
-    """Sixteen senders of unique fixes; what gets no answer is sent again, as a platform may."""
+class PushClients:
+    """Sixteen senders of unique fixes; an unanswered push is sent again, as the vendor does."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -38,7 +38,7 @@ class Clients:
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run, args=(n,)) for n in range(CLIENTS)]
 
-    def __enter__(self) -> "Clients":
+    def __enter__(self) -> "PushClients":
         for thread in self._threads:
             thread.start()
         return self
@@ -82,7 +82,7 @@ def start_receiver(port: int, spool: Path) -> subprocess.Popen[bytes]:
 
 @pytest.fixture
 def server() -> Iterator[EmbeddedServer]:
-    """A PostgreSQL of its own, to be stopped."""
+    """A PostgreSQL server that this test may stop."""
     with tempfile.TemporaryDirectory(prefix="fireside-test-") as folder:
         running = start_embedded(Path(folder) / "postgres")
         try:
@@ -108,11 +108,11 @@ def test_every_acknowledged_push_is_in_staging(server: EmbeddedServer, tmp_path:
             "WORK_DIR": str(work_dir),
         }
         failed = 0
-        with Clients(f"http://127.0.0.1:{port}/pushgps") as clients:
+        with PushClients(f"http://127.0.0.1:{port}/pushgps") as clients:
             while len(clients.acknowledged) < 100:
                 time.sleep(0.05)
             for number in range(KILLS):
-                # Each round: the receiver dies, and in every second one the database as well.
+                # Each round kills the receiver; every second round also stops the database.
                 if number % 2:
                     stop = ["-w", "-m", "immediate", "stop"]
                     pg_ctl(stop, pgdata=server.pgdata, user=server.system_user)
@@ -126,7 +126,7 @@ def test_every_acknowledged_push_is_in_staging(server: EmbeddedServer, tmp_path:
                 known = len(clients.acknowledged)
                 while len(clients.acknowledged) < known + 20:
                     time.sleep(0.02)
-        assert failed == KILLS // 2  # the drains without a database said so
+        assert failed == KILLS // 2  # the drains without a database failed
         receiver.terminate()
         assert receiver.wait(timeout=20) == 0
         subprocess.run(drain, env=environment, check=True)

@@ -1,4 +1,4 @@
-"""What the jobs do: polls that fail or find a table gone, sweeps kept for who looks at them."""
+"""What the jobs do: failing polls, missing tables, sweeps and the live view."""
 
 import time
 from collections.abc import Iterator
@@ -26,27 +26,27 @@ def rows(database: Database, table: str) -> list[dict]:
 
 
 @pytest.fixture
-def still() -> Iterator[Sandbox]:
-    """Nobody moves, however long a test takes."""
+def parked_fleet() -> Iterator[Sandbox]:
+    """A stand-in whose devices do not move."""
     world = fleet(seed=3, days=1, devices=10, now=int(time.time()))
     with Sandbox(world, login_interval_seconds=0) as running:
         yield running
 
 
 @pytest.fixture
-def settings(still: Sandbox, database: Database, tmp_path: Path) -> Settings:
-    return settings_for(still, database, tmp_path, spool_path=tmp_path / "spool.sqlite")
+def settings(parked_fleet: Sandbox, database: Database, tmp_path: Path) -> Settings:
+    return settings_for(parked_fleet, database, tmp_path, spool_path=tmp_path / "spool.sqlite")
 
 
 def test_sweep_is_parsed_once_and_live_view_stays_the_same(
-    still: Sandbox, database: Database, settings: Settings
+    parked_fleet: Sandbox, database: Database, settings: Settings
 ) -> None:
-    """Before its fixes are kept, after that, and when they are built."""
+    """The view is the same before the sweep's fixes are kept, after that and after a build."""
     work = Work(settings, database, lambda: None)
     work.poll(["device_list", "location_list"])
     work.build()
     parked = rows(database, "live_positions")
-    work.poll(["location_list"])  # the same fixes once more
+    work.poll(["location_list"])  # the same fixes again
     assert rows(database, "live_positions") == rows(database, "newest_fixes") == parked
     land_new_fixes(database)
     seen = rows(database, "live_positions")
@@ -60,15 +60,15 @@ def test_sweep_is_parsed_once_and_live_view_stays_the_same(
     work.poll(["location_list"])
     assert rows(database, "live_positions") == seen
     land_new_fixes(database)
-    still.misbehave(SWEEP, Fault.SYSTEM_BUSY, rate=1.0)
-    with pytest.raises(JobFailed):  # what landed is kept, whatever the rest of the sweep did
+    parked_fleet.misbehave(SWEEP, Fault.SYSTEM_BUSY, rate=1.0)
+    with pytest.raises(JobFailed):  # landed fixes are kept although the sweep failed
         work.poll(["location_list"])
-    still.clear()
+    parked_fleet.clear()
     assert rows(database, "newest_fixes") == rows(database, "live_positions") != seen
 
 
 def test_renamed_database_works(database: Database, settings: Settings) -> None:
-    """As a copy of it does, restored beside it."""
+    """As a restored copy would be."""
     Work(settings, database, lambda: None).poll(["device_list", "location_list"])
     Work(settings, database, lambda: None).build()
     copy = f"{database.name}_copy"
@@ -87,22 +87,22 @@ def test_renamed_database_works(database: Database, settings: Settings) -> None:
 
 
 def test_poll_without_answers_fails_with_its_reason(
-    still: Sandbox, database: Database, settings: Settings
+    parked_fleet: Sandbox, database: Database, settings: Settings
 ) -> None:
     work = Work(settings, database, lambda: None)
     assert work.poll(["location_list"]).rows
-    still.misbehave(SWEEP, Fault.SYSTEM_BUSY, rate=1.0)
+    parked_fleet.misbehave(SWEEP, Fault.SYSTEM_BUSY, rate=1.0)
     with pytest.raises(JobFailed, match="System is busy"):
         work.poll(["location_list"])
 
 
 def test_endpoint_without_answers_fails_the_poll(
-    still: Sandbox, database: Database, settings: Settings
+    parked_fleet: Sandbox, database: Database, settings: Settings
 ) -> None:
     daily = ["device_list", "device_detail"]
     work = Work(settings, database, lambda: None)
     work.poll(daily)
-    still.misbehave("jimi.user.device.list", Fault.SYSTEM_BUSY, rate=1.0)
+    parked_fleet.misbehave("jimi.user.device.list", Fault.SYSTEM_BUSY, rate=1.0)
     with pytest.raises(JobFailed, match=r"jimi\.user\.device\.list .*System is busy"):
         work.poll(daily)
 
@@ -115,11 +115,11 @@ def test_table_recreated_by_a_running_load_is_reported_as_gone(
     assert work.poll(["alarm_list"]).rows
     with database.connect() as connection:
         connection.execute("drop table raw.api_calls")
-        connection.execute("drop index raw.alarm_list_dlt_load_id")  # dlt makes none
+        connection.execute("drop index raw.alarm_list_dlt_load_id")  # as if dlt had made it
     with structlog.testing.capture_logs() as lines, pytest.raises(JobFailed, match="api_calls"):
         work.poll(["alarm_list"])
-    (told,) = [line for line in lines if "tables of raw are gone" in line["event"]]
-    assert set(told["tables"]) == {"raw.api_calls", "raw.alarm_list"}
+    (reported,) = [line for line in lines if "tables of raw are gone" in line["event"]]
+    assert set(reported["tables"]) == {"raw.api_calls", "raw.alarm_list"}
     assert work.poll(["alarm_list"]).rows
 
 
@@ -133,13 +133,13 @@ def test_late_data_is_fetched_by_the_late_job(database: Database, tmp_path: Path
         work = Work(settings_for(api, database, tmp_path), database, lambda: None)
         work.poll(["track_mileage"])
         known = one(database, trips)
-        # As if they had not been there when they were asked for: those of yesterday.
+        # As if yesterday's trips had not been there at the first poll.
         with database.connect() as connection:
             connection.execute(
                 "delete from raw.track_mileage where body::jsonb ->> 'startTime' < '2026-11-18'"
             )
         assert one(database, trips) < known
-        work.poll(["track_mileage"])  # its look-back is for hours
+        work.poll(["track_mileage"])  # its look-back covers only hours
         assert one(database, trips) < known
         assert work.poll_again(["track_mileage"], timedelta(days=3)).rows
         assert one(database, trips) >= known
@@ -148,7 +148,7 @@ def test_late_data_is_fetched_by_the_late_job(database: Database, tmp_path: Path
 def test_unreadable_spool_fails_the_drain(database: Database, settings: Settings) -> None:
     settings.spool_path.touch()
     work = Work(settings, database, lambda: None)
-    assert work.drain() == Done()  # the receiver is about to make the table
+    assert work.drain() == Done()  # the receiver is just creating the table
     settings.spool_path.unlink()
     settings.spool_path.mkdir()
     with pytest.raises(JobFailed, match=r"spool\.sqlite cannot be read"):
