@@ -82,7 +82,7 @@ def run() -> list[Result]:
     return results
 
 
-class ReceiverProcess:
+class MeasuredReceiver:
     """A webhook receiver in a process of its own."""
 
     def __init__(self, mode: str, folder: Path) -> None:
@@ -136,8 +136,8 @@ class ReceiverProcess:
 
 
 @contextmanager
-def _both(folder: Path) -> Iterator[tuple[ReceiverProcess, ReceiverProcess]]:
-    receivers = ReceiverProcess("keep", folder), ReceiverProcess("discard", folder)
+def _both(folder: Path) -> Iterator[tuple[MeasuredReceiver, MeasuredReceiver]]:
+    receivers = MeasuredReceiver("keep", folder), MeasuredReceiver("discard", folder)
     try:
         for receiver in receivers:
             _wait_for(receiver.port)
