@@ -139,7 +139,7 @@ class Killed(BaseException):
     """Raised to end a load abruptly, as kill -9 does."""
 
 
-@pytest.mark.parametrize("gone", [(), ("schema.json",)], ids=["before", "amid"])
+@pytest.mark.parametrize("gone", [(), ("schema.json",)], ids=["before", "during"])
 def test_kill_while_dlt_deletes_normalized_files(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: tuple[str, ...]
 ) -> None:

@@ -338,11 +338,11 @@ def test_no_secret_reaches_a_row_a_log_or_an_error(
             LoginRefused, match=r"check TRACKSOLID_ACCOUNT, _PASSWORD_MD5"
         ) as refused:
             Loader(wrong, database).poll(["child_list"])
-        told = [[str(refused.value)]]
+        reported = [[str(refused.value)]]
         sandbox.misbehave("*", Fault.TOKEN_EXPIRED, rate=0.2)
         sandbox.misbehave("*", Fault.RESET, rate=0.2)
         right = Loader(settings_for(sandbox, database, work_dir), database)
-        told += [summary.errors for summary in right.poll()]
+        reported += [summary.errors for summary in right.poll()]
     with database.connect() as connection:
         tables = connection.execute(
             "select table_name from information_schema.tables where table_schema = 'raw'"
@@ -357,7 +357,7 @@ def test_no_secret_reaches_a_row_a_log_or_an_error(
     }
     assert len(secrets) > 10
     for secret in secrets:
-        assert secret not in str(logs) + str(told) + rows
+        assert secret not in str(logs) + str(reported) + rows
 
 
 def test_poll_requests_only_new_windows(

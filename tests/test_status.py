@@ -29,7 +29,7 @@ RUN = """
         ('2', 'run', 2, 'model', 'trips', 'success', null),
         ('2', 'run', 2, 'model', 'alarms', 'error', 'value too long'),
         ('3', 'source freshness', 1, 'source', 'raw.jobs', 'error', null)
-    ) as told (run, command, age, kind, name, status, message)
+    ) as history (run, command, age, kind, name, status, message)
     cross join (select interval '1 minute' as took) as minute
 """
 TOKEN = """
