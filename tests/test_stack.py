@@ -290,6 +290,7 @@ def test_backup_can_be_restored(
     backup = ["sh", str(ROOT / "operations/maintenance/backup.sh")]
     environment = database.environment() | {
         "BACKUP_DIR": str(folder),
+        "ARCHIVE_DIR": str(tmp_path / "archive"),  # nothing was archived yet: it does not exist
         "PATH": f"{programs()}:{os.environ['PATH']}",
     }
     old = folder / "fireside-20200101T000000Z.dump"
@@ -313,3 +314,131 @@ def test_backup_can_be_restored(
         for query in (counts, RIGHTS, LIMITS):
             assert after.execute(query).fetchall() == before.execute(query).fetchall()
     assert copied.prepare() == []
+
+
+def test_the_backup_holds_the_archive_of_raw(database: Database, tmp_path: Path) -> None:
+    """Archived rows are in no dump. A copy of each file is kept, also after the file is gone."""
+    backup = ["sh", str(ROOT / "operations/maintenance/backup.sh")]
+    archive, copies = tmp_path / "data/archive", tmp_path / "backups/archive"
+    environment = database.environment() | {
+        "BACKUP_DIR": str(tmp_path / "backups"),
+        "ARCHIVE_DIR": str(archive),
+        "PATH": f"{programs()}:{os.environ['PATH']}",
+    }
+    table = archive / "tracksolid_db/alarm_list"
+    table.mkdir(parents=True)
+    (table / "1-2.parquet").write_bytes(b"two loads")
+    (table / "3-3.part").write_bytes(b"unfinished")
+
+    checked(*backup, "once", **environment)
+    copied = copies / "tracksolid_db/alarm_list"
+    assert {path.name: path.read_bytes() for path in copied.iterdir()} == {
+        "1-2.parquet": b"two loads"
+    }
+    before = (copied / "1-2.parquet").stat()
+
+    (table / "4-4.parquet").write_bytes(b"a new load")
+    checked(*backup, "once", **environment)
+    (table / "1-2.parquet").unlink()  # restore-archive brought it back to raw
+    checked(*backup, "once", **environment)
+    assert sorted(path.name for path in copied.iterdir()) == ["1-2.parquet", "4-4.parquet"]
+    after = (copied / "1-2.parquet").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns), "copied again"
+
+    # A name that is used again for other rows costs neither of them.
+    (table / "1-2.parquet").write_bytes(b"other rows")
+    checked(*backup, "once", **environment)
+    assert sorted(path.read_bytes() for path in copied.iterdir()) == [
+        b"a new load",
+        b"other rows",
+        b"two loads",
+    ]
+
+    # On another machine: the pipe of the runbook fills the folder that the orchestrator reads.
+    new = tmp_path / "new machine"
+    new.mkdir()
+    pipe = subprocess.run(
+        ["sh", "-c", f'sh "{backup[1]}" archive | tar -x -C "{new}"'],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert pipe.returncode == 0, pipe.stderr
+    restored = new / "archive/tracksolid_db/alarm_list"
+    assert {p.name: p.read_bytes() for p in restored.iterdir()} == {
+        p.name: p.read_bytes() for p in copied.iterdir()
+    }
+    for path in (new / "archive").rglob("*"):
+        assert path.stat().st_mode & 0o044 == 0o044, "the backup cannot read it as another user"
+
+
+def test_a_backup_without_its_archive_is_no_backup(database: Database, tmp_path: Path) -> None:
+    """If a file of the archive cannot be copied there is no dump, and the health check says so."""
+    backup = ["sh", str(ROOT / "operations/maintenance/backup.sh")]
+    folder = tmp_path / "backups"
+    environment = database.environment() | {
+        "BACKUP_DIR": str(folder),
+        "ARCHIVE_DIR": str(tmp_path / "archive"),
+        "PATH": f"{programs()}:{os.environ['PATH']}",
+    }
+    (tmp_path / "archive/alarm_list").mkdir(parents=True)
+    (tmp_path / "archive/alarm_list/1-2.parquet").write_bytes(b"rows")
+    folder.mkdir()
+    (folder / "archive").write_text("in the way")
+    with pytest.raises(AssertionError):
+        checked(*backup, "once", **environment)
+    assert [path.name for path in folder.iterdir()] == ["archive"]
+    with pytest.raises(AssertionError):
+        checked(*backup, "check", **environment)
+
+
+RUNBOOK = (ROOT / "docs/RUNBOOK.md").read_text()
+
+
+def runbook_section(title: str) -> str:
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", RUNBOOK, re.M | re.S)
+    assert found, f"docs/RUNBOOK.md has no section {title}"
+    return found[1]
+
+
+def test_the_runbook_knows_every_volume() -> None:
+    """What is on each volume, whether it is in the backup, and how it gets to a new machine."""
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", runbook_section("Backup"), re.M)
+    in_backup = {volume: held for volume, _, held in rows}
+    assert in_backup.keys() == STACK["volumes"].keys()
+    moving = runbook_section("Moving to a bigger machine")
+    for volume, held in in_backup.items():
+        if held.startswith("no need"):
+            continue
+        assert f"`{volume}`" in moving, f"Moving leaves the volume {volume} behind"
+    mounted = {mount.partition(":")[0] for mount in SERVICES["backup"]["volumes"]}
+    copied = {volume for volume, held in in_backup.items() if held.startswith("copied")}
+    assert copied
+    assert copied <= mounted, "the service backup does not see these volumes"
+
+
+def test_the_backup_sees_the_archive_where_the_orchestrator_writes_it() -> None:
+    archive = SERVICES["orchestrator"]["environment"]["ARCHIVE_DIR"]
+    assert SERVICES["backup"]["environment"]["ARCHIVE_DIR"] == archive
+    for service in ("orchestrator", "backup"):
+        mounts = [mount.split(":") for mount in SERVICES[service]["volumes"]]
+        volumes = [volume for volume, place, *_ in mounts if archive.startswith(f"{place}/")]
+        assert volumes == ["work"], f"{service} has no volume under {archive}"
+    assert "work:/data/work:ro" in SERVICES["backup"]["volumes"], "a backup changes nothing"
+    for title in ("Restore", "Moving to a bigger machine", "Disk full"):
+        assert "archive" in runbook_section(title), title
+    folder = Path(archive).parent
+    assert f"archive | docker compose run --rm -T --no-deps --entrypoint tar orchestrator -x -C {folder}" in runbook_section("Restore")
+
+
+def test_the_commands_of_the_runbook_exist() -> None:
+    commands = re.findall(r"^```\n(.*?)^```", RUNBOOK, re.M | re.S)
+    script = (ROOT / "operations/maintenance/backup.sh").read_text()
+    services = set()
+    for line in "".join(commands).splitlines():
+        services |= set(re.findall(r"docker compose (?:exec|logs|stop|restart|run)(?: -\S+(?: \w+=\S+| \S+:\S+| tar| \d+h)?)* ([a-z_]+)", line))
+        for mode in re.findall(r"sh /backup\.sh (\w+)", line):
+            assert re.search(rf"^{mode}\)", script, re.M), f"backup.sh has no {mode}"
+    assert services
+    assert services <= SERVICES.keys()

@@ -1,33 +1,60 @@
 #!/bin/sh
-# Dumps of the database with retention. Needs PostgreSQL's client of the server's version, libpq's
-# variables (PGHOST …), BACKUP_DIR and BACKUP_KEEP_DAYS.
+# Dumps of the database, and a copy of the archive of raw, which no dump holds. Needs PostgreSQL's
+# client of the server's version, libpq's variables (PGHOST …) and
 #
-#   backup.sh once            dump now
-#   backup.sh daily           dump now and then every 24 hours
+#   BACKUP_DIR                where dumps and copies go
+#   BACKUP_KEEP_DAYS          older dumps are removed; copies of the archive never are
+#   ARCHIVE_DIR               the archive of raw; read only; need not exist
+#
+#   backup.sh once            copy the archive and dump now
+#   backup.sh daily           the same now, and then every 24 hours
 #   backup.sh check           exit code 1 unless the newest dump is younger than 26 hours
 #   backup.sh restore FILE    fill PGDATABASE, which must be new and empty, from a dump
+#   backup.sh archive         write the copied archive as a tar to standard output
 set -eu
 umask 077
 
 : "${BACKUP_DIR:?is not set: the folder of the dumps}"
 : "${BACKUP_KEEP_DAYS:=14}"
+: "${ARCHIVE_DIR:?is not set: the folder of the archive of raw}"
+
+# Files of the archive are written once. A copy stays when its file is gone: restore-archive
+# removes files, but an older dump still lacks their rows.
+copy_archive() {
+    [ -d "$ARCHIVE_DIR" ] || return 0
+    files=$(cd "$ARCHIVE_DIR" && find . -type f -name '*.parquet')  # fails if it cannot read all
+    for file in $files; do  # names hold no blanks: database/table/load-load.parquet
+        source="$ARCHIVE_DIR/$file"
+        copy="$BACKUP_DIR/archive/${file#./}"
+        if [ -e "$copy" ]; then
+            [ "$source" -nt "$copy" ] || continue
+            mv "$copy" "${copy%.parquet}-until-$(date -u +%Y%m%dT%H%M%SZ).parquet"
+        fi
+        mkdir -p "$(dirname "$copy")"
+        cp "$source" "$copy.part"
+        mv "$copy.part" "$copy"
+    done
+}
 
 once() {
     name="$BACKUP_DIR/fireside-$(date -u +%Y%m%dT%H%M%SZ)"
     trap 'rm -f "$name".*.part' EXIT
-    # Roles belong to the server, not to a database; who restores sets the passwords anew.
+    # Roles belong to the server, not to a database. Passwords are set again by the next migrate.
     pg_dumpall --roles-only --no-role-passwords --file="$name.roles.sql.part"
     pg_dump --format=custom --compress=6 --file="$name.dump.part"
+    # After the dump, before its name is final: each dump has its archive beside it. A row that the
+    # dump lacks was in a file before the dump began.
+    copy_archive
     mv "$name.roles.sql.part" "$name.roles.sql"
     mv "$name.dump.part" "$name.dump"
     trap - EXIT
     echo "made $name.dump"
-    # Only after a dump that worked: the last good one is never removed by days without any.
-    find "$BACKUP_DIR" -name 'fireside-*' -mtime "+$BACKUP_KEEP_DAYS" -delete
+    # Only after a dump that worked, so that the last good dump always stays.
+    find "$BACKUP_DIR" -maxdepth 1 -name 'fireside-*' -mtime "+$BACKUP_KEEP_DAYS" -delete
 }
 
 restore() {
-    # A role that is there already is no fault.
+    # A role that already exists is not an error.
     psql --quiet --file="${1%.dump}.roles.sql" 2>&1 | grep -v 'already exists' || true
     if [ "$(psql -Atc "select count(*) from pg_available_extensions where name = 'timescaledb'")" = 1 ]; then
         psql --quiet -c 'create extension if not exists timescaledb'
@@ -54,8 +81,13 @@ daily)
     ;;
 check) [ -n "$(find "$BACKUP_DIR" -name 'fireside-*.dump' -mmin -1560)" ] ;;
 restore) restore "${2:?which dump? backup.sh restore FILE}" ;;
+archive)
+    mkdir -p "$BACKUP_DIR/archive"
+    # Readable on the other side, where the owner is another user.
+    tar -c -C "$BACKUP_DIR" --mode=a+rX --exclude="*.part" archive
+    ;;
 *)
-    echo "use: backup.sh once | daily | check | restore FILE" >&2
+    echo "use: backup.sh once | daily | check | restore FILE | archive" >&2
     exit 2
     ;;
 esac
