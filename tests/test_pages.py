@@ -94,6 +94,8 @@ def test_every_command_exists(page: Path) -> None:
         # pip and pytest are tools; ours have a __main__.py.
         modules = re.findall(r"(?:^|[&;] *)(?:python|\S*/python) -m (?!pip|pytest)(\w+)", line)
         wrong += [line for name in modules if not (ROOT / name / "__main__.py").exists()]
+        benchmarks = re.findall(r"(?:-m benchmarks|make bench ARGS=)\s?(\w+)", line)
+        wrong += [line for name in benchmarks if not (ROOT / f"benchmarks/{name}.py").exists()]
     assert wrong == []
 
 
