@@ -320,6 +320,7 @@ def test_the_backup_holds_the_archive_of_raw(database: Database, tmp_path: Path)
     """Archived rows are in no dump. A copy of each file is kept, also after the file is gone."""
     backup = ["sh", str(ROOT / "operations/maintenance/backup.sh")]
     archive, copies = tmp_path / "data/archive", tmp_path / "backups/archive"
+    (tmp_path / "backups").mkdir()
     environment = database.environment() | {
         "BACKUP_DIR": str(tmp_path / "backups"),
         "ARCHIVE_DIR": str(archive),
