@@ -255,6 +255,12 @@ def test_docs_server_shows_the_runbook_with_anchors(environment: dict[str, str])
             framework = requests.get(f"{address}{prefix}/KPI_FRAMEWORK.md", timeout=10).text
             assert "fleet.utilisation" in framework or "Utilisation" in framework
             assert 'href="../' not in framework  # files outside docs/ are not served
+            for page in (ROOT / "docs").glob("*.md"):
+                text = requests.get(f"{address}{prefix}/{page.name}", timeout=10).text
+                assert "```" not in text, f"{page.name}: a code block that is not at the margin"
+                for picture in re.findall(r'<img[^>]* src="([^"]+)"', text):
+                    shown = requests.get(f"{address}{prefix}/{picture}", timeout=10)
+                    assert shown.headers["content-type"].startswith("image/"), picture
             assert requests.get(f"{address}{prefix}/NOSUCH.md", timeout=10).status_code == 404
             outside = requests.get(f"{address}{prefix}/%2e%2e/settings.py", timeout=10)
             assert outside.status_code == 404

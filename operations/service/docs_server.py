@@ -3,7 +3,8 @@
 Run by `python -m uvicorn operations.service.docs_server:app`.
 
 Panels and alerts link to /docs on Grafana's own host. Serves the folder public/, which the nightly
-job fills, and the pages of docs/ as HTML. /health answers even before the first nightly job.
+job fills, and docs/ with its pictures, pages as HTML. /health answers even before the first
+nightly job.
 """
 
 import re
@@ -51,6 +52,7 @@ async def _handbook(request: Request) -> HTMLResponse:
 
 pages = [
     Route("/{name}.md", _handbook),
+    Mount("/pictures", StaticFiles(directory=ROOT / "docs/pictures")),
     Mount("/", StaticFiles(directory=PUBLIC, html=True)),
 ]
 # A reverse proxy may strip the prefix /docs, so pages are served without it too.
