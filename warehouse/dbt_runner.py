@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -9,12 +10,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 from settings import ROOT, Settings
-from warehouse import dbt_process, run_history
+from warehouse import archived_files, dbt_process, run_history
 from warehouse.database import DBT_ROLE, Database
 
 PROJECT = ROOT / "dbt_fireside"
 # A build with one of these leaves models as they were; tests may be left out.
 SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--resource-type"}
+FULL_REFRESH = {"--full-refresh", "-f", "DBT_FULL_REFRESH", "DBT_ENGINE_FULL_REFRESH"}
+HINT = re.compile(r"retry|-\w+|-.*full.refresh.*")
+OFF = {"", "0", "f", "false", "n", "no", "off"}
 SESSIONS = "fireside dbt"  # name of dbt's sessions in pg_stat_activity
 ORPHANS = """
     select pg_terminate_backend(pid, 10000) from pg_stat_activity
@@ -73,25 +77,29 @@ def run(
     What a build, a run or a freshness check did is appended to dwh_gold.dbt_run_history.
     Raises DbtFailed if it exits with an error.
     """
-    _refuse_to_forget(settings, database, arguments)
-    with alone(database), run_history.recorded(database, target(settings, database), arguments):
-        execute(settings, database, arguments, progress)
-        if arguments[0] == "build" and not SELECTING & {a.split("=")[0] for a in arguments}:
-            state(settings, database).mkdir(exist_ok=True)
-            shutil.copy(target(settings, database) / "manifest.json", state(settings, database))
+    with alone(database):
+        _refuse_full_refresh(settings, database, arguments)
+        with run_history.recorded(database, target(settings, database), arguments):
+            execute(settings, database, arguments, progress)
+            if arguments[0] == "build" and not SELECTING & {a.split("=")[0] for a in arguments}:
+                state(settings, database).mkdir(exist_ok=True)
+                shutil.copy(target(settings, database) / "manifest.json", state(settings, database))
 
 
-def _refuse_to_forget(settings: Settings, database: Database, arguments: Sequence[str]) -> None:
-    """A full refresh makes tables anew from raw, which lacks what was moved to the archive."""
-    if not {"--full-refresh", "-f"} & set(arguments):
+def _refuse_full_refresh(settings: Settings, database: Database, arguments: Sequence[str]) -> None:
+    """Raise DbtFailed if a full refresh would rebuild tables from an incomplete raw.
+
+    dbt knows more spellings (-xf, a variable, retry): macros/full_refresh.sql refuses those, once
+    the files that an older release wrote are noted here.
+    """
+    variables = {name for name in FULL_REFRESH if os.environ.get(name, "").lower() not in OFF}
+    is_spelled_out = bool(FULL_REFRESH & {*arguments, *variables})
+    if not is_spelled_out and not any(HINT.fullmatch(word) for word in arguments):
         return
-    from operations.maintenance import archive
-
-    if not archive.is_empty(settings, database):
-        raise DbtFailed(
-            f"a full refresh would lose what was moved to {archive.folder(settings, database)}:"
-            " run orchestrate.py restore-archive first"
-        )
+    with database.connect() as connection:
+        reason = archived_files.reason_against_full_refresh(settings, connection)
+    if reason and is_spelled_out:
+        raise DbtFailed(reason)
 
 
 def execute(

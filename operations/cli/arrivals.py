@@ -61,10 +61,10 @@ def restore_archive(verbose: Verbose = False) -> None:
     What a full refresh needs first. Example: orchestrate.py restore-archive
     """
     import logs
-    from operations.maintenance.archive import restore
+    from operations.maintenance.archive import ArchiveError, restore
 
     logs.configure(verbose=verbose)
-    with chosen_database() as database:
+    with chosen_database() as database, failing(ArchiveError):
         restored = restore(settings(), database)
     console.print(f"{restored:,} rows are back in raw")
 
