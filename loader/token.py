@@ -1,6 +1,6 @@
 """The API token: one for all threads and processes, kept in tracksolid.api_token_cache.
 
-Whoever finds it used up takes a lease on its row and renews; the others wait for the new row.
+The first process that finds it expired takes a lease on its row and renews it; the others wait.
 No transaction is open while a call is under way. The rules are those of
 docs/TRACKSOLID_API.md#token.
 """
@@ -114,7 +114,7 @@ class TokenCache:
 
     def _log_in(self) -> Token:
         self._wait_for_login()
-        self._note_login()  # a kill amid the call must not hide it
+        self._note_login()  # before the call, so that a kill during it does not hide it
         try:
             return self._grant(
                 "jimi.oauth.token.get",

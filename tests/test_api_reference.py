@@ -18,7 +18,7 @@ REFERENCE = ROOT / "docs/TRACKSOLID_API.md"
 ENDPOINTS = (*endpoints(Settings(poll_obd=True, parking_acc_types="0,on")), LOCATION_GET)
 VENDOR_FIELDS = ROOT / "dbt_fireside/macros/vendor_fields.sql"
 MENTION = re.compile(r"(?P<page>(?:[\w.-]+/)*[\w.-]+\.md\b)(?:#(?P<anchor>[\w-]+))?")
-NO_PAGE = "NOSUCH.md"  # what tests/test_stack.py asks for in vain
+NO_PAGE = "NOSUCH.md"  # a missing page that tests/test_stack.py requests
 LINK_HERE = re.compile(r"\]\(#([\w-]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)

@@ -66,7 +66,7 @@ def assert_truth(world: World, gold: psycopg.Connection, *, with_alarms: bool = 
 
 
 def test_gold_equals_truth(fleet_world: World, gold: psycopg.Connection) -> None:
-    """One trip, one fix, one alarm, whoever told of it first, poll or push (FIX-E06)."""
+    """A trip, fix or alarm counts once, whether poll or push arrived first (FIX-E06)."""
     assert_truth(fleet_world, gold)
 
 

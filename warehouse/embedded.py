@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL in a folder: started for whoever asks first, stopped after the last."""
+"""An embedded PostgreSQL in a folder: the first user starts it, the last one stops it."""
 
 import os
 import subprocess

@@ -21,7 +21,7 @@ class ReceiverSettings(BaseSettings):
     # Networks that may push, e.g. "10.0.0.0/8, 2001:db8::/32"; empty lets everybody try a token.
     webhook_allowed_networks: str = ""
     webhook_max_body_bytes: int = Field(default=16 * 1024**2, gt=0)
-    # From the first byte of a request to its last; whoever is slower is cut off.
+    # From the first byte of a request to its last; slower senders are cut off.
     webhook_timeout_seconds: float = Field(default=30.0, gt=0)
 
     spool_path: Path = ROOT / ".fireside" / "spool.sqlite"

@@ -1,7 +1,7 @@
-"""From requests to the spool file: all that wait share one commit; success is said after it.
+"""Writes pushes to the spool file. Waiting requests share one commit and are answered after it.
 
-One thread writes. A failed commit is told to everybody who waits; the next one opens the file anew,
-so that a full disk or a locked file heals by itself.
+One thread writes. If a commit fails, all its requests get the error, and the next commit opens the
+file again, so the receiver recovers by itself from a full disk or a locked file.
 """
 
 import asyncio

@@ -70,7 +70,7 @@ def fix_history(catalogue: Catalogue) -> str:
 
 
 def replaced(text: str, parts: dict[str, str]) -> str:
-    """The text with each part anew between its markers.
+    """The text with the content between each pair of markers replaced by its part.
 
     Raises ValueError if a part has no markers.
     """

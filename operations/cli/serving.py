@@ -44,7 +44,7 @@ def run() -> None:
         try:
             service.run()
         except Stuck as error:
-            structlog.get_logger().error("starts anew, without these jobs", reason=str(error))
+            structlog.get_logger().error("restarting: some jobs did not end", reason=str(error))
             is_stuck = True
     # Calls of the API that nobody waits for any more would keep the process.
     sys.stdout.flush()

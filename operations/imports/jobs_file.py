@@ -82,7 +82,7 @@ def read_jobs(path: Path) -> JobsFile:
             f"{name} is not UTF-8 (byte {error.start}): save it as CSV UTF-8"
         ) from None
     except csv.Error as error:
-        raise NotAListOfJobs(f"{name} is not well-formed CSV ({error}): export it anew") from None
+        raise NotAListOfJobs(f"{name} is not well-formed CSV ({error}): export it again") from None
     columns = header.cells
     if KEY not in columns:
         raise NotAListOfJobs(

@@ -7,16 +7,16 @@
 #   ARCHIVE_DIR               the archive of raw; read only; need not exist
 #
 #   backup.sh once            copy the archive and dump now
-#   backup.sh daily           the same now, and then every 24 hours
+#   backup.sh daily           the same now, then every 24 hours
 #   backup.sh check           exit code 1 unless the newest dump is younger than 26 hours
 #   backup.sh restore FILE    fill PGDATABASE, which must be new and empty, from a dump
 #   backup.sh archive         write the copied archive as a tar to standard output
 set -eu
 umask 077
 
-: "${BACKUP_DIR:?is not set: the folder of the dumps}"
+: "${BACKUP_DIR:?is not set; set it to the folder for dumps}"
 : "${BACKUP_KEEP_DAYS:=14}"
-: "${ARCHIVE_DIR:?is not set: the folder of the archive of raw}"
+: "${ARCHIVE_DIR:?is not set; set it to the folder of the archive of raw}"
 
 # Files of the archive are written once. A copy stays when its file is gone: restore-archive
 # removes files, but an older dump still lacks their rows.
@@ -64,7 +64,7 @@ restore() {
     else
         pg_restore --dbname="$PGDATABASE" --exit-on-error "$1"
     fi
-    # A dump holds neither settings of the database nor rights on it: the next migrate sets both.
+    # A dump lacks settings of the database and rights on it; the next migrate sets both.
     psql --quiet -c "delete from tracksolid.schema_migrations where migration_id in ('0001_schemas', '0002_roles')"
     psql --quiet -c 'analyze'
     echo "restored $1 into $PGDATABASE"
@@ -74,20 +74,20 @@ case "${1:-}" in
 once) once ;;
 daily)
     while :; do
-        # A process of its own: after `||` the shell would go on past a command that failed.
-        sh "$0" once || echo "no dump was made; the next try is in 24 hours" >&2
+        # In a new process: left of `||`, set -e does not stop at a failed command.
+        sh "$0" once || echo "no dump made; the next attempt is in 24 hours" >&2
         sleep 86400
     done
     ;;
 check) [ -n "$(find "$BACKUP_DIR" -name 'fireside-*.dump' -mmin -1560)" ] ;;
-restore) restore "${2:?which dump? backup.sh restore FILE}" ;;
+restore) restore "${2:?is missing: backup.sh restore FILE}" ;;
 archive)
     mkdir -p "$BACKUP_DIR/archive"
     # Readable on the other side, where the owner is another user.
     tar -c -C "$BACKUP_DIR" --mode=a+rX --exclude="*.part" archive
     ;;
 *)
-    echo "use: backup.sh once | daily | check | restore FILE | archive" >&2
+    echo "usage: backup.sh once | daily | check | restore FILE | archive" >&2
     exit 2
     ;;
 esac
