@@ -15,7 +15,13 @@ export EMBEDDED_POSTGRES_BIN_DIR := $(CURDIR)/$(PROGRAMS)/pginstall/bin
 export WORK_DIR := $(CURDIR)/.fireside/pg16
 endif
 
-.PHONY: demo test test-engines chaos lint bench bench-dashboards dashboards docs psql install lock clean
+# A single file begins at once, without workers; MARK=long runs the other half.
+WORKERS ?= $(if $(TESTS),0,2)
+MARK ?= not long
+# On production's PostgreSQL: migrations, roles, and all that dbt builds and dashboards ask.
+ON_16 := $(addprefix tests/test_,migrations.py roles.py models.py order.py pipeline.py dashboard_queries.py)
+
+.PHONY: demo test test-long test-engines chaos lint bench bench-dashboards dashboards docs psql install lock clean
 
 install: $(STAMP)
 
@@ -32,8 +38,12 @@ $(PROGRAMS): requirements-pg16.lock | $(STAMP)
 demo: $(STAMP) $(PROGRAMS)  ## Load a stand-in fleet (or TRACES=file), build it, show yesterday.
 	$(FLEET) demo $(if $(TRACES),--traces $(TRACES))
 
-test: $(STAMP) $(PROGRAMS)  ## All tests, on an embedded PostgreSQL of their own; PG=16 for production's.
-	$(BIN)/python -m pytest $(or $(TESTS),tests) -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(STAMP) $(PROGRAMS)  ## All tests but the long ones; TESTS=tests/test_x.py for some, PG=16 for production's PostgreSQL.
+	$(BIN)/python -m pytest $(or $(TESTS),tests) -m "$(MARK)" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-long: $(STAMP)  ## What kills, waits or runs for long; then dbt, roles and dashboards on PostgreSQL 16.
+	$(MAKE) test MARK=long
+	$(MAKE) test PG=16 WORKERS=2 TESTS="$(ON_16)"
 
 test-engines: $(STAMP)  ## Test on a server with TimescaleDB, PostGIS or Citus: DATABASE_URL=postgresql://…
 	$(if $(DATABASE_URL),,$(error DATABASE_URL is not set: give a superuser URL of a server with the extensions))

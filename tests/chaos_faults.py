@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from waiting import eventually
 
 from sandbox import Fault, Sandbox
 from settings import ROOT
@@ -23,7 +24,6 @@ from warehouse.embedded import EmbeddedServer, embedded_url, pg_ctl
 
 IS_LONG = "CHAOS" in os.environ
 ROUNDS = int(os.environ.get("CHAOS", "1"))
-TIMEOUT_S = 240
 # Counts of loads that a build has read, and of all complete loads; most are sweeps.
 LOADS = """
     select
@@ -147,13 +147,7 @@ class Stack:
 
 
 def wait_for(what: Callable[[], object], why: str, stack: Stack, every_s: float = 0.1) -> None:
-    """Wait until `what` returns something true; after TIMEOUT_S fail and show the log."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not what():
-        assert time.monotonic() < deadline, (
-            f"waited {TIMEOUT_S} s {why}; the log:\n{stack.log_text()[-6000:]}"
-        )
-        time.sleep(every_s)
+    eventually(what, why, every_s=every_s, context=lambda: stack.log_text()[-6000:])
 
 
 @contextmanager
@@ -167,7 +161,7 @@ def all_connections(stack: Stack) -> Iterator[None]:
 
 
 def wait_for_leader(stack: Stack) -> psutil.Process:
-    wait_for(stack.leader, "for a leader", stack)
+    wait_for(stack.leader, "a leader", stack)
     leader = stack.leader()
     assert leader is not None
     return leader
@@ -186,7 +180,7 @@ def kill_dbt(stack: Stack) -> None:
                 found.kill()
         return "killed by signal 9" in stack.log_text(begin)
 
-    wait_for(is_killed, "for a build to kill", stack)
+    wait_for(is_killed, "a build to kill", stack)
 
 
 def kill_backend(stack: Stack) -> None:
@@ -227,7 +221,7 @@ def stop_postgres(stack: Stack) -> None:
 
 def stop_postgres_during_copy(stack: Stack) -> None:
     with stack.connect() as connection:
-        wait_for(lambda: connection.execute(COPYING).fetchone(), "for a COPY", stack, 0.001)
+        wait_for(lambda: connection.execute(COPYING).fetchone(), "a COPY", stack, 0.001)
     stop(stack, "immediate")
     stack.server.ensure_postgres_running()
 
@@ -263,7 +257,7 @@ def revoke_insert(stack: Stack) -> None:
     begin = stack.log.stat().st_size
     stack.execute(f"revoke insert on raw.location_list from {LOADER_ROLE}")
     # dlt itself retries five times, so a short loss would not be reported at all.
-    wait_for(lambda: NO_PERMISSION in stack.log_text(begin), "for a permission error", stack)
+    wait_for(lambda: NO_PERMISSION in stack.log_text(begin), "a permission error", stack)
     time.sleep(seconds(0, 60))
     stack.execute(f"grant insert on raw.location_list to {LOADER_ROLE}")
 
@@ -300,7 +294,7 @@ def full_disk(stack: Stack, folder: Path) -> None:
             file.write(bytes(1 << 16))
     with suppress(OSError), filler.open("ab") as file:
         os.write(file.fileno(), bytes(1 << 12))
-    wait_for(lambda: re.search(DISK_FULL, stack.log_text(begin)), "for a full disk", stack)
+    wait_for(lambda: re.search(DISK_FULL, stack.log_text(begin)), "a full disk", stack)
     time.sleep(seconds(0, 60))
     filler.unlink(missing_ok=True)
 
@@ -321,7 +315,7 @@ class ServiceFault:
     strike: Callable[[Stack], None]
     line: str
     needs_disk: bool = False
-    is_short: bool = False  # also part of the short run
+    is_short: bool = False  # part of make test-long
 
 
 # An empty pattern: the fault ends without a failure, so no line is required.

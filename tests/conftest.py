@@ -1,50 +1,93 @@
-"""What tests share: one PostgreSQL for the session, a database for each test, a stand-in API."""
+"""What tests share: one PostgreSQL for all workers, a database for each test, a stand-in API."""
+
+from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
+import shared as shared_folder
 from sandbox_client import SandboxClient, whole_fleet
+from shared import Shared
 
-from loader.landing import Landing
-from loader.poll import Loader
-from sandbox import Fleet, Sandbox, fleet
-from settings import ROOT, Settings
-from warehouse import dbt_runner
-from warehouse.database import Database
-from warehouse.embedded import embedded_url, start_embedded
+from settings import Settings
 
-SHARED = ROOT.parent / "shared"
+if TYPE_CHECKING:  # a file that needs none of these starts without their imports
+    import psycopg
+    from databases import Built, Databases
+
+    from loader.poll import Loader
+    from sandbox import Fleet, Sandbox
+    from warehouse.database import Database
+
 NOW = int(datetime(2026, 11, 18, 9, 30, tzinfo=UTC).timestamp())  # a Wednesday, 12:30 in Nairobi
+# The first two make the fleets that others copy, each on a worker of its own.
+FIRST = (
+    *("test_pipeline", "test_kpi_tools", "test_models", "test_gold_build", "test_chaos"),
+    *("test_order", "test_schedule", "test_kill", "test_cli", "test_legacy", "test_whole_webhook"),
+    *("test_jobs", "test_stretches", "test_work", "test_docs", "test_dashboard_queries"),
+)
+# These are for tests of data that must survive, which start a server of their own.
+DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    shared_folder.open_folder(config)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long begin first, so that both workers end at about the same time."""
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(FIRST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist the folder of this run."""
+    node.workerinput["shared_folder"] = str(node.config.stash[shared_folder.FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shared_folder.close_folder(config)
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Database]:
-    """The session's own server. (Another pytest may close pytest's own temporary folder to it.)"""
-    with tempfile.TemporaryDirectory(prefix="fireside-test-") as folder:
-        running = start_embedded(Path(folder) / "postgres")
-        yield embedded_url(running)
-        running.cleanup()
+def shared(pytestconfig: pytest.Config) -> Shared:
+    return Shared(pytestconfig.stash[shared_folder.FOLDER])
 
 
 @pytest.fixture(scope="session")
-def new_database(server: Database) -> Callable[[], Database]:
-    """Makes empty, prepared databases."""
+def server(shared: Shared) -> Iterator[Database]:
+    """The one server of this run, fast and forgetful: the first worker starts it."""
+    import warm_dbt
 
-    def make() -> Database:
-        database = server.sibling(f"test_{uuid4().hex[:12]}")
-        database.prepare()
-        return database
+    from warehouse.embedded import embedded_url, start_embedded
 
-    return make
+    running = start_embedded(shared.folder / "postgres")
+    database = embedded_url(running)
+    with database.connect() as connection:
+        for name in (*DURABILITY, "autovacuum"):
+            connection.execute(f"alter system set {name} = off".encode())
+        connection.execute("select pg_reload_conf()")
+    with warm_dbt.installed(shared):
+        yield database
+    running.cleanup()
+
+
+@pytest.fixture(scope="session")
+def databases(server: Database, shared: Shared) -> Databases:
+    from databases import Databases
+
+    return Databases(server, shared)
+
+
+@pytest.fixture(scope="session")
+def new_database(databases: Databases) -> Callable[[], Database]:
+    """Makes empty, migrated databases."""
+    return databases.migrated
 
 
 @pytest.fixture
@@ -81,22 +124,31 @@ def settings_for(sandbox: Sandbox, database: Database, work_dir: Path, **more: o
 @pytest.fixture(scope="session")
 def world() -> Fleet:
     """A small fleet, all states of a device in it, whose clock stands still."""
+    from sandbox import fleet
+
     return fleet(seed=7, days=3, devices=40, now=NOW)
 
 
 @pytest.fixture
 def sandbox(world: Fleet) -> Iterator[Sandbox]:
+    from sandbox import Sandbox
+
     with Sandbox(world, login_interval_seconds=0) as running:
         yield running
 
 
 @pytest.fixture
 def loader(sandbox: Sandbox, database: Database, work_dir: Path) -> Loader:
+    from loader.poll import Loader
+
     return Loader(settings_for(sandbox, database, work_dir), database)
 
 
 @pytest.fixture(scope="module")
 def whole_sandbox() -> Iterator[Sandbox]:
+
+    from sandbox import Sandbox
+
     with Sandbox(whole_fleet(), login_interval_seconds=0) as running:
         yield running
 
@@ -104,6 +156,7 @@ def whole_sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def client(whole_sandbox: Sandbox) -> Iterator[SandboxClient]:
     """Logged in to a stand-in that plays all 80 vehicles, and none of the last test's faults."""
+
     whole_sandbox.clear()
     client = SandboxClient(whole_sandbox)
     client.log_in()
@@ -112,71 +165,47 @@ def client(whole_sandbox: Sandbox) -> Iterator[SandboxClient]:
     whole_sandbox.sent = None
 
 
-PRICES = {"Nairobi": 180, "Mombasa": 186, "Kampala": 5200}
-# What an analyst would fill in: the seeds of a client who has agreed on everything.
-ASSIGN = """
-    insert into tracksolid.vehicles (imei, assigned_city, cost_centre) values (%s, %s, %s)
-"""
-PRICE = """
-    update tracksolid.operating_rules set value = %s where rule = 'fuel_price' and city = %s
-"""
-
-
 @pytest.fixture(scope="session")
 def fleet_world() -> Fleet:
-    return fleet(seed=11, days=6, devices=82, now=NOW)
+    from fleets import priced_world
+
+    return priced_world()
 
 
 @pytest.fixture(scope="session")
-def gold(
-    fleet_world: Fleet, new_database, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[psycopg.Connection]:
-    """A fleet polled and pushed, with assigned cities, cost centres and prices; to be read only."""
-    from fleets import build, load
+def gold(databases: Databases) -> Iterator[psycopg.Connection]:
+    """A fleet polled and pushed, with assigned cities, cost centres and prices; to be read only.
 
-    database, work_dir = new_database(), tmp_path_factory.mktemp("work")
-    load(fleet_world, database, work_dir, pushed=True)
-    dbt_runner.run(Settings(work_dir=work_dir), database, ["seed"], lambda *_: None)
-    with database.connect() as connection:
-        for number, device in enumerate(fleet_world.devices.values()):
-            city = device.account.rpartition("_")[2].title()
-            given = [device.imei, "Nairobi" if city == "Fleet" else city, f"Team {number % 3}"]
-            connection.execute(ASSIGN.encode(), given)
-        for city, price in PRICES.items():
-            connection.execute(PRICE.encode(), [price, city])
-    build(database, work_dir, "--exclude-resource-type", "seed", unit_tests=True)
-    with database.connect() as connection:
+    This worker's own copy: what a test changes in a transaction holds up no other worker.
+    """
+    import fleets
+
+    with fleets.priced(databases).connect() as connection:
         yield connection
+
+
+@pytest.fixture
+def built_empty(databases: Databases, work_dir: Path) -> Built:
+    """All models and seeds, of raw tables without a row."""
+    return databases.built_empty(work_dir)
 
 
 @pytest.fixture(scope="session")
 def empty(
-    new_database: Callable[[], Database], tmp_path_factory: pytest.TempPathFactory
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[psycopg.Connection]:
-    """Gold as it is before the first poll."""
-    database, work_dir = new_database(), tmp_path_factory.mktemp("work")
-    Landing(database, work_dir).prepare()
-    for command in (["seed"], ["run"]):
-        dbt_runner.run(Settings(work_dir=work_dir), database, command, lambda *_: None)
-    with database.connect() as connection:
+    """Gold as it is before the first poll; to be read only."""
+    built = databases.built_empty(tmp_path_factory.mktemp("work"))
+    with built.database.connect() as connection:
         yield connection
 
 
 @pytest.fixture(scope="session")
-def manifest_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What dbt makes of the project. Parsing reads the profile but never connects."""
-    target = tmp_path_factory.mktemp("dbt_target")
-    subprocess.run(
-        [
-            str(Path(sys.executable).with_name("dbt")),
-            "parse",
-            *("--project-dir", dbt_runner.PROJECT, "--profiles-dir", dbt_runner.PROJECT),
-            *("--target-path", target, "--log-path", target),
-        ],
-        check=True,
-        env={"PGHOST": "", "PGPORT": "5432", "PGUSER": "", "PGPASSWORD": "", "PGDATABASE": "fleet"},
-    )
-    return target / "manifest.json"
+def manifest_file(shared: Shared) -> Path:
+    """What dbt makes of the project."""
+    import warm_dbt
+
+    return warm_dbt.parsed(shared) / "manifest.json"
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,94 @@
-"""Whole fleets for tests: loaded over HTTP, pushed, built with dbt."""
+"""Whole fleets for tests: loaded over HTTP, pushed, built with dbt, each once for all workers."""
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
-from conftest import settings_for
+from conftest import NOW, settings_for
+from databases import Built, Databases
 from test_drain import FORM, MemorySpool, form
 
 from loader.drain import drain
 from loader.landing import Landing
 from loader.poll import Loader
-from sandbox import Fault, Sandbox, World
+from sandbox import Fault, Sandbox, World, fleet
+from sandbox.instants import plain
 from sandbox.sent_pushes import pushes
 from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
+
+REGISTERS = ("child_list", "device_list", "device_detail", "location_list", "fence_list")
+NOT_BUILT = timedelta(hours=4)
+# Every fix of the trail is pushed, too; those of the last days show what then counts.
+PUSHED_FIXES = timedelta(days=2)
+PRICES = {"Nairobi": 180, "Mombasa": 186, "Kampala": 5200}
+# What an analyst would fill in: the seeds of a client who has agreed on everything.
+ASSIGN = """
+    insert into tracksolid.vehicles (imei, assigned_city, cost_centre) values (%s, %s, %s)
+"""
+PRICE = """
+    update tracksolid.operating_rules set value = %s where rule = 'fuel_price' and city = %s
+"""
+
+
+@cache
+def priced_world() -> World:
+    return fleet(seed=11, days=6, devices=82, now=NOW)
+
+
+def priced(databases: Databases) -> Database:
+    """A copy of a fleet polled and pushed, with assigned cities, cost centres and prices."""
+    world = priced_world()
+
+    def fill(database: Database, work_dir: Path) -> None:
+        load(world, database, work_dir, pushed=True)
+        settings = Settings(work_dir=work_dir)
+        with dbt_runner.in_one_process(settings, database):
+            dbt_runner.run(settings, database, ["seed"], lambda *_: None)
+            with database.connect() as connection:
+                for number, device in enumerate(world.devices.values()):
+                    city = device.account.rpartition("_")[2].title()
+                    assigned = "Nairobi" if city == "Fleet" else city
+                    given = [device.imei, assigned, f"Team {number % 3}"]
+                    connection.execute(ASSIGN.encode(), given)
+                for city, price in PRICES.items():
+                    connection.execute(PRICE.encode(), [price, city])
+            build(database, work_dir, "--exclude-resource-type", "seed")
+
+    return databases.clone("priced", databases.with_raw, fill)
+
+
+@cache
+def polled_world() -> World:
+    """Three days of October and four of November; the last is a Wednesday."""
+    now = int(datetime(2026, 11, 4, 9, 30, tzinfo=UTC).timestamp())
+    return fleet(seed=11, days=6, devices=60, now=now)
+
+
+def polled(databases: Databases, work_dir: Path) -> Built:
+    """A copy of a fleet that is only polled, on the product's own seeds.
+
+    All is built but what landed last: the windows of its last four hours.
+    """
+    world = polled_world()
+
+    def fill(database: Database, folder: Path) -> None:
+        with Sandbox(world, login_interval_seconds=0) as api:
+            loader = Loader(settings_for(api, database, folder), database)
+            loader.poll([*REGISTERS, "fence_detail"])
+            start, end = (datetime.fromtimestamp(t, UTC) for t in (world.first, world.now()))
+            loader.backfill(start, end - NOT_BUILT)
+            build(database, folder)
+            summaries = loader.backfill(end - NOT_BUILT, end + timedelta(seconds=1))
+        assert [fault for summary in summaries for fault in summary.errors] == []
+
+    database = databases.clone("polled", databases.with_raw, fill)
+    # As the command line knows it.
+    return databases.with_target("polled", Database(database.url), Settings(work_dir=work_dir))
 
 
 def load(
@@ -33,8 +105,7 @@ def load(
             api.misbehave(method, fault, rate=0.03, seconds=0.1)
         settings = settings_for(api, database, work_dir)
         loader = Loader(settings, database)
-        names = ["child_list", "device_list", "device_detail", "location_list", "fence_list"]
-        summaries = loader.poll([*names, "fence_detail"])
+        summaries = loader.poll([*REGISTERS, "fence_detail"])
         if pushed:
             drain(spooled(world), Landing(database, settings.work_dir))
         start, end = (datetime.fromtimestamp(t, UTC) for t in (world.first, world.now()))
@@ -42,18 +113,24 @@ def load(
         assert [fault for summary in summaries for fault in summary.errors] == []
 
 
-def build(database: Database, work_dir: Path, *options: str, unit_tests: bool = False) -> None:
-    """dbt build with its tests; those of units see no data, so that once is enough."""
-    if not unit_tests:
-        options += ("--exclude-resource-type", "unit_test")
+def build(database: Database, work_dir: Path, *options: str) -> None:
+    """dbt build with its tests; those of units see no data: test_models.py runs them."""
+    options += ("--exclude-resource-type", "unit_test")
     settings = Settings(work_dir=work_dir)
     dbt_runner.run(settings, database, ["build", *options], lambda *_: None)
+
+
+def all_pushes(world: World) -> Iterator[tuple[str, dict]]:
+    first_fix = plain(world.now() - int(PUSHED_FIXES.total_seconds()))
+    for path, record in pushes(world, world.first, world.now()):
+        if path != "/pushgps" or record["gpsTime"] >= first_fix:
+            yield path, record
 
 
 def spooled(world: World) -> MemorySpool:
     """All that a platform would have pushed, 50 records of a path at a time."""
     waiting = defaultdict(list)
-    for path, record in pushes(world, world.first, world.now()):
+    for path, record in all_pushes(world):
         waiting[path].append(json.dumps(record).encode())
     return MemorySpool(
         [

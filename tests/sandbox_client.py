@@ -36,7 +36,7 @@ class SandboxClient:
             "v": "1.0",
         } | {name: str(value) for name, value in params.items()}
         form.setdefault("sign", sign(self.sandbox.app_secret, form))
-        return self.session.post(self.sandbox.url, data=form, timeout=10)
+        return self.session.post(self.sandbox.url, data=form, timeout=60)
 
     def call(self, method: str, /, **params: object) -> dict[str, Any]:
         answer: dict[str, Any] = self.post(method, **params).json()

@@ -2,8 +2,8 @@
 
 After each fault the service must recover by itself (the restart policy may restart processes) and
 must have logged what happened. At the end, no record that the API still has may be missing,
-invented or duplicated. The short run takes some of the faults; `make chaos` takes all of them, in
-long forms and rounds of random order.
+invented or duplicated. `make test` takes two of the faults, `make test-long` nine, and `make chaos`
+all of them, in long forms and rounds of random order.
 """
 
 import json
@@ -89,7 +89,10 @@ def assert_nothing_lost(
 
 
 @pytest.mark.timeout(1200 if not IS_LONG else 10_800)
-def test_service_recovers_from_every_fault_without_losing_a_record(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, pytest.param(None, marks=pytest.mark.long, id="all")])
+def test_service_recovers_from_every_fault_without_losing_a_record(
+    tmp_path: Path, count: int | None
+) -> None:
     recoveries: list[tuple[str, float]] = []
     unreported: dict[str, str] = {}
     chance = random.Random(6)
@@ -104,21 +107,21 @@ def test_service_recovers_from_every_fault_without_losing_a_record(tmp_path: Pat
             fault
             for fault in SERVICE_FAULTS
             if (IS_LONG or fault.is_short) and (has_disk or not fault.needs_disk)
-        ]
+        ][:count]
         world = fleet(seed=3, days=2, devices=12)
         api = resources.enter_context(Sandbox(world, login_interval_seconds=0))
         began = datetime.now(UTC)
         with Stack(tmp_path, api, server) as stack:
-            wait_for(lambda: stack.loads()[0] > 0, "for the first build", stack)
+            wait_for(lambda: stack.loads()[0] > 0, "the first build", stack)
             for _ in range(ROUNDS):
                 for fault in chance.sample(chosen, len(chosen)) if IS_LONG else chosen:
                     name = fault.strike.__name__
                     before = len(stack.log.read_bytes())
                     fault.strike(stack)
                     struck = time.monotonic()
-                    wait_for(lambda: stack.loads()[1], f"{name}: for the database", stack)
+                    wait_for(lambda: stack.loads()[1], f"{name}: the database", stack)
                     landed = stack.loads()[1]
-                    wait_for(lambda n=landed: stack.loads()[0] > n, f"{name}: for gold", stack)
+                    wait_for(lambda n=landed: stack.loads()[0] > n, f"{name}: gold", stack)
                     recoveries.append((name, time.monotonic() - struck))
                     if not re.search(fault.line, stack.log_text(before)):
                         unreported[name] = stack.log_text(before)
@@ -132,7 +135,7 @@ def test_service_recovers_from_every_fault_without_losing_a_record(tmp_path: Pat
 
             for _ in range(2):  # first all polls, then a build after them
                 now = datetime.now(UTC)
-                wait_for(lambda now=now: all_ran(now), "for every job", stack)
+                wait_for(lambda now=now: all_ran(now), "every job", stack)
         clean = embedded_url(server).sibling("clean")
         clean.prepare()
         loader = Loader(settings_for(api, clean, tmp_path / "clean"), clean)
@@ -144,24 +147,25 @@ def test_service_recovers_from_every_fault_without_losing_a_record(tmp_path: Pat
     )
     worst = max(recoveries, key=lambda recovery: recovery[1])
     print(f"{len(recoveries)} faults, {rows:,} rows, lost 0; slowest {worst[0]}: {worst[1]:.1f} s")  # noqa: T201
-    assert len(recoveries) == ROUNDS * len(chosen) > 7
+    assert len(recoveries) == ROUNDS * len(chosen) >= (count or 8)
 
 
-def test_three_hours_without_the_api_lose_no_record(
-    new_database: Callable[[], Database], tmp_path: Path
+@pytest.mark.parametrize("hours", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_hours_without_the_api_lose_no_record(
+    new_database: Callable[[], Database], tmp_path: Path, hours: int
 ) -> None:
     interrupted, clean = new_database(), new_database()
     end = datetime.fromtimestamp(NOW, UTC)
     with Sandbox(fleet(seed=4, days=2, devices=12, now=NOW), login_interval_seconds=0) as api:
         loader = Loader(settings_for(api, interrupted, tmp_path / "interrupted"), interrupted)
-        for hours_left in (3, 2, 1, 0):
-            if hours_left in (2, 1):
+        for hours_left in range(hours + 1, -1, -1):
+            if 0 < hours_left <= hours:
                 api.misbehave("*", Fault.RESET, rate=1.0)
             with time_machine.travel(end - timedelta(hours=hours_left)):
                 summaries = loader.poll()
             api.clear()
-            errors = [error for summary in summaries for error in summary.errors]
-            assert bool(errors) == (hours_left in (2, 1)), errors
+            errors = [fault for summary in summaries for fault in summary.errors]
+            assert bool(errors) == (0 < hours_left <= hours), errors
         other = Loader(settings_for(api, clean, tmp_path / "clean"), clean)
         with time_machine.travel(end):
             other.backfill(end - timedelta(hours=27), end)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from databases import Databases
 
 from operations.service import doctor
 from sandbox import Sandbox, baseline
@@ -30,13 +31,12 @@ def april() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def run(
-    april: Sandbox, new_database: Callable[[], Database], tmp_path_factory: pytest.TempPathFactory
-) -> Run:
+def run(april: Sandbox, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    work_dir, database = tmp_path_factory.mktemp("cli"), Database(databases.migrated().url)
     environment = {
         "PATH": os.environ["PATH"],
-        "DATABASE_URL": new_database().url,
-        "WORK_DIR": str(tmp_path_factory.mktemp("cli")),
+        "DATABASE_URL": databases.parsed(work_dir, database),
+        "WORK_DIR": str(work_dir),
         "TRACKSOLID_CALLS_PER_SECOND": "1000",
         "TRACKSOLID_BACKOFF_SECONDS": "0.01",
     } | april.environment
@@ -220,6 +220,7 @@ def test_audit_shows_a_device_that_left(run: Run, april: Sandbox) -> None:
     assert [row["imei"] for row in rows if row["finding"] == "not in API"] == [gone]
 
 
+@pytest.mark.long
 def test_second_demo_run_adds_no_duplicates(request: pytest.FixtureRequest) -> None:
     # Not in pytest's temporary folder: another pytest may lock the server's user out of it.
     folder = tempfile.TemporaryDirectory(prefix="fireside-demo-")

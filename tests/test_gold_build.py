@@ -12,6 +12,7 @@ from test_order import contents
 
 from loader.poll import Loader
 from sandbox import Sandbox, fleet
+from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
 
@@ -66,7 +67,12 @@ class PollingReader:
 
 def test_gold_is_consistent_at_every_moment_of_a_build(new_database, tmp_path: Path) -> None:
     database: Database = new_database()
-    world = fleet(seed=3, days=6, devices=16, now=NOW)
+    with dbt_runner.in_one_process(Settings(work_dir=tmp_path), database):
+        assert_consistent_builds(database, tmp_path)
+
+
+def assert_consistent_builds(database: Database, tmp_path: Path) -> None:
+    world = fleet(seed=3, days=4, devices=16, now=NOW)
     with Sandbox(world, login_interval_seconds=0) as api:
         settings = settings_for(api, database, tmp_path)
         loader = Loader(settings, database)

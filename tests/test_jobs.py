@@ -95,8 +95,8 @@ def gold(
     done = commands(database, work_dir)("import-jobs", str(jobs_file))
     assert done.returncode == 0, done.stderr
     selected = ["build", "--select", "+kpi_field_service_daily", "rejected_records", *BUILD]
-    dbt_runner.run(settings, database, selected, lambda *_: None)
-    with database.connect() as connection:
+    with dbt_runner.in_one_process(settings, database), database.connect() as connection:
+        dbt_runner.run(settings, database, selected, lambda *_: None)
         yield connection, settings, database
 
 

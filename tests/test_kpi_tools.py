@@ -7,55 +7,42 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import fleets
 import psycopg
 import pytest
-from conftest import NOW, settings_for
+from databases import Databases
 
 from analyst.kpi.catalogue import Catalogue, Unknown
 from analyst.kpi.compare import KpiChange, TableChange, kpi_changes, largest, table_changes
 from analyst.kpi.explain import explain
 from analyst.kpi.preview import SCRATCH, Preview, preview
 from analyst.kpi.rules import rules_in
-from loader.poll import Loader
 from operations.cli import command
 from operations.cli.kpi_tables import print_preview
-from sandbox import Sandbox, World, fleet
+from sandbox import World
 from settings import ROOT, Settings
 from warehouse import dbt_runner
 from warehouse.database import DBT_ROLE, Database, DatabaseError
 
 Built = tuple[Settings, Database]
 Change = Callable[[str, str, str], None]
-DAY = date(2026, 11, 16)  # a Monday, all of it built
+DAY = date(2026, 11, 2)  # a Monday, all of it built
 
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return fleet(seed=5, days=4, devices=24, now=NOW)
+    return fleets.polled_world()
 
 
 @pytest.fixture(scope="module")
-def built(
-    world: World,
-    new_database: Callable[[], Database],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Built:
+def built(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """All is built but the last hours: they have landed since."""
-    database = Database(new_database().url)  # as the command line knows it
-    with Sandbox(world, login_interval_seconds=0) as api:
-        settings = settings_for(api, database, tmp_path_factory.mktemp("work"))
-        loader = Loader(settings, database)
-        loader.poll(["child_list", "device_list", "device_detail", "location_list", "fence_list"])
-        first, now = (datetime.fromtimestamp(t, UTC) for t in (world.first, world.now()))
-        loader.backfill(first, now - timedelta(hours=4))
-        build = ["build", "--exclude-resource-type", "unit_test"]
-        dbt_runner.run(settings, database, build, lambda *_: None)
-        loader.backfill(now - timedelta(hours=4), now)
-    return settings, database
+    made = fleets.polled(databases, tmp_path_factory.mktemp("work"))
+    return made.settings, made.database
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from functools import cache
 
 import psycopg
 import pytest
-from conftest import PRICES
 from fleet_model import (
     CITIES,
     PRIMARY,
@@ -23,6 +22,7 @@ from fleet_model import (
     driving_events,
     km,
 )
+from fleets import PRICES
 from test_pipeline import days
 
 from sandbox import World

@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import NOW
+from databases import Databases
 from fleets import load
 from psycopg.types.json import Jsonb
 
@@ -158,15 +159,19 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
 def move(
     request: pytest.FixtureRequest,
     server: Database,
-    new_database: Callable[[], Database],
+    databases: Databases,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> LegacyMove:
+    def three_days(database: Database, work_dir: Path) -> None:
+        load(fleet(seed=3, days=3, devices=12, now=NOW), database, work_dir)
+
     work = tmp_path_factory.mktemp("work")
-    new, old = new_database(), server.sibling(f"old_{request.param}")
-    load(fleet(seed=3, days=3, devices=12, now=NOW), new, work)
+    new = Database(databases.clone("three_days", databases.with_raw, three_days).url)
+    old = server.sibling(f"old_{request.param}")
     with new.connect() as connection:
         fill(old, connection, request.param)
-    environment = {"DATABASE_URL": new.url, "WORK_DIR": str(work), "LEGACY_DATABASE_URL": old.url}
+    environment = {"WORK_DIR": str(work), "LEGACY_DATABASE_URL": old.url}
+    environment["DATABASE_URL"] = databases.parsed(work, new)
     done = run(environment, "import-legacy")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     return LegacyMove(old, new, environment, done.stdout)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import structlog
 from conftest import NOW, settings_for
+from databases import Databases
+from waiting import eventually
 
 import loader.client
 import loader.poll
@@ -42,6 +44,11 @@ def calls(database: Database, where: str = "true") -> list[dict]:
             f"select to_jsonb(c) from raw.api_calls as c where {where} order by started_at".encode()
         ).fetchall()
     return [row for (row,) in rows]
+
+
+@pytest.fixture
+def database(databases: Databases) -> Database:
+    return databases.with_raw()
 
 
 @pytest.fixture
@@ -383,7 +390,9 @@ def test_poll_requests_only_new_windows(
     )
 
 
-def test_sweep_waits_for_at_most_two_loads(database: Database, work_dir: Path) -> None:
+def test_sweep_waits_for_at_most_two_loads(
+    database: Database, work_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     landing = Landing(database, work_dir)
     landing.prepare()
     landed = []
@@ -396,11 +405,16 @@ def test_sweep_waits_for_at_most_two_loads(database: Database, work_dir: Path) -
 
     trips = [threading.Thread(target=land, args=["track_mileage"]) for _ in range(5)]
     sweep = threading.Thread(target=land, args=["location_list"])
-    with landing._turn():  # a load is running
+    arrived: list[object] = []
+    turn = landing._turn
+    with turn():  # the load under way
+        monkeypatch.setattr(landing, "_turn", lambda **how: arrived.append(how) or turn(**how))
         for thread in trips:
             thread.start()
-        time.sleep(0.5)  # the other loads queue before the sweep
+        eventually(lambda: len(arrived) == 5, "all trips to wait before the sweep does")
+        time.sleep(0.5)  # from there to the lock
         sweep.start()
+        eventually(lambda: len(arrived) == 6, "the sweep to wait")
         time.sleep(0.5)
     for thread in (*trips, sweep):
         thread.join()

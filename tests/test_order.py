@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-from hypothesis import HealthCheck, Phase, given, settings
+import pytest
+from databases import Built, Databases
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from loader.landing import Landing
 from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
@@ -151,20 +152,28 @@ def of_device(rows: list[str], imei: str) -> list[str]:
     return sorted(json.dumps(row, sort_keys=True).replace(imei, "imei") for row in own)
 
 
-@settings(
-    max_examples=2,
-    deadline=None,
-    phases=[Phase.generate],  # shrinking would rebuild the example many times
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(seed=st.integers(0, 2**32), loads=st.integers(2, 3))
+@pytest.mark.parametrize("examples", [1, pytest.param(4, marks=pytest.mark.long)])
 def test_any_order_of_arrival_gives_the_same_tables(
-    new_database, tmp_path: Path, seed: int, loads: int
+    databases: Databases, work_dir: Path, examples: int
+) -> None:
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        phases=[Phase.generate],  # to shrink an example is to build it again and again
+    )
+    @given(seed=st.integers(0, 2**32), loads=st.integers(2, 3))
+    def holds(seed: int, loads: int) -> None:
+        built = databases.built_empty(work_dir)
+        with dbt_runner.in_one_process(built.settings, built.database):
+            assert_order_is_irrelevant(built.settings, built.database, seed, loads)
+
+    holds()
+
+
+def assert_order_is_irrelevant(
+    project: Settings, database: Database, seed: int, loads: int
 ) -> None:
     chance = random.Random(seed)
-    database: Database = new_database()
-    project = Settings(work_dir=tmp_path / "work")
-    Landing(database, project.work_dir).prepare()
     imeis = [f"8600000000{n:05}" for n in range(DEVICES)]
     arrivals: list[list[tuple[str, int]]] = [[] for _ in range(loads)]
     for imei in imeis:
@@ -173,7 +182,6 @@ def test_any_order_of_arrival_gives_the_same_tables(
             for load in chance.sample(range(loads), min(times, loads)):
                 arrivals[load].append((imei, number))
 
-    dbt_runner.run(project, database, ["seed"], lambda *_: None)
     with database.connect() as connection:
         insert_call_windows(connection)
         # In random order: a package settled late has an old id.
@@ -200,14 +208,10 @@ def test_any_order_of_arrival_gives_the_same_tables(
             assert rows == incremental[table], (table, seed, loads)
 
 
-def test_plate_entered_later_applies_to_all_days(new_database, tmp_path: Path) -> None:
+def test_plate_entered_later_applies_to_all_days(built_empty: Built) -> None:
     """For a vehicle in seeds/vehicles.csv; other vehicles are named by their plate."""
-    database: Database = new_database()
-    project = Settings(work_dir=tmp_path / "work")
-    Landing(database, project.work_dir).prepare()
-    imei = "860000000000001"
-    dbt_runner.run(project, database, ["seed"], lambda *_: None)
-    with database.connect() as connection:
+    project, database, imei = built_empty.settings, built_empty.database, "860000000000001"
+    with dbt_runner.in_one_process(project, database), database.connect() as connection:
         connection.execute(
             "insert into tracksolid.vehicles (imei, vehicle_id) values (%s, 'A')", [imei]
         )

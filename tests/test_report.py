@@ -1,27 +1,26 @@
 """The monthly report: its figures match the facts, and it has all that a client needs."""
 
 import re
-from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import fleets
 import psycopg
 import pytest
-from fleets import build, load
+from databases import Databases
 from typer.testing import CliRunner
 
 import orchestrate
 from analyst.report.monthly import render
 from analyst.report.queries import NoData, UnknownCity
-from sandbox import fleet
 from settings import settings
 from warehouse.database import Database
 
-NOW = int(datetime(2026, 11, 3, 9, 30, tzinfo=UTC).timestamp())
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
 
 
@@ -57,14 +56,9 @@ class ReportParser(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def database(
-    new_database: Callable[[], Database], tmp_path_factory: pytest.TempPathFactory
-) -> Database:
-    """Three days of October and three of November."""
-    database, work_dir = new_database(), tmp_path_factory.mktemp("work")
-    load(fleet(seed=11, days=6, devices=30, now=NOW), database, work_dir)
-    build(database, work_dir)
-    return database
+def database(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """Three days of October and four of November."""
+    return fleets.polled(databases, tmp_path_factory.mktemp("work")).database
 
 
 @pytest.fixture

@@ -107,11 +107,12 @@ def built(
         summaries = loader.poll(["child_list", "device_list", "location_list"])
     assert not [error for summary in summaries for error in summary.errors]
     models = ["--resource-type", "seed", "--resource-type", "model"]
-    for arguments in (
-        ["build", *models, "--select", "+vehicle_status_now"],
-        ["run", "--full-refresh", "--select", "dim_vehicles", "vehicle_status_now"],
-    ):
-        dbt_runner.run(settings, database, arguments, lambda *_: None)
+    with dbt_runner.in_one_process(settings, database):
+        for arguments in (
+            ["build", *models, "--select", "+vehicle_status_now"],
+            ["run", "--full-refresh", "--select", "dim_vehicles", "vehicle_status_now"],
+        ):
+            dbt_runner.run(settings, database, arguments, lambda *_: None)
     return database
 
 
@@ -192,15 +193,13 @@ def test_grafana_sessions_are_read_only_and_limited(built: Database) -> None:
 
 def test_grafana_has_a_limited_number_of_connections(built: Database) -> None:
     with built.connect() as connection, ExitStack() as opened:
-        (free,) = connection.execute(
-            "select rolconnlimit"
-            " - (select count(*) from pg_stat_activity where usename = 'grafana_ro')"
-            " from pg_roles where rolname = 'grafana_ro'"
+        (limit,) = connection.execute(
+            "select rolconnlimit from pg_roles where rolname = 'grafana_ro'"
         ).fetchone()
-        for _ in range(free):
-            opened.enter_context(psycopg.connect(built.url, user="grafana_ro"))
-        with pytest.raises(psycopg.OperationalError, match="too many connections for role"):
-            psycopg.connect(built.url, user="grafana_ro")
+        with pytest.raises(psycopg.OperationalError, match="too many connections for role"):  # noqa: PT012
+            for _ in range(limit + 1):  # other tests may hold some of them
+                opened.enter_context(psycopg.connect(built.url, user="grafana_ro"))
+        assert limit > 0
 
 
 def test_server_never_sees_grafanas_password_in_plain_text(database: Database) -> None:
@@ -208,11 +207,12 @@ def test_server_never_sees_grafanas_password_in_plain_text(database: Database) -
     password = "correct horse " + uuid4().hex
     with database.connect() as connection:
         connection.execute("set log_statement = 'all'")
-        set_grafana_password(connection, password)
-        connection.execute("set log_statement = 'none'")
-        kept, log = connection.execute(
-            "select rolpassword, pg_read_file('log') from pg_authid where rolname = 'grafana_ro'"
-        ).fetchone()
+        with connection.transaction():  # other tests set it, too
+            set_grafana_password(connection, password)
+            kept, log = connection.execute(
+                "select rolpassword, pg_read_file('log') from pg_authid"
+                " where rolname = 'grafana_ro'"
+            ).fetchone()
     assert "alter role grafana_ro password" in log
     assert password not in log
     method, work, keys = kept.split("$")

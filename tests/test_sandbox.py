@@ -24,6 +24,7 @@ from sandbox_client import (
     at,
     valid_parameters,
 )
+from waiting import TIMEOUT_S, eventually
 
 from sandbox import Sandbox, StopKind, Traces, baseline, sign
 from sandbox.geometry import Point
@@ -66,15 +67,17 @@ def test_unsigned_late_and_foreign_calls_are_refused(client: SandboxClient) -> N
 
 
 def test_a_token_is_issued_once_a_minute_and_expires() -> None:
-    with Sandbox(baseline(), token_life_seconds=0.2) as sandbox:
+    with Sandbox(baseline(), token_life_seconds=3) as sandbox:
         client = SandboxClient(sandbox)
         assert client.log_in(user_pwd_md5="0" * 32)["code"] == 1002
         assert client.log_in(expires_in=59)["code"] == 1001
         assert client.log_in()["code"] == 0
         assert client.log_in()["code"] == 1006
         assert client.call("jimi.user.child.list", target=sandbox.account)["code"] == 0
-        time.sleep(0.25)
-        assert client.call("jimi.user.child.list", target=sandbox.account)["code"] == 1004
+        eventually(
+            lambda: client.call("jimi.user.child.list", target=sandbox.account)["code"] == 1004,
+            "the token to expire",
+        )
 
 
 def test_a_refresh_ends_the_old_token(client: SandboxClient) -> None:
@@ -279,6 +282,8 @@ def test_command_line_serves_until_sigterm(tmp_path: Path) -> None:
         line = process.stdout.readline()
         settings = dict(pair.split("=", 1) for pair in line.split())
         assert env_file.read_text().split() == line.split()
-        assert requests.post(settings["TRACKSOLID_API_URL"], timeout=5).json()["code"] == 1001
+        assert (
+            requests.post(settings["TRACKSOLID_API_URL"], timeout=TIMEOUT_S).json()["code"] == 1001
+        )
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=TIMEOUT_S) == 0

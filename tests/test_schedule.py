@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -23,6 +22,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from conftest import settings_for
 from fleets import land_new_fixes, one
 from pydantic import SecretStr
+from waiting import TIMEOUT_S, eventually
 
 from operations.maintenance import prune
 from operations.service import notify, schedule
@@ -40,7 +40,6 @@ from webhook import spool_file
 
 ZONE = ZoneInfo("Africa/Nairobi")
 OFTEN = IntervalTrigger(seconds=0.3)
-TIMEOUT_S = 240  # dbt is slow while this machine runs other tests
 PUSH = b'data_list=[{"deviceImei":"860000000000017","gateTime":"2026-03-02 09:30:12"}]'
 FORM = "application/x-www-form-urlencoded"
 DBT_SESSIONS = """
@@ -50,15 +49,8 @@ DBT_SESSIONS = """
 END_LOCK_HOLDER = """
     select pg_terminate_backend(pid) from pg_locks
     where locktype = 'advisory' and objid::bigint = hashtext(%s)::bigint & 4294967295
+    and database = (select oid from pg_database where datname = current_database())
 """
-
-
-def wait_for(what: Callable[[], object]) -> None:
-    """Wait until the condition is true; fail after TIMEOUT_S."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not what():
-        assert time.monotonic() < deadline, f"condition still false after {TIMEOUT_S} s"
-        time.sleep(0.1)
 
 
 def runs(database: Database) -> dict[str, dict]:
@@ -117,19 +109,26 @@ def test_slow_job_delays_neither_sweep_nor_drain(
         )
 
     with serving(settings, database, plan):
-        wait_for(lambda: begun)
+        eventually(lambda: begun, "the slow job to begin")
         before = sweep_calls(live)
-        wait_for(lambda: sweep_calls(live) >= before + 9)  # three calls a sweep
+        eventually(
+            lambda: sweep_calls(live) >= before + 9, "three more sweeps"
+        )  # three calls a sweep
         with closing(spool_file.create(settings.spool_path)) as spool:
             spool.execute(
                 "insert into pushes (receipt, path, content_type, received_at, body)"
                 " values ('r', '/pushevent', ?, ?, ?)",
                 [FORM, datetime.now(UTC).isoformat(), PUSH],
             )
-        wait_for(lambda: one(database, "select count(*) from raw.push_event") == 1)
+        eventually(
+            lambda: one(database, "select count(*) from raw.push_event") == 1, "the push in raw"
+        )
         assert runs(database)["slow"]["status"] == "running"
         assert len(begun) == 1
-        wait_for(lambda: one(database, "select pushes_waiting from dwh_gold.spool_status") == 0)
+        eventually(
+            lambda: one(database, "select pushes_waiting from dwh_gold.spool_status") == 0,
+            "an empty spool",
+        )
         may_end.set()
     sweep = runs(database)["location_list"]
     assert sweep["succeeded_at"]
@@ -174,16 +173,16 @@ def test_repeated_failure_is_notified_once_and_leader_returns_after_lost_lock(
     with inbox() as (url, titles):
         notified = settings.model_copy(update={"notify_url": SecretStr(url)})
         with serving(notified, database, lambda *_: [Job("broken", OFTEN, broken, "poll")]):
-            wait_for(lambda: len(seen) >= 4)
+            eventually(lambda: len(seen) >= 4, "four runs")
             failing = runs(database)["broken"]
             assert failing["message"] == "no route"
-            wait_for(lambda: len(seen) >= 8)
+            eventually(lambda: len(seen) >= 8, "eight runs")
             assert titles == ["job broken failed 3 times in a row", "job broken recovered"]
             assert runs(database)["broken"]["failures_in_a_row"] == 0
 
             assert one(database, END_LOCK_HOLDER, KEY)
             number = len(seen)
-            wait_for(lambda: len(seen) >= number + 3)
+            eventually(lambda: len(seen) >= number + 3, "three runs after the lock was lost")
         assert len(titles) == 2
 
 
@@ -201,7 +200,7 @@ def test_service_raises_stuck_if_a_job_outlives_the_lost_lock(
     service = Service(settings, database, lambda *_: [Job("slow", OFTEN, slow, "poll")])
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(service.run)
-        wait_for(lambda: begun)
+        eventually(lambda: begun, "the slow job to begin")
         assert one(database, END_LOCK_HOLDER, KEY)
         with pytest.raises(Stuck, match="slow: still running"):
             running.result(TIMEOUT_S)
@@ -307,12 +306,14 @@ class Orchestrator:
     def role(self) -> str | None:
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return requests.get(f"http://127.0.0.1:{self._port}/health", timeout=5).json()["role"]
+            return requests.get(f"http://127.0.0.1:{self._port}/health", timeout=TIMEOUT_S).json()[
+                "role"
+            ]
         except requests.ConnectionError:
             return None
 
     def metrics(self) -> str:
-        return requests.get(f"http://127.0.0.1:{self._port}/metrics", timeout=5).text
+        return requests.get(f"http://127.0.0.1:{self._port}/metrics", timeout=TIMEOUT_S).text
 
 
 def test_stuck_process_restarts_itself(
@@ -321,17 +322,21 @@ def test_stuck_process_restarts_itself(
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database.url}
     environment |= {"WORK_DIR": str(settings.work_dir), "PYTHONPATH": str(ROOT)} | live.environment
     stuck = Orchestrator(environment, tmp_path / "stuck.log", ["-c", RUN_WITH_SLOW_JOB])
-    wait_for(
-        lambda: stuck.role() == "leader" and run_column(database, "slow", "status") == "running"
+    eventually(
+        lambda: stuck.role() == "leader" and run_column(database, "slow", "status") == "running",
+        "the slow job to run",
     )
     assert one(database, END_LOCK_HOLDER, KEY)
-    wait_for(lambda: stuck.log.read_text().count('"became leader"') == 2)
+    eventually(
+        lambda: stuck.log.read_text().count('"became leader"') == 2, "the second process to lead"
+    )
     assert "restarting: some jobs did not end" in stuck.log.read_text()
-    wait_for(lambda: stuck.role() == "leader")
+    eventually(lambda: stuck.role() == "leader", "the leader")
     stuck.process.send_signal(signal.SIGTERM)
     assert stuck.process.wait(TIMEOUT_S) == 0
 
 
+@pytest.mark.long
 def test_gold_survives_kill_takeover_and_stop_during_build(
     live: Sandbox, database: Database, settings: Settings, tmp_path: Path
 ) -> None:
@@ -346,17 +351,26 @@ def test_gold_survives_kill_takeover_and_stop_during_build(
         return one(database, DBT_SESSIONS, dbt_runner.SESSIONS) != 0
 
     first = Orchestrator(environment, tmp_path / "first.log")
-    wait_for(lambda: first.role() == "leader")
+    eventually(lambda: first.role() == "leader", "the first to lead")
     second = Orchestrator(environment, tmp_path / "second.log")
-    wait_for(lambda: second.role() == "standby")
-    wait_for(lambda: is_building() and run_column(database, "location_list", "succeeded_at"))
+    eventually(lambda: second.role() == "standby", "the second to stand by")
+    eventually(
+        lambda: is_building() and run_column(database, "location_list", "succeeded_at"),
+        "a build beside a sweep",
+    )
     first.process.kill()
     first.process.wait()
-    wait_for(lambda: second.role() == "leader")
-    wait_for(lambda: 'fireside_job_runs_total{job="location_list",status="ok"}' in second.metrics())
+    eventually(lambda: second.role() == "leader", "the second to lead")
+    eventually(
+        lambda: 'fireside_job_runs_total{job="location_list",status="ok"}' in second.metrics(),
+        "a sweep of the second",
+    )
 
     # The second orchestrator starts its own build: the first one's build died with it.
-    wait_for(lambda: is_building() and run_column(database, "build", "status") == "running")
+    eventually(
+        lambda: is_building() and run_column(database, "build", "status") == "running",
+        "a build of the second",
+    )
     second.process.send_signal(signal.SIGTERM)
     assert second.process.wait(TIMEOUT_S) == 0, second.log.read_text()
     assert not is_building()

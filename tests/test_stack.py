@@ -5,7 +5,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -16,6 +15,7 @@ import psycopg
 import pytest
 import requests
 import yaml
+from waiting import TIMEOUT_S, eventually
 
 from loader.poll import Loader
 from sandbox import Sandbox
@@ -188,7 +188,7 @@ def started(name: str, environment: dict[str, str], port: int) -> Iterator[subpr
             yield process
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(TIMEOUT_S)
 
 
 def _places(environment: dict[str, str]) -> dict[str, str]:
@@ -215,6 +215,13 @@ def environment(sandbox: Sandbox, database: Database, tmp_path: Path) -> dict[st
     }
 
 
+def said(process: subprocess.Popen[bytes]) -> str:
+    """All output of a process, which ends here."""
+    process.terminate()
+    assert process.stdout
+    return process.stdout.read().decode()
+
+
 @contextmanager
 def healthy(name: str, environment: dict[str, str]) -> Iterator[str]:
     """Start a service and wait until its health check passes; yields its address."""
@@ -229,13 +236,12 @@ def healthy(name: str, environment: dict[str, str]) -> Iterator[str]:
         return subprocess.run(check, check=False, capture_output=True).returncode == 0
 
     with started(name, environment, int(port)) as process:
-        deadline = time.monotonic() + 60
-        while not passes():
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.terminate()
-                assert process.stdout
-                pytest.fail(process.stdout.read().decode())
-            time.sleep(0.2)
+        eventually(
+            lambda: process.poll() is not None or passes(),
+            f"{name} to be healthy",
+            context=lambda: said(process),
+        )
+        assert process.poll() is None, said(process)
         yield f"http://127.0.0.1:{port}"
     assert not passes(), "the health check passes although the service is stopped"
 
@@ -249,20 +255,21 @@ def test_service_starts_and_its_health_check_passes(name: str, environment: dict
 def test_docs_server_shows_the_runbook_with_anchors(environment: dict[str, str]) -> None:
     with healthy("docs", environment) as address:
         for prefix in ("", "/docs"):
-            shown = requests.get(f"{address}{prefix}/RUNBOOK.md", timeout=10)
+            shown = requests.get(f"{address}{prefix}/RUNBOOK.md", timeout=TIMEOUT_S)
             assert shown.status_code == 200
             assert '<h2 id="spool-growing">' in shown.text
-            framework = requests.get(f"{address}{prefix}/KPI_FRAMEWORK.md", timeout=10).text
+            framework = requests.get(f"{address}{prefix}/KPI_FRAMEWORK.md", timeout=TIMEOUT_S).text
             assert "fleet.utilisation" in framework or "Utilisation" in framework
             assert 'href="../' not in framework  # files outside docs/ are not served
             for page in (ROOT / "docs").glob("*.md"):
-                text = requests.get(f"{address}{prefix}/{page.name}", timeout=10).text
+                text = requests.get(f"{address}{prefix}/{page.name}", timeout=TIMEOUT_S).text
                 assert "```" not in text, f"{page.name}: a code block that is not at the margin"
                 for picture in re.findall(r'<img[^>]* src="([^"]+)"', text):
-                    shown = requests.get(f"{address}{prefix}/{picture}", timeout=10)
+                    shown = requests.get(f"{address}{prefix}/{picture}", timeout=TIMEOUT_S)
                     assert shown.headers["content-type"].startswith("image/"), picture
-            assert requests.get(f"{address}{prefix}/NOSUCH.md", timeout=10).status_code == 404
-            outside = requests.get(f"{address}{prefix}/%2e%2e/settings.py", timeout=10)
+            missing = requests.get(f"{address}{prefix}/NOSUCH.md", timeout=TIMEOUT_S)
+            assert missing.status_code == 404
+            outside = requests.get(f"{address}{prefix}/%2e%2e/settings.py", timeout=TIMEOUT_S)
             assert outside.status_code == 404
 
 

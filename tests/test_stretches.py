@@ -6,16 +6,16 @@ order of their own.
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from databases import Databases
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from loader.landing import Landing
 from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
@@ -82,21 +82,22 @@ def contents(connection: psycopg.Connection) -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.timeout(600)
-@settings(
-    max_examples=1,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(seed=st.integers(0, 2**32))
+@pytest.mark.parametrize("examples", [1, pytest.param(4, marks=pytest.mark.long)])
 def test_any_arrival_of_fixes_equals_a_full_refresh(
-    new_database: Callable[[], Database], tmp_path: Path, seed: int
+    databases: Databases, work_dir: Path, examples: int
 ) -> None:
-    chance, database = random.Random(seed), new_database()
-    project = Settings(work_dir=tmp_path / "work")
-    Landing(database, project.work_dir).prepare()
-    dbt_runner.run(project, database, ["seed"], lambda *_: None)
+    @settings(max_examples=examples, deadline=None, phases=[Phase.generate])
+    @given(seed=st.integers(0, 2**32))
+    def holds(seed: int) -> None:
+        built = databases.built_empty(work_dir)
+        with dbt_runner.in_one_process(built.settings, built.database):
+            assert_full_refresh_changes_nothing(built.settings, built.database, seed)
+
+    holds()
+
+
+def assert_full_refresh_changes_nothing(project: Settings, database: Database, seed: int) -> None:
+    chance = random.Random(seed)
     trails: list[list[Row]] = [[] for _ in range(LOADS)]
     drivers: list[list[Row]] = [[] for _ in range(LOADS)]
     for number in range(DEVICES):

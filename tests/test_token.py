@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import settings_for
+from waiting import eventually
 
 import loader.token
 from loader.http import LoginRefused, Transport, sign
@@ -19,6 +20,11 @@ from sandbox import Fault, Fleet, Sandbox
 from warehouse.database import Database
 
 GET, REFRESH = "jimi.oauth.token.get", "jimi.oauth.token.refresh"
+OLDER = """
+    update tracksolid.api_token_cache
+    set obtained_at = obtained_at - interval '95 minutes',
+    expires_at = expires_at - interval '95 minutes'
+"""
 Make = Callable[[Sandbox], TokenCache]
 
 
@@ -46,23 +52,20 @@ def calls(sandbox: Sandbox, method: str) -> int:
     return sum(request.method == method for request in sandbox.requests)
 
 
-def test_concurrent_threads_renew_the_token_once(world: Fleet, tokens: Make) -> None:
-    with Sandbox(world, token_life_seconds=4) as short_lived:
-        holders = [tokens(short_lived) for _ in range(4)]
+def test_concurrent_threads_renew_the_token_once(
+    world: Fleet, tokens: Make, database: Database
+) -> None:
+    with Sandbox(world, token_life_seconds=7200) as api:
+        holders = [tokens(api) for _ in range(4)]
         with ThreadPoolExecutor(16) as pool:
             first = set(pool.map(lambda n: holders[n % 4].current(), range(64)))
-            assert (len(first), calls(short_lived, GET), calls(short_lived, REFRESH)) == (
-                1,
-                1,
-                0,
-            )
-            time.sleep(3.2)  # after three quarters of its life it is renewed
+            assert (len(first), calls(api, GET), calls(api, REFRESH)) == (1, 1, 0)
+            with database.connect() as connection:  # three quarters of its life are over
+                connection.execute(OLDER)
+            for holder in holders:
+                holder._token = None
             second = set(pool.map(lambda n: holders[n % 4].current(), range(64)))
-        assert (len(second), calls(short_lived, GET), calls(short_lived, REFRESH)) == (
-            1,
-            1,
-            1,
-        )
+        assert (len(second), calls(api, GET), calls(api, REFRESH)) == (1, 1, 1)
         assert first != second
 
 
@@ -124,11 +127,11 @@ def test_killed_renewer_does_not_block_others(
 def test_no_database_connection_is_held_while_the_api_is_slow(
     sandbox: Sandbox, tokens: Make, database: Database
 ) -> None:
-    sandbox.misbehave(GET, Fault.STALL, seconds=1.5)
+    sandbox.misbehave(GET, Fault.STALL, seconds=4)
     holder = tokens(sandbox)
     waiting = threading.Thread(target=holder.current)
     waiting.start()
-    time.sleep(0.7)
+    eventually(lambda: calls(sandbox, GET), "the login to reach the API")
     with database.connect() as connection:
         row = connection.execute(
             "select count(*) from pg_stat_activity"

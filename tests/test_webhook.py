@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -17,6 +16,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from waiting import TIMEOUT_S, eventually
 
 from settings import ROOT
 from webhook.push_paths import PUSHES, TAG
@@ -57,23 +57,23 @@ class ReceiverProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "webhook"], cwd=ROOT, env=self._environment, stderr=log
             )
-        wait_until(self._listens)
+        eventually(self._listens, f"port {self.port} to listen", context=self.log.read_text)
 
-    def _listens(self) -> bool:
+    def listens(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(TIMEOUT_S)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S)
 
     def exchange(self, sent: bytes) -> bytes:
         """Send raw bytes; returns the answer, or what came before the connection closed."""
@@ -104,13 +104,6 @@ def is_whole(answer: bytes) -> bool:
     return bool(found) and length is not None and len(body) >= int(length[1])
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.fixture(scope="module")
 def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverProcess]:
     running = ReceiverProcess(
@@ -122,7 +115,7 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverProce
 
 @pytest.fixture(scope="module")
 def http(receiver: ReceiverProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=receiver.url, timeout=20) as client:
+    with httpx.Client(base_url=receiver.url, timeout=TIMEOUT_S) as client:
         yield client
 
 
