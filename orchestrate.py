@@ -8,9 +8,11 @@ Exit codes: 0 done, 1 failed, 2 used wrongly.
 import typer
 
 from operations.cli import arrivals, building, polling, serving, takeover, tools
+from operations.cli.command import Program
 from operations.cli.kpi import app as kpi
 
 app = typer.Typer(
+    cls=Program,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Fireside fleet intelligence: Tracksolid Pro to raw to KPIs. Each command has --help.",

@@ -1,12 +1,27 @@
 """All settings, from the environment or `.env`: typed, with defaults, secrets masked."""
 
+import re
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).parent
+Days = Annotated[int, Field(ge=1, le=36500)]
+Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+
+
+class WrongSettings(Exception):
+    """Settings cannot be used. `lines` has one line a setting: name, value, what is allowed."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = lines
 
 
 class Settings(BaseSettings):
@@ -21,10 +36,10 @@ class Settings(BaseSettings):
     tracksolid_password_md5: SecretStr = SecretStr("")
 
     # A burst of 25 calls met code 1006 on a live account; one call each 300 ms did not.
-    tracksolid_calls_per_second: float = Field(default=3.0, gt=0)
-    tracksolid_parallel_calls: int = Field(default=8, ge=1)
+    tracksolid_calls_per_second: float = Field(default=3.0, gt=0, le=10000, allow_inf_nan=False)
+    tracksolid_parallel_calls: int = Field(default=8, ge=1, le=1000)
     # First wait after a failed call, doubled each time; ten times as long after code 1006.
-    tracksolid_backoff_seconds: float = Field(default=1.0, gt=0)
+    tracksolid_backoff_seconds: Seconds = 1.0
 
     # FIX-M13: "0" is what the original system sends; "on" adds the idling rows.
     parking_acc_types: str = "0,on"
@@ -51,22 +66,85 @@ class Settings(BaseSettings):
     notify_url: SecretStr | None = None
     # Rows of raw older than this move to files, once all models have taken them; None keeps all.
     # The loader looks 30 days back for what it has not asked yet.
-    raw_retention_days: int | None = Field(default=None, ge=31)
+    raw_retention_days: int | None = Field(default=None, ge=31, le=36500)
     archive_dir: Path = ROOT / ".fireside" / "archive"
     # Where there is TimescaleDB (docs/SCALING.md): days in a chunk of a hypertable, the age in days
     # at which a chunk of raw and of the series in tracksolid is compressed, and at which one of the
     # series is dropped; None keeps all. Late records are 30 days old at most.
-    chunk_days: int = Field(default=7, ge=1)
-    compress_raw_after_days: int = Field(default=7, ge=1)
-    compress_series_after_days: int = Field(default=35, ge=1)
-    series_retention_days: int | None = Field(default=None, ge=62)
+    chunk_days: Days = 7
+    compress_raw_after_days: Days = 7
+    compress_series_after_days: Days = 35
+    series_retention_days: int | None = Field(default=None, ge=62, le=36500)
     # A build every five minutes adds some 70 rows to dwh_gold.dbt_run_history.
-    history_retention_days: int = Field(default=90, ge=1)
+    history_retention_days: Days = 90
 
     @field_validator("spool_path", "work_dir", "archive_dir")
     @classmethod
     def _from_the_root(cls, value: Path) -> Path:
         return ROOT / value
+
+    @field_validator("spool_path")
+    @classmethod
+    def _a_file(cls, value: Path) -> Path:
+        if _kind(value) == "folder":
+            raise ValueError("a file, and this is a folder")
+        _kind(value.parent, wanted="folder")
+        return value
+
+    @field_validator("work_dir", "archive_dir")
+    @classmethod
+    def _a_folder(cls, value: Path) -> Path:
+        _kind(value, wanted="folder")
+        return value
+
+    @field_validator("embedded_postgres_bin_dir")
+    @classmethod
+    def _programs(cls, value: Path | None) -> Path | None:
+        if value is not None and not (value / "pg_ctl").is_file():
+            raise ValueError("a folder with PostgreSQL's programs, among them pg_ctl")
+        return value
+
+    @field_validator("fleet_timezone")
+    @classmethod
+    def _a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (LookupError, ValueError, OSError):
+            raise ValueError("a time zone's full name, such as Africa/Nairobi") from None
+        return value
+
+    @field_validator("tracksolid_api_url")
+    @classmethod
+    def _a_web_address(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            is_right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            is_right = False
+        if not is_right or re.search(r"\s", value):
+            raise ValueError("an address such as https://eu-open.tracksolidpro.com/route/rest")
+        return value
+
+    @field_validator("orchestrator_host")
+    @classmethod
+    def _a_host(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w:%-]+(\.[\w:%-]+)*", value):
+            raise ValueError("a host's name or address, such as 127.0.0.1")
+        return value
+
+    @field_validator("notify_url")
+    @classmethod
+    def _a_service(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"[\w+.-]+://\S", value.get_secret_value()):
+            raise ValueError("an address that apprise knows, such as mailto://…")
+        return value
+
+    @field_validator("parking_acc_types")
+    @classmethod
+    def _some_kinds(cls, value: str) -> str:
+        if not re.fullmatch(r"\s*\w+\s*(,\s*\w+\s*)*", value):
+            raise ValueError("values of acc_type with commas between them, such as 0,on")
+        return value
 
     @property
     def parking_kinds(self) -> list[str]:
@@ -86,5 +164,72 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()
+    """The settings of this process, read once. Raises WrongSettings."""
+    read, faults = read_despite_faults()
+    if faults:
+        raise WrongSettings(list(faults.values()))
+    return read
+
+
+def read_despite_faults() -> tuple[Settings, dict[str, str]]:
+    """Read the settings; those that are wrong get their defaults.
+
+    Also returns a line for each wrong one, by its name: value (never a secret's), what is allowed.
+    """
+    given: dict[str, Any] = {}
+    lines: dict[str, str] = {}
+    while True:
+        try:
+            return Settings(**given), lines
+        except ValidationError as error:
+            for fault in error.errors():
+                name = str(fault["loc"][0])
+                lines[name.upper()] = _line(name, dict(fault))
+                given[name] = Settings.model_fields[name].get_default()
+        except (OSError, UnicodeError) as error:
+            lines[".env"] = f".env cannot be read: {error}; it must be a text file in UTF-8"
+            given["_env_file"] = None
+
+
+def _line(name: str, fault: dict[str, Any]) -> str:
+    field = Settings.model_fields[name]
+    is_secret = "Secret" in str(field.annotation) or "@" in str(fault["input"])
+    given = "" if is_secret else f"={str(fault['input'])[:80]!r}"
+    allowed = fault["ctx"]["error"] if fault["type"] == "value_error" else _allowed(field)
+    return f"{name.upper()}{given} is wrong: it must be {allowed} (docs/CONNECTIONS.md)"
+
+
+def _allowed(field: FieldInfo) -> str:
+    """What a number or a switch may be, in words."""
+    kind = str(field.annotation)
+    if "bool" in kind:
+        return "true or false"
+    if "Path" in kind:
+        return "a path"
+    bounds = {key: value for each in field.metadata for key, value in _bounds(each).items()}
+    words = [
+        f"{word} {bounds[key]:,}"
+        for key, word in (("gt", "above"), ("ge", "at least"), ("le", "at most"))
+        if key in bounds
+    ]
+    return " ".join(["a whole number," if "int" in kind else "a number,", " and ".join(words)])
+
+
+def _kind(path: Path, wanted: str | None = None) -> str | None:
+    """Say if a path is a file or a folder; None if it does not exist yet.
+
+    Raises ValueError if it can be neither, or is not what is wanted.
+    """
+    try:
+        there = next((p for p in (path, *path.parents) if p.exists()), path)
+        kind = "folder" if there.is_dir() else "file"
+    except OSError as error:
+        raise ValueError(f"a path that can be used ({error.strerror})") from None
+    if kind == "file" and (there != path or wanted == "folder"):
+        raise ValueError(f"in a folder, and {there} is a file")
+    return kind if there == path else None
+
+
+def _bounds(constraint: object) -> dict[str, Any]:
+    """The bounds of one of pydantic's constraints, such as Ge(ge=1)."""
+    return {k: getattr(constraint, k) for k in ("gt", "ge", "le") if hasattr(constraint, k)}

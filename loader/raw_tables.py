@@ -1,14 +1,17 @@
 """The tables of raw: as dlt shall make them, and what dlt has no word for."""
 
+from typing import TYPE_CHECKING
+
 import psycopg
 import pyarrow as pa
-from dlt.common.data_types import TDataType
-from dlt.common.schema.typing import TPartialTableSchema
-from dlt.common.schema.utils import new_table
 from psycopg import sql
 
 from loader.batch import SCHEMAS, UTC
 from settings import settings
+
+if TYPE_CHECKING:
+    from dlt.common.data_types import TDataType
+    from dlt.common.schema.typing import TPartialTableSchema
 
 DATASET = "raw"
 # By load for dbt; by device for the live view; by time for what the loader asks of raw, and dbt of
@@ -56,8 +59,34 @@ HYPERTABLE = """
 """
 
 
-def declared(table: str, arrow: pa.Schema) -> TPartialTableSchema:
+# A table, a column of it, or the index without which the landing takes a table for dropped.
+INCOMPLETE = """
+    select distinct wanted.name
+    from unnest(%s::text[], %s::text[]) as wanted (name, attribute)
+    where
+        to_regclass('raw.' || wanted.name || '_dlt_load_id') is null
+        or not exists (
+            select from pg_attribute
+            where
+                attrelid = to_regclass('raw.' || wanted.name)
+                and attname = wanted.attribute
+                and not attisdropped
+        )
+    order by 1
+"""
+
+
+def incomplete(connection: psycopg.Connection) -> list[str]:
+    """Return the tables of raw that are missing or lack something; change nothing."""
+    pairs = [(table, name) for table, arrow in SCHEMAS.items() for name in arrow.names]
+    names = [[pair[0] for pair in pairs], [pair[1] for pair in pairs]]
+    return [table for (table,) in connection.execute(INCOMPLETE.encode(), names)]
+
+
+def declared(table: str, arrow: pa.Schema) -> "TPartialTableSchema":
     """A table of raw as dlt's schema has it."""
+    from dlt.common.schema.utils import new_table  # late: `incomplete` must not wait for dlt
+
     kinds: dict[pa.DataType, TDataType] = {
         pa.string(): "text",
         UTC: "timestamp",

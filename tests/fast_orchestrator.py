@@ -54,7 +54,7 @@ def step_clock(*_: object) -> None:
 traveller: time_machine.travel | None = None
 logs.configure(verbose=True)
 signal.signal(signal.SIGUSR1, step_clock)
-with open_database(settings()) as database:
+with open_database(settings(), migrates=True) as database:
     service = Service(settings(), database, plan)
     signal.signal(signal.SIGTERM, lambda *_: service.stop())
     with suppress(Stuck):

@@ -32,7 +32,7 @@ def april() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def run(april: Sandbox, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    work_dir, database = tmp_path_factory.mktemp("cli"), Database(databases.migrated().url)
+    work_dir, database = tmp_path_factory.mktemp("cli"), Database(databases.with_raw().url)
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": databases.parsed(work_dir, database),
@@ -113,7 +113,7 @@ def test_unreachable_database_is_reported(run: Run) -> None:
 )  # the second is invalid percent-encoding
 def test_invalid_database_url_is_reported_without_its_password(run: Run, password: str) -> None:
     done = run("poll", DATABASE_URL=f"postgresql://u:{password}@127.0.0.1:1/x")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "write % in a password as %25" in re.sub(r"\s+", " ", done.stderr)
     assert password not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -161,8 +161,8 @@ def test_doctor_says_ok_or_how_to_fix_it(run: Run, april: Sandbox) -> None:
         NOTIFY_URL="nonsense",
     )
     assert ill.returncode == 1
-    assert "WEBHOOK_ALLOWED_NETWORKS cannot be read" in ill.stdout
-    assert "NOTIFY_URL is no address" in ill.stdout
+    assert "WEBHOOK_ALLOWED_NETWORKS='nonsense' is wrong: it must be networks" in ill.stdout
+    assert "NOTIFY_URL is wrong: it must be an address that apprise knows" in ill.stdout
     assert "FAIL settings" in ill.stdout
     assert "set TRACKSOLID_APP_KEY" in ill.stdout
     assert "check TRACKSOLID_API_URL" in ill.stdout

@@ -40,6 +40,7 @@ def commands(database: Database, work_dir: Path) -> Run:
 
 @pytest.fixture
 def run(database: Database, work_dir: Path) -> Run:
+    Landing(database, work_dir).prepare()
     return commands(database, work_dir)
 
 

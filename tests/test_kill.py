@@ -83,6 +83,7 @@ def test_kills_lose_nothing_and_need_no_repair(
     chance = random.Random(25)
     first = LAST - timedelta(days=days)
     killed, clean = new_database(), new_database()
+    Landing(killed, tmp_path / "killed").prepare()
     world = fleet(seed=5, days=days, devices=12, now=NOW)
     with ExitStack() as stack:
         api = stack.enter_context(Sandbox(world, login_interval_seconds=0))

@@ -13,6 +13,7 @@ from conftest import settings_for
 
 from analyst.docs import site
 from analyst.report import monthly
+from loader.landing import Landing
 from loader.poll import Loader
 from operations.maintenance import prune
 from operations.service import nightly
@@ -143,6 +144,7 @@ def test_failed_nightly_command_is_recorded_and_exits_1(
     night: tuple[Settings, Database], tmp_path: Path
 ) -> None:
     _, database = night
+    Landing(database, tmp_path).prepare()
     dead = {"DBT_PROFILES_DIR": "/nowhere", "PATH": os.environ["PATH"]}
     environment = dead | {
         "DATABASE_URL": database.url,

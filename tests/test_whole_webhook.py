@@ -17,6 +17,7 @@ import pytest
 import requests
 from waiting import TIMEOUT_S, eventually
 
+from loader.landing import Landing
 from settings import ROOT, Settings
 from warehouse import dbt_runner
 from warehouse.embedded import EmbeddedServer, embedded_url, pg_ctl, start_embedded
@@ -109,6 +110,7 @@ def test_every_acknowledged_push_is_in_staging(
         database = embedded_url(server).sibling("pushed")
         database.prepare()
         work_dir = tmp_path / "work"
+        Landing(database, work_dir).prepare()
         drain = [sys.executable, str(ROOT / "orchestrate.py"), "drain"]
         environment = os.environ | {
             "DATABASE_URL": database.url,

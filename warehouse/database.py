@@ -1,13 +1,14 @@
 """The database: the server of DATABASE_URL, else an embedded PostgreSQL in the work folder."""
 
-from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 from psycopg.pq import Conninfo
 
-from warehouse.migrate import MigrationError, migrate
+from warehouse.address import printable
+from warehouse.migrate import MigrationError, migrate, pending
 
 LOADER_ROLE = "fireside_loader"
 DBT_ROLE = "fireside_dbt"
@@ -20,9 +21,9 @@ class DatabaseError(Exception):
 
 @dataclass(frozen=True)
 class Database:
-    """A PostgreSQL database by its URL (with password)."""
+    """A PostgreSQL database by its URL, which holds the password and is not in its repr."""
 
-    url: str
+    url: str = field(repr=False)
     is_embedded: bool = False
 
     def connect(self, *, autocommit: bool = True) -> psycopg.Connection:
@@ -39,16 +40,15 @@ class Database:
 
     @property
     def name(self) -> str:
-        """Fit for a folder: which database this is, whatever port an embedded server got."""
-        parts = urlsplit(self.url)
-        place = "" if self.is_embedded else f"{parts.hostname}-{parts.port or 5432}-"
-        return place + quote(unquote(parts.path.lstrip("/")), safe="")
+        """A name for this database's folders; without the port that an embedded server got."""
+        given = self.environment()
+        place = "" if self.is_embedded else f"{given['PGHOST'].lower()}-{given['PGPORT']}-"
+        return quote(place, safe=".-_:") + quote(given["PGDATABASE"], safe="")
 
     @property
     def safe_url(self) -> str:
-        """The URL as it may be printed: without the password."""
-        parts = urlsplit(self.url)
-        return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", "@")))
+        """The address as it may be printed: user, host, port and database."""
+        return printable(self.url)
 
     def environment(self) -> dict[str, str]:
         """libpq's variables, for psql, dbt and sqlfluff: all that the URL says, and defaults."""
@@ -96,13 +96,26 @@ class Database:
 
         Raises DatabaseError if the server is too old, or a migration does not apply.
         """
+        self.check_version()
         with self.connect() as connection:
-            if connection.info.server_version < OLDEST_SERVER:
-                raise DatabaseError(
-                    f"{self.safe_url} runs PostgreSQL {connection.info.server_version // 10000}; "
-                    "16 or newer is needed"
-                )
             try:
                 return migrate(self.url, connection)
             except MigrationError as error:
                 raise DatabaseError(str(error)) from error
+
+    def check_version(self) -> None:
+        """Raise DatabaseError if the server is too old."""
+        with self.connect() as connection:
+            version = connection.info.server_version
+        if version < OLDEST_SERVER:
+            raise DatabaseError(
+                f"{self.safe_url} runs PostgreSQL {version // 10000}; 16 or newer is needed"
+            )
+
+    def pending(self) -> list[str]:
+        """Return the names of the migrations that `prepare` would apply; change nothing.
+
+        Raises MigrationError if the database is another system's, or a migration has changed.
+        """
+        with self.connect() as connection:
+            return pending(connection)

@@ -1,19 +1,19 @@
-"""dbt in one process: commands from stdin, a JSON list of words a line, one after another.
+"""Runs dbt commands from stdin in one process: each line is a JSON list of words.
 
-After each a line tells its end. dbt starts once for all of them. Run by dbt_process.py, as a
-script: in this folder `import dbt` must not mean dbt.py (python -P).
+After each command a line says how it ended. dbt starts once for all of them. dbt_process.py runs
+this file as a script.
 """
 
 import json
 import os
 import sys
 
-SUCCEEDED, FAILED = "\x1esucceeded", "\x1efailed"  # no line of dbt's begins like this
+SUCCEEDED, FAILED = "\x1esucceeded", "\x1efailed"  # dbt prints no such line
 
 
 def main() -> None:
-    os.nice(10)  # a build can wait, the sweep of this minute cannot
-    from dbt.cli.main import dbtRunner  # late: the two words are wanted without it
+    os.nice(10)  # a build can wait; the sweep of this minute cannot
+    from dbt.cli.main import dbtRunner  # late: dbt_process imports the two words and needs no dbt
 
     for line in sys.stdin:
         done = dbtRunner().invoke(json.loads(line))

@@ -1,6 +1,6 @@
-"""The process in which dbt runs: started, told commands, asked to stop.
+"""Starts the process in which dbt runs, sends it commands and asks it to stop.
 
-Who stops this process stops dbt, which then cleans up: SIGTERM and SIGINT reach it as one SIGINT.
+SIGTERM and SIGINT to this process reach dbt as one SIGINT, so that dbt cleans up.
 """
 
 import json
@@ -20,7 +20,7 @@ from warehouse.dbt_commands import FAILED, SUCCEEDED
 PROGRAM = str(Path(__file__).with_name("dbt_commands.py"))
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 STEP = re.compile(r"\b(\d+) of (\d+)\b")
-# dbt in a session of its own would outlive a parent that is killed.
+# Without this, dbt would go on when this process is killed: it has its own session.
 WITH_PARENT = (setpriv, "--pdeathsig", "INT") if (setpriv := shutil.which("setpriv")) else ()
 
 Process = subprocess.Popen[str]
@@ -31,7 +31,7 @@ _kept: ContextVar[Process | None] = ContextVar("kept", default=None)
 
 @contextmanager
 def kept(environment: Mapping[str, str]) -> Iterator[None]:
-    """Let the commands of this block share a process: half of a short one is dbt's start."""
+    """Let the commands of this block share one process: starting dbt takes seconds."""
     with _started(environment) as process:
         token = _kept.set(process)
         try:
@@ -42,9 +42,9 @@ def kept(environment: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def ready(environment: Mapping[str, str]) -> Iterator[Process]:
-    """The process that is kept, or one for this block; stops of ours reach it."""
+    """Yield the shared process of `kept`, or a new one for this block; a stop reaches it."""
     process = _kept.get()
-    if process is not None and process.poll() is None:  # nobody has killed it
+    if process is not None and process.poll() is None:
         with _interruptible(process):
             yield process
     else:
@@ -55,9 +55,10 @@ def ready(environment: Mapping[str, str]) -> Iterator[Process]:
 def tell(
     process: Process, words: Sequence[str], progress: Callable[[int, int], None] | None
 ) -> tuple[list[str], bool]:
-    """Run one command: what was said, also on the terminal without `progress`, and if all is well.
+    """Run one command; return dbt's lines without colours, and True if it succeeded.
 
-    A process that is gone has a return code afterwards.
+    `progress` is called with (step, of how many); without it the lines go to the terminal. If the
+    process ended, its return code is set afterwards.
     """
     assert process.stdin is not None
     assert process.stdout is not None
@@ -73,20 +74,20 @@ def tell(
             sys.stdout.write(f"{line if sys.stdout.isatty() else said[-1]}\n")
             sys.stdout.flush()
         elif step := STEP.search(said[-1]):
-            furthest = max(furthest, int(step[1]))  # threads end in another order
+            furthest = max(furthest, int(step[1]))  # threads finish out of order
             progress(furthest, int(step[2]))
     process.wait()
     return said, False
 
 
 def interrupt() -> None:
-    """Ask each dbt of this process to stop, once: asked twice it would not clean up."""
+    """Ask each dbt of this process to stop, once: a second SIGINT would skip its cleanup."""
     while _running:
         _running.pop().send_signal(signal.SIGINT)
 
 
 def was_interrupted(process: Process) -> bool:
-    """True in the block of one that was asked to stop."""
+    """Return True if this dbt was asked to stop; for use in the block of `ready`."""
     return process not in _running
 
 
@@ -97,11 +98,11 @@ def _started(environment: Mapping[str, str]) -> Iterator[Process]:
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,  # why it died belongs to what it said, and our own is JSON
+        stderr=subprocess.STDOUT,  # the reason of a crash; our own stderr holds JSON lines
         text=True,
-        start_new_session=True,  # Ctrl-C reaches it through us alone, once
+        start_new_session=True,  # so that Ctrl-C reaches it once, through this process
     ) as process:
-        yield process  # without more commands it ends
+        yield process  # it ends when its stdin is closed
 
 
 @contextmanager

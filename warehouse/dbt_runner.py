@@ -14,7 +14,7 @@ from warehouse import archived_files, dbt_process, run_history
 from warehouse.database import DBT_ROLE, Database
 
 PROJECT = ROOT / "dbt_fireside"
-# A build with one of these leaves models as they were; tests may be left out.
+# A build with one of these options does not build all models. Tests may be left out.
 SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--resource-type"}
 FULL_REFRESH = {"--full-refresh", "-f", "DBT_FULL_REFRESH", "DBT_ENGINE_FULL_REFRESH"}
 HINT = re.compile(r"retry|-\w+|-.*full.refresh.*")
@@ -31,13 +31,13 @@ class DbtFailed(Exception):
 
 
 class DbtInterrupted(DbtFailed):
-    """dbt was asked to stop and did; what it had not committed is as it was."""
+    """dbt was asked to stop and did; what it had not committed is rolled back."""
 
 
 def environment(settings: Settings, database: Database) -> dict[str, str]:
-    """What dbt, and sqlfluff's dbt templater, need to know."""
+    """Return the environment of dbt and of sqlfluff's dbt templater."""
     return (
-        # Every statement in dbt.log, as dbt has it, costs a tenth of a build without news.
+        # dbt's default logs every statement, which costs a tenth of a build that changes nothing.
         {"DBT_LOG_LEVEL_FILE": "info"}
         | os.environ
         | database.acting_as(DBT_ROLE).environment()
@@ -52,17 +52,17 @@ def environment(settings: Settings, database: Database) -> dict[str, str]:
 
 
 def _own(settings: Settings, database: Database) -> dict[str, str]:
-    """The same for a dbt that is ours: its sessions have a name."""
+    """Return the environment of a dbt that this process starts: its sessions have a name."""
     return environment(settings, database) | {"PGAPPNAME": SESSIONS}
 
 
 def target(settings: Settings, database: Database) -> Path:
-    """Where dbt puts its artifacts: a folder per database, as partial parsing is per database."""
+    """Return the folder of dbt's artifacts. One per database: partial parsing depends on it."""
     return settings.work_dir / "dbt" / database.name
 
 
 def state(settings: Settings, database: Database) -> Path:
-    """The folder with the manifest.json of the last build of everything: what gold is made of."""
+    """Return the folder with the manifest.json of the last full build, which gold was made by."""
     return target(settings, database) / "state"
 
 
@@ -72,10 +72,11 @@ def run(
     arguments: Sequence[str],
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Run `dbt ARGUMENTS` alone; with `progress` silently, telling (step, of how many).
+    """Run `dbt ARGUMENTS` under the dbt lock.
 
-    What a build, a run or a freshness check did is appended to dwh_gold.dbt_run_history.
-    Raises DbtFailed if it exits with an error.
+    With `progress` dbt prints nothing, and `progress` is called with (step, of how many). A build,
+    a run or a freshness check is appended to dwh_gold.dbt_run_history. Raises DbtFailed if dbt
+    fails, or for a full refresh while rows of raw are archived.
     """
     with alone(database):
         _refuse_full_refresh(settings, database, arguments)
@@ -109,9 +110,9 @@ def execute(
     progress: Callable[[int, int], None] | None = None,
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Run `dbt ARGUMENTS` with more of the project's variables; the caller holds `alone`.
+    """Run `dbt ARGUMENTS` with `variables` of the project; the caller holds `alone`.
 
-    Raises DbtFailed if it ends with an error.
+    Raises DbtFailed if dbt fails.
     """
     known = {
         "fleet_timezone": settings.fleet_timezone,
@@ -139,9 +140,9 @@ def in_one_process(settings: Settings, database: Database) -> AbstractContextMan
 
 @contextmanager
 def alone(database: Database) -> Iterator[None]:
-    """Wait until no other dbt works on this database: two at once break each other."""
+    """Hold the dbt lock: wait until no other build or archive works on this database."""
     with database.connect() as connection:
         connection.execute("select pg_advisory_lock(hashtext('fireside dbt'))")
-        # The lock is free, so these belong to a dbt whose parent was killed: it is on its way out.
+        # The lock was free, so these sessions belong to a dbt whose parent was killed.
         connection.execute(ORPHANS, [SESSIONS])
         yield

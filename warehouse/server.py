@@ -4,26 +4,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
-from settings import Settings
+from settings import Settings, WrongSettings
+from warehouse.address import BadAddress, canonical
 from warehouse.database import Database, DatabaseError
 
 
 @contextmanager
-def open_database(settings: Settings) -> Iterator[Database]:
-    """Yield the prepared database; an embedded server is started here and stopped after use."""
+def open_database(settings: Settings, *, migrates: bool) -> Iterator[Database]:
+    """Yield the database; an embedded server is started here and stopped after use.
+
+    Pending migrations are applied to an embedded server and, if `migrates`, to the server of
+    DATABASE_URL. Raises DatabaseError, and WrongSettings for an address that cannot be used.
+    """
     if settings.database_url is not None:
-        database = Database(settings.database_url.get_secret_value())
         try:
-            conninfo_to_dict(database.url)
-        except (psycopg.ProgrammingError, UnicodeDecodeError):  # their text repeats the password
-            raise DatabaseError(
-                "DATABASE_URL is no postgresql://user:password@host:5432/database;"
-                " write % in a password as %25, @ as %40 and / as %2F"
-            ) from None
+            address = canonical(settings.database_url.get_secret_value(), "DATABASE_URL")
+        except BadAddress as error:
+            raise WrongSettings([str(error)]) from None
+        database = Database(address)
         try:
-            database.prepare()
+            database.prepare() if migrates else database.check_version()
         except psycopg.OperationalError as error:
             raise DatabaseError(
                 f"cannot reach {database.safe_url}: {error}; check DATABASE_URL"

@@ -1,9 +1,11 @@
 """The receiver's settings, from the environment or `.env`: typed, with defaults, secrets masked."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).parent.parent
@@ -22,20 +24,20 @@ class ReceiverSettings(BaseSettings):
     webhook_allowed_networks: str = ""
     webhook_max_body_bytes: int = Field(default=16 * 1024**2, gt=0)
     # From the first byte of a request to its last; slower senders are cut off.
-    webhook_timeout_seconds: float = Field(default=30.0, gt=0)
+    webhook_timeout_seconds: float = Field(default=30.0, gt=0, allow_inf_nan=False)
 
     spool_path: Path = ROOT / ".fireside" / "spool.sqlite"
     # With less room on the disk pushes are refused: the drain needs some to delete what it took,
     # and so do the spool's neighbours.
     spool_min_free_bytes: int = Field(default=256 * 1024**2, ge=0)
     # /ready complains when a push has waited longer for the drain.
-    spool_max_age_seconds: float = Field(default=900.0, gt=0)
+    spool_max_age_seconds: float = Field(default=900.0, gt=0, allow_inf_nan=False)
 
     @field_validator("webhook_token")
     @classmethod
     def _some_token(cls, value: SecretStr) -> SecretStr:
         if not _listed(value.get_secret_value()):
-            raise ValueError("is empty")
+            raise ValueError("it must be the token agreed with the platform")
         return value
 
     @field_validator("webhook_allowed_networks")
@@ -44,10 +46,22 @@ class ReceiverSettings(BaseSettings):
         _networks(value)
         return value
 
+    @field_validator("webhook_host")
+    @classmethod
+    def _a_host(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w:%-]+(\.[\w:%-]+)*", value):
+            raise ValueError("it must be a host's name or address, such as 127.0.0.1")
+        return value
+
     @field_validator("spool_path")
     @classmethod
     def _from_the_root(cls, value: Path) -> Path:
-        return ROOT / value
+        path = ROOT / value
+        if path.is_dir():
+            raise ValueError("it must be a file, and this is a folder")
+        if file := next((each for each in path.parents if each.is_file()), None):
+            raise ValueError(f"it must be in a folder, and {file} is a file")
+        return path
 
     @property
     def tokens(self) -> list[bytes]:
@@ -65,4 +79,35 @@ def _listed(text: str) -> list[str]:
 
 
 def _networks(text: str) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(item) for item in _listed(text)]
+    try:
+        return [ip_network(item) for item in _listed(text)]
+    except ValueError as error:
+        raise ValueError(f"it must be networks such as 10.0.0.0/8, but {error}") from None
+
+
+class WrongSettings(Exception):
+    """Settings cannot be used. `faults` has a line for each, by its name."""
+
+    def __init__(self, faults: dict[str, str]) -> None:
+        super().__init__("; ".join(faults.values()))
+        self.faults = faults
+
+
+def read() -> ReceiverSettings:
+    """Read the settings. Raises WrongSettings with name, value (never a token) and the reason."""
+    try:
+        return ReceiverSettings.model_validate({})
+    except ValidationError as error:
+        faults = {str(fault["loc"][0]).upper(): _line(dict(fault)) for fault in error.errors()}
+    except (OSError, UnicodeError) as error:
+        faults = {".env": f".env cannot be read: {error}; it must be a text file in UTF-8"}
+    raise WrongSettings(faults)
+
+
+def _line(fault: dict[str, Any]) -> str:
+    name = str(fault["loc"][0]).upper()
+    if fault["type"] == "missing":
+        return f"{name} is not set: it must be the token agreed with the platform"
+    given = "" if name == "WEBHOOK_TOKEN" else f"={str(fault['input'])[:80]!r}"
+    reason = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{name}{given} is wrong: {reason[0].lower()}{reason[1:]} (docs/CONNECTIONS.md)"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from operations.cli.command import Beside, chosen_database, console, failing, with_raw
+from operations.cli.command import Beside, Needs, chosen_database, console, failing, with_raw
 from settings import ROOT, settings
 
 app = typer.Typer()
@@ -27,6 +27,8 @@ def dbt(context: typer.Context) -> None:
 
     Example: orchestrate.py dbt source freshness
     """
+    if not context.args:
+        raise typer.BadParameter("name a command of dbt: orchestrate.py dbt COMMAND [OPTIONS]")
     _dbt(context.args)
 
 
@@ -44,7 +46,7 @@ def docs(
     from analyst.kpi.catalogue import Catalogue, Unknown
     from warehouse.dbt_runner import DbtFailed, target
 
-    with chosen_database(name) as database, failing(DbtFailed, Unknown):
+    with chosen_database(name, Needs.READING) as database, failing(DbtFailed, Unknown):
         with_raw(database)
         page = site.write(settings(), database, folder)
         manifest = target(settings(), database) / "manifest.json"
@@ -70,7 +72,11 @@ def report(
     from analyst.report.queries import NoData, UnknownCity
 
     to = to or usual_place(month.date(), city)
-    with chosen_database(name) as database, database.connect() as connection, failing(NoData):
+    with (
+        chosen_database(name, Needs.READING) as database,
+        database.connect() as connection,
+        failing(NoData),
+    ):
         try:
             write(connection, month.date(), city, to)
         except UnknownCity as error:

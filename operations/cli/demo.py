@@ -23,11 +23,11 @@ import logs
 from loader.drain import drain
 from loader.landing import Landing
 from loader.poll import Loader, Summary
+from operations.cli.command import chosen_database
 from operations.cli.progress import progress_bars
 from settings import ROOT, Settings
 from warehouse import dbt_runner
 from warehouse.database import Database, DatabaseError
-from warehouse.server import open_database
 from webhook.spool_reader import SpoolReader
 
 NAMES = {False: "fireside_demo", True: "fireside_traces"}
@@ -98,7 +98,8 @@ def run(settings: Settings, console: Console, traces: Path | None, days: int) ->
     took: dict[str, float] = {}
     with ExitStack() as stack:
         with _stage(console, took, "database"):
-            database = stack.enter_context(open_database(settings)).sibling(NAMES[bool(traces)])
+            server = stack.enter_context(chosen_database())
+            database = server.sibling(NAMES[bool(traces)])
             database.prepare()
             console.print(f"  {database.safe_url}", highlight=False)
         with _stage(console, took, "webhook"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from operations.cli.command import Beside, chosen_database, console, errors, failing
+from operations.cli.command import Beside, Needs, chosen_database, console, errors, failing
 from settings import settings
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _gold(name: str | None) -> Iterator[tuple["Connection", "Catalogue"]]:
     """A connection and the catalogue that gold was built from."""
     from analyst.kpi.catalogue import Catalogue
 
-    with chosen_database(name) as database, _asked_rightly():
+    with chosen_database(name, Needs.READING) as database, _asked_rightly():
         catalogue = Catalogue.of_gold(settings(), database)
         with database.connect() as connection:
             yield connection, catalogue

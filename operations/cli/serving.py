@@ -12,9 +12,11 @@ import typer
 
 from operations.cli.command import (
     Beside,
+    Needs,
     chosen_database,
     console,
     failing,
+    make_raw,
     need_credentials,
     with_raw,
 )
@@ -37,7 +39,7 @@ def run() -> None:
     logs.configure(verbose=True)
     need_credentials()
     is_stuck = False
-    with chosen_database() as database, failing(PortTaken):
+    with chosen_database(needs=Needs.MIGRATING) as database, failing(PortTaken):
         service = Service(settings(), database)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop())
@@ -55,17 +57,23 @@ def run() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database up to date; let grafana_ro log in if GRAFANA_RO_PASSWORD is set.
+    """Apply pending migrations, make raw's tables, set the password of grafana_ro.
 
-    Every command brings the database up to date; only this one sets the password. Example:
-    orchestrate.py migrate
+    `run` migrates too; every other command only says what is pending. The password is
+    GRAFANA_RO_PASSWORD. Example: orchestrate.py migrate
     """
     import logs
+    from loader.landing import LandingError
     from warehouse.migrate import MigrationError, applied, set_grafana_password
 
     logs.configure()
     password = settings().grafana_ro_password
-    with chosen_database() as database, failing(MigrationError), database.connect() as connection:
+    with (
+        chosen_database(needs=Needs.MIGRATING) as database,
+        failing(MigrationError, LandingError),
+        database.connect() as connection,
+    ):
+        make_raw(database)
         if password is not None:
             set_grafana_password(connection, password.get_secret_value())
         console.print(f"up to date: {', '.join(sorted(applied(connection)))}")
@@ -104,6 +112,6 @@ def status(name: Beside = None) -> None:
     from operations.cli.status_screen import screen
     from operations.service.status import read
 
-    with chosen_database(name) as database:
+    with chosen_database(name, Needs.READING) as database:
         for part in screen(read(settings(), database)):
             console.print(part)

@@ -11,7 +11,14 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.table import Table
 
-from operations.cli.command import Verbose, chosen_database, console, errors, failing, with_raw
+from operations.cli.command import (
+    Needs,
+    Verbose,
+    chosen_database,
+    console,
+    errors,
+    failing,
+)
 from settings import settings
 
 if TYPE_CHECKING:
@@ -110,8 +117,11 @@ def compare_legacy(
     since = first.date() if first else until - timedelta(days=6)
     if since > until:
         raise typer.BadParameter("--first must not lie after --last")
-    with _old_system(url) as old, chosen_database() as database, failing(LegacyError):
-        with_raw(database)
+    with (
+        _old_system(url) as old,
+        chosen_database(needs=Needs.READING) as database,
+        failing(LegacyError),
+    ):
         days = compare(old, database, zone, since, until)
     shown = [day for day in days if day.differs or not differing]
     if as_csv:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from operations.cli.command import Beside, chosen_database, console, failing, with_raw
+from operations.cli.command import Beside, Needs, chosen_database, console, failing, with_raw
 from settings import settings
 from warehouse.database import DatabaseError
 
@@ -18,10 +18,11 @@ def doctor() -> None:
     """Check settings, database, roles, token and clocks; say what to do about each fault."""
     import logs
     from operations.service.doctor import checks
+    from settings import read_despite_faults
 
     logs.configure()
     failed = False
-    for check in checks(settings()):
+    for check in checks(*read_despite_faults()):
         failed |= not check.ok
         mark = "[green]ok  [/]" if check.ok else "[red]FAIL[/]"
         console.print(f"{mark} {check.what:<12} {check.text}", highlight=False, soft_wrap=True)
@@ -36,7 +37,7 @@ def psql(context: typer.Context, name: Beside = None) -> None:
     """
     from warehouse.embedded import psql as run
 
-    with chosen_database(name) as database:
+    with chosen_database(name, Needs.READING) as database, failing(FileNotFoundError):
         raise typer.Exit(run(database, context.args))
 
 
@@ -50,7 +51,12 @@ def execute(context: typer.Context) -> None:
     """
     from warehouse.dbt_runner import environment
 
-    with chosen_database() as database, failing(FileNotFoundError):
+    if not context.args:
+        raise typer.BadParameter("name a tool: orchestrate.py exec TOOL [ARGUMENTS]")
+    with (
+        chosen_database(needs=Needs.READING) as database,
+        failing(FileNotFoundError, PermissionError),
+    ):
         with_raw(database)
         tool = subprocess.run(context.args, check=False, env=environment(settings(), database))
         raise typer.Exit(tool.returncode)

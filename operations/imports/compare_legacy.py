@@ -1,4 +1,4 @@
-"""Both systems' figures of the same vehicle and day, while both of them run."""
+"""Compares the old and the new system's figures for each vehicle and day while both run."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -6,7 +6,7 @@ from datetime import date
 from operations.imports.legacy import LegacyError, OldSystem
 from warehouse.database import Database
 
-# The same question to both: here without what was imported from there.
+# The same query for both systems; in the new one without imported rows.
 TRIPS = """
     select (start_time at time zone '{zone}')::date::text, imei::text, sum({km})::float8, count(*)
     from tracksolid.trips
@@ -56,7 +56,7 @@ class VehicleDay:
 def compare(
     old: OldSystem, database: Database, zone: str, first: date, last: date
 ) -> list[VehicleDay]:
-    """Every vehicle and day (of `zone`, both ends included) of which either system knows anything.
+    """Return each vehicle and day, in `zone`, for which either system has data; `last` included.
 
     Raises LegacyError if the old system cannot be asked, or nothing is built here.
     """

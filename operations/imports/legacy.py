@@ -1,33 +1,31 @@
-"""Taking over the old system's history: its tables, row by row and unchanged, to raw.legacy_*.
+"""From the old system's tables to raw.legacy_*: each row as the JSON that PostgreSQL makes of it.
 
-Day by day, each row as the JSON that PostgreSQL makes of it. A day that raw holds is not read
-again, unless its rows have become more or fewer since, or it was still young when it was read: so
-an import that broke off goes on, and one that is started again while the old system still runs
-brings what is new.
+Tables with a time are read day by day. A day that raw holds is read again only if its number of
+rows has changed, or if it was recent when it was read. So an interrupted import continues, and a
+repeated one adds what is new.
 """
 
 import hashlib
 import json
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote
 
-import sqlalchemy as sa
+import psycopg
 import structlog
-from dlt.extract.exceptions import ResourceExtractionError
-from dlt.sources.sql_database import sql_table
-from sqlalchemy.engine import Engine, make_url
+from psycopg.conninfo import conninfo_to_dict
 
 from loader.batch import Batch, Origin
 from loader.landing import Landing
+from warehouse.address import FORM, BadAddress, canonical
 from warehouse.database import Database
 
 log = structlog.get_logger()
 
 SCHEMA = "tracksolid"
-# What is taken, and the column that says of which day a row is; None: read as a whole.
+# The imported tables, each with the column of a row's day; None: the table is read as a whole.
 TAKEN: dict[str, str | None] = {
     "devices": None,
     "trips": "start_time",
@@ -37,15 +35,27 @@ TAKEN: dict[str, str | None] = {
     "obd_readings": None,
     "position_history": "gps_time",
 }
-BATCH_ROWS = 50_000  # at least, then a load is made: whole days, some 20 MB
+BATCH_ROWS = 50_000  # a load has at least this many rows: whole days, some 20 MB
 CHUNK_ROWS = 10_000
-STILL_CHANGES = timedelta(days=2)  # a running trip is written again
+STILL_CHANGES = timedelta(days=2)  # the old system rewrites a running trip
 
 DAYS = """
     select case when isfinite({0}) then {0}::date::text end as day, count(*)
     from {1} group by 1 order by 1
 """
 ROWS = "select to_json(old)::text as body, old.imei::text as imei from {0} as old where {1}"
+COLUMNS = """
+    select class.relname, array_agg(attribute.attname::text)
+    from pg_class as class
+    inner join pg_namespace as namespace on class.relnamespace = namespace.oid
+    inner join pg_attribute as attribute on class.oid = attribute.attrelid
+    where
+        namespace.nspname = %s
+        and class.relkind in ('r', 'p')
+        and attribute.attnum > 0
+        and not attribute.attisdropped
+    group by class.relname
+"""
 LANDED = """
     select request, max(fetched_at) from raw.legacy_{0}
     where _dlt_load_id in (select load_id from raw._dlt_loads where status = 0)
@@ -59,7 +69,7 @@ class LegacyError(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """What is read in one query: rows of a day, those without one, or the whole table."""
+    """The rows of one query: those of a day, those without a time, or the whole table."""
 
     table: str
     rows: int
@@ -67,7 +77,7 @@ class Part:
     condition: str
 
     def is_settled(self, read_at: datetime | None) -> bool:
-        """Whether what was read then is all there will be of it."""
+        """Return True if this part can no longer have changed since `read_at`."""
         if read_at is None or self.day is None:
             return False
         end = datetime.combine(date.fromisoformat(self.day), datetime.min.time(), UTC)
@@ -76,7 +86,7 @@ class Part:
 
 @dataclass
 class Taken:
-    """What an import did with one table. `rows` is what the old system has."""
+    """What an import did with one table. `rows` counts the old system's rows."""
 
     table: str
     rows: int = 0
@@ -86,60 +96,68 @@ class Taken:
 class OldSystem:
     """The database of the system before this one; read only, in UTC.
 
-    Raises LegacyError if it cannot be reached, or is no such database.
+    `url` is its address in any form that libpq reads. Raises LegacyError if it cannot be reached,
+    or is no such database.
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
-            raise LegacyError("--from must be postgresql://user:password@host:5432/database")
-        self.name = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
-        self.engine: Engine = sa.create_engine(
-            make_url(url).set(drivername="postgresql+psycopg"),
-            connect_args={
-                "options": "-c default_transaction_read_only=on -c timezone=UTC",
-                "application_name": "fireside import-legacy",
-            },
-        )
         try:
-            with self.engine.connect() as connection:
-                known = sa.inspect(connection)
-                if known.has_table("_dlt_loads", schema="raw"):
-                    raise LegacyError(f"{self.name} is a database of this product, not the old one")
-                self.tables = set(known.get_table_names(schema=SCHEMA))
-                self.columns = {
-                    table: {column["name"] for column in known.get_columns(table, schema=SCHEMA)}
-                    for table in self.tables & TAKEN.keys()
-                }
-        except sa.exc.SQLAlchemyError as error:
-            raise self.broken(error) from error
+            self._url = canonical(url, "--from")
+        except BadAddress as error:
+            raise LegacyError(str(error)) from None
+        given = conninfo_to_dict(self._url)
+        if not given.get("dbname"):
+            raise LegacyError(f"--from must name a database: {FORM}")
+        # Part of each request in raw: what was imported before is found again by it.
+        place = f"{given.get('host', 'localhost')}:{given.get('port', 5432)}"
+        self.name = f"{place.lower()}/{quote(str(given['dbname']), safe='')}"
+        found: dict[str, set[str]] = {
+            str(table): set(columns) for table, columns in self._query(COLUMNS, [SCHEMA])
+        }
+        if self.query("select to_regclass('raw._dlt_loads') is not null") == [(True,)]:
+            raise LegacyError(f"{self.name} is a database of this product, not the old one")
+        self.tables = set(found)
+        self.columns = {table: found[table] for table in found.keys() & TAKEN.keys()}
         if not self.columns:
             raise LegacyError(
                 f"{self.name} has none of the tables {', '.join(TAKEN)} in its schema {SCHEMA}"
             )
 
-    def broken(self, error: BaseException) -> LegacyError:
-        """A fault of the old database as a line that says what to do."""
-        said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    def broken(self, error: psycopg.Error) -> LegacyError:
+        """Return an error of the old database as a line that says what to do."""
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return LegacyError(
             f"cannot read {self.name}: {said}; what has landed is kept, start it again to go on"
         )
 
-    def query(self, text: str) -> list[tuple[object, ...]]:
-        """Rows of a query. Raises LegacyError."""
+    def query(self, text: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query. Raises LegacyError."""
+        return self._query(text)
+
+    def _query(self, text: str, values: Sequence[str] | None = None) -> list[tuple[Any, ...]]:
         try:
-            with self.engine.connect() as connection:
-                return [tuple(row) for row in connection.execute(sa.text(text))]
-        except sa.exc.SQLAlchemyError as error:
+            with self._connect() as connection:
+                return connection.execute(text.encode(), values).fetchall()
+        except psycopg.Error as error:
             raise self.broken(error) from error
 
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            self._url,
+            options="-c default_transaction_read_only=on -c timezone=UTC",
+            application_name="fireside import-legacy",
+            client_encoding="UTF8",
+            connect_timeout=15,
+        )
+
     def parts(self, table: str) -> list[Part]:
-        """All of a table, day by day. Raises LegacyError if a column is missing."""
+        """Split a table into its days. Raises LegacyError if a column is missing."""
         time = TAKEN[table]
         if missing := {"imei", *([time] if time else [])} - self.columns[table]:
             raise LegacyError(
                 f"{SCHEMA}.{table} of {self.name} has no column {', '.join(sorted(missing))}, only"
-                f" {', '.join(sorted(self.columns[table]))}: put its name into operations/legacy.py"
+                f" {', '.join(sorted(self.columns[table]))}:"
+                " put its name into operations/imports/legacy.py"
             )
         if time is None:
             [(rows,)] = self.query(f"select count(*) from {SCHEMA}.{table}")
@@ -153,23 +171,16 @@ class OldSystem:
         return parts
 
     def read(self, part: Part) -> Iterator[tuple[str, str | None]]:
-        """The rows of a part, as JSON, with their IMEI. Raises LegacyError."""
-        query = sa.text(ROWS.format(f"{SCHEMA}.{part.table}", part.condition))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", sa.exc.SAWarning)  # of types it does not know: PostGIS
-            try:
-                rows = sql_table(
-                    self.engine,
-                    table=part.table,
-                    schema=SCHEMA,
-                    chunk_size=CHUNK_ROWS,
-                    reflection_level="minimal",
-                    query_adapter_callback=lambda *_: query,
-                )
-                for row in rows:
-                    yield row["body"], row["imei"]
-            except (sa.exc.SQLAlchemyError, ResourceExtractionError) as error:
-                raise self.broken(error.__cause__ or error) from error
+        """Yield the rows of a part, as JSON, with their IMEI. Raises LegacyError."""
+        query = ROWS.format(f"{SCHEMA}.{part.table}", part.condition)
+        try:
+            # A named cursor stays on the server: memory holds CHUNK_ROWS rows at a time.
+            with self._connect() as connection, connection.cursor(name="legacy") as rows:
+                rows.itersize = CHUNK_ROWS
+                rows.execute(query.encode())
+                yield from rows
+        except psycopg.Error as error:
+            raise self.broken(error) from error
 
 
 def import_legacy(
@@ -178,9 +189,10 @@ def import_legacy(
     landing: Landing,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> list[Taken]:
-    """Land what raw lacks of the old tables; progress is told (table, rows done, of how many).
+    """Land the rows of the old tables that raw lacks; return a summary of each table.
 
-    Raises LegacyError, and LandingError if dlt fails. Either way what has landed stays.
+    `progress` is called with (table, rows done, of how many). Raises LegacyError, and LandingError
+    if dlt fails; what has landed stays.
     """
     done = []
     for table in TAKEN:

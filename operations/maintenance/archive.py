@@ -89,7 +89,9 @@ def restore(settings: Settings, database: Database) -> int:
 
     Raises ArchiveError, after it has restored the other files, if files are missing or lack rows.
     """
-    restored, missing, broken = 0, [], []
+    restored = 0
+    missing: list[str] = []
+    broken: list[str] = []
     with dbt_runner.alone(database):
         with database.connect() as connection:
             broken += map(str, archived_files.note_older_files(settings, connection))

@@ -1,4 +1,4 @@
-"""What may be forgotten without a change to anything dbt will build."""
+"""Deletes rows of the ledger and of the history that no later build needs."""
 
 import json
 from datetime import timedelta
@@ -7,8 +7,8 @@ from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
 
-# Changes that every mart they concern has taken. A mart that starts over computes all days,
-# whatever stands here.
+# Changes that every mart has read that reads the changed model. A mart that starts over computes
+# all days without them.
 CHANGES = """
     with concerned as (
         select * from unnest(%(changed)s::text[], %(marts)s::text[]) as pair (changed, mart)
@@ -22,9 +22,9 @@ CHANGES = """
         where concerned.changed = change.model
     )
 """
-# Else a model that is no longer in the project would for ever look like one that is behind.
+# Without this, a model that left the project would count as behind for ever.
 CLAIMS_OF_NOBODY = "delete from tracksolid.claims where model <> all(%(models)s)"
-# Of when a load is asks only who has not taken it, and who finds nothing here looks everywhere.
+# Load times matter only to models that have not read the load yet; without one they scan all.
 TIMES = """
     delete from {} as known
     using tracksolid.offered_loads as offered
@@ -42,7 +42,7 @@ HISTORY = "delete from dwh_gold.dbt_run_history where started_at < now() - %(kep
 
 
 def prune(settings: Settings, database: Database) -> None:
-    """Forget what all models have taken, claims of models that are gone, old history."""
+    """Delete ledger rows that all models have passed, claims of removed models, old history."""
     manifest = json.loads((dbt_runner.target(settings, database) / "manifest.json").read_text())
     models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     pairs = [

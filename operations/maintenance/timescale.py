@@ -1,6 +1,6 @@
-"""Hypertables of TimescaleDB by night: old chunks are compressed, or dropped if so set.
+"""Compresses old chunks of TimescaleDB's hypertables each night, or drops them if so set.
 
-Not by its own policies: those need an owner who may log in, and fireside_dbt may not.
+TimescaleDB's own policies need an owner that may log in; fireside_dbt may not.
 """
 
 from datetime import timedelta
@@ -20,7 +20,7 @@ TABLES = """
     where hypertable_schema in ('raw', 'tracksolid')
     order by 2
 """
-# Also what came late into a compressed chunk: it lies beside the compressed rows until then.
+# Includes rows that arrived late: they are kept uncompressed beside the chunk until then.
 COMPRESS = """
     select count(compress_chunk(chunk, if_not_compressed => true))
     from show_chunks(%s::regclass, older_than => %s::interval) as chunk
@@ -29,7 +29,7 @@ DROP = "select count(*) from drop_chunks(%s::regclass, older_than => %s::interva
 
 
 def compress(settings: Settings, database: Database) -> None:
-    """Compress the chunks that are old enough; without TimescaleDB there is nothing to do."""
+    """Compress chunks that are old enough, under the dbt lock; do nothing without TimescaleDB."""
     ages = {
         "raw": timedelta(days=settings.compress_raw_after_days),
         "tracksolid": timedelta(days=settings.compress_series_after_days),

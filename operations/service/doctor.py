@@ -1,25 +1,30 @@
 """From the settings to a list of checks: each is fine, or says what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 
 import psycopg
 import requests
 from apprise import Apprise
 from psycopg.conninfo import make_conninfo
-from pydantic import ValidationError
 
 from loader.http import CONNECT_TIMEOUT_S, LoginRefused, Transport, Unsettled
 from loader.token import TokenCache
-from settings import Settings
+from operations.service.pending import what_is_pending
+from settings import Settings, WrongSettings
 from warehouse.database import Database, DatabaseError
+from warehouse.full_disk import full_disk
 from warehouse.server import open_database
-from webhook.receiver_settings import ReceiverSettings
+from webhook import receiver_settings
 
 # Half of the tolerance of the API's signature check.
 LARGEST_SKEW_S = 300
+CREDENTIALS = {"TRACKSOLID_APP_KEY", "TRACKSOLID_ACCOUNT"}
+# Without these settings nobody knows which database is meant.
+DATABASE = {"WORK_DIR", "EMBEDDED_POSTGRES_BIN_DIR", ".env"}
 
 
 @dataclass(frozen=True)
@@ -29,20 +34,38 @@ class Check:
     text: str
 
 
-def checks(settings: Settings) -> Iterator[Check]:
-    """Run the checks in the order in which they depend on each other."""
-    yield _credentials(settings)
-    yield _clock(settings)
+def checks(settings: Settings, wrong: Mapping[str, str] = MappingProxyType({})) -> Iterator[Check]:
+    """Run the checks in the order in which they depend on each other.
+
+    `wrong` has a line for each setting that cannot be used, by name; `settings` has the default
+    for it, and what depends on it is not checked.
+    """
+    for line in wrong.values():
+        yield Check("settings", False, line)
+    if not wrong.keys() & CREDENTIALS:
+        yield _credentials(settings)
+    if "TRACKSOLID_API_URL" not in wrong:
+        yield _clock(settings)
+    if not wrong.keys() & DATABASE:
+        yield from _database_checks(settings, wrong)
+    yield _webhook()
+    if "NOTIFY_URL" not in wrong:
+        yield _notifications(settings)
+
+
+def _database_checks(settings: Settings, wrong: Mapping[str, str]) -> Iterator[Check]:
     try:
-        with open_database(settings) as database:
-            yield from _database(database)
-            if not settings.missing_credentials():
+        with open_database(settings, migrates=False) as database:
+            told = list(_database(database))
+            yield from told
+            if not all(check.ok for check in told):
+                return
+            if not wrong and not settings.missing_credentials():
                 yield _token(settings, database)
             yield _grafana(settings, database)
-    except DatabaseError as error:
-        yield Check("database", False, str(error))
-    yield _webhook()
-    yield _notifications(settings)
+    except (DatabaseError, WrongSettings, psycopg.Error, OSError) as error:
+        disk = full_disk(error)
+        yield Check("database", False, f"{disk}: free some space" if disk else str(error))
 
 
 def _credentials(settings: Settings) -> Check:
@@ -80,6 +103,9 @@ def _database(database: Database) -> Iterator[Check]:
         yield Check(
             "database", True, f"{database.safe_url} ({kind}), PostgreSQL {version // 10000}"
         )
+        if not database.is_embedded and (pending := what_is_pending(database)):
+            yield Check("schema", False, pending)
+            return
         yield _role(connection)
         found = connection.execute("select to_regclass('raw._dlt_loads')").fetchone()
         if found is None or found[0] is None:
@@ -144,13 +170,11 @@ def _grafana(settings: Settings, database: Database) -> Check:
 
 def _webhook() -> Check:
     try:
-        ReceiverSettings.model_validate({})
-    except ValidationError as error:
-        names = sorted({str(fault["loc"][0]).upper() for fault in error.errors()})
-        if names == ["WEBHOOK_TOKEN"]:
+        receiver_settings.read()
+    except receiver_settings.WrongSettings as error:
+        if error.faults.keys() == {"WEBHOOK_TOKEN"}:
             return Check("webhook", True, "WEBHOOK_TOKEN is not set: pushes cannot be taken")
-        text = f"{', '.join(names)} cannot be read: see docs/CONNECTIONS.md"
-        return Check("webhook", False, text)
+        return Check("webhook", False, str(error))
     return Check("webhook", True, "token set, all settings can be read")
 
 

@@ -20,10 +20,11 @@ from operations.service.jobs import JobFailed, Work
 from operations.service.leader import Leader
 from operations.service.nightly import NightlyFailed
 from operations.service.schedule import Job
-from operations.service.watchdog import LateNight, Outage
+from operations.service.watchdog import UNREACHABLE, LateNight, Outage
 from settings import Settings
 from warehouse import dbt_process, dbt_runner
 from warehouse.database import Database
+from warehouse.full_disk import full_disk
 
 log = structlog.get_logger()
 
@@ -78,18 +79,24 @@ class Service:
             while not self._stop_requested.is_set():
                 try:
                     is_leader = self._leader.try_acquire()
-                    outage.report_recovery()
                     if is_leader:
-                        self._lead()
-                except (psycopg.Error, LandingError) as error:
+                        self._lead(outage.report_recovery)
+                    else:
+                        outage.report_recovery()
+                except (psycopg.Error, LandingError, OSError) as error:
+                    if isinstance(error, OSError) and not full_disk(error):
+                        raise
                     self._leader.release()
                     outage.report_failure(datetime.now(UTC), error)
                 self._stop_requested.wait(CHECK_INTERVAL_S)
             self._leader.release()
         log.info("orchestrator stopped")
 
-    def _lead(self) -> None:
-        """Run the jobs while the lock is held; return when none is running any more."""
+    def _lead(self, report_recovery: Callable[[], None]) -> None:
+        """Run the jobs while the lock is held; return when none is running any more.
+
+        `report_recovery` is called once everything that jobs need is there.
+        """
         log.info("became leader")
         self._jobs_must_end.clear()
         work = Work(self._settings, self._database, self._raise_if_stopping)
@@ -99,6 +106,7 @@ class Service:
         self._metrics.is_leader.set(1)
         zone = ZoneInfo(self._settings.fleet_timezone)
         scheduler = schedule.scheduler(jobs, self._run_job, self._succeeded_at, zone)
+        report_recovery()
         scheduler.start()
         late_night = LateNight(self._settings, jobs)
         offset_s = _clock_offset_s()
@@ -157,7 +165,8 @@ class Service:
                 self._runs.succeed(job.name, done.rows, done.note)
             except psycopg.OperationalError as error:
                 # Without a database there is no leader; after reconnecting, all jobs start again.
-                log.error("job run not recorded: database unreachable", reason=str(error))
+                what = full_disk(error) or UNREACHABLE
+                log.error(f"job run not recorded: {what}", reason=str(error))
                 return
             self._succeeded_at[job.name] = datetime.now(UTC)
             took_s = time.monotonic() - began

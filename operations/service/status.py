@@ -92,7 +92,7 @@ def read(settings: Settings, database: Database) -> Status:
             at=datetime.now(UTC),
             zone=ZoneInfo(settings.fleet_timezone),
             is_led=_first(connection, LEADER, [KEY]),
-            jobs=Runs(database).all(),
+            jobs=_jobs(database),
             newest_fix=_first(connection, NEWEST_FIX),
             newest_load=_first(connection, NEWEST_LOAD),
             token_expires_at=_first(connection, EXPIRY, account),
@@ -103,6 +103,14 @@ def read(settings: Settings, database: Database) -> Status:
             free_bytes=shutil.disk_usage(work_dir).free,
             faults=faults,
         )
+
+
+def _jobs(database: Database) -> list[dict[str, Any]]:
+    """The latest run of each job; none before the first migration."""
+    try:
+        return Runs(database).all()
+    except psycopg.errors.UndefinedTable:
+        return []
 
 
 def _folder_bytes(folder: Path) -> int:

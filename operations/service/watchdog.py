@@ -8,40 +8,52 @@ import structlog
 from operations.service import notify
 from operations.service.schedule import Job
 from settings import Settings
+from warehouse.full_disk import SERVER, WORK, full_disk
 
 log = structlog.get_logger()
 
 NIGHTLY_LATE = timedelta(hours=2)
 DOWN = timedelta(minutes=5)
+UNREACHABLE = "database unreachable"
+ADVICE = {
+    UNREACHABLE: "Check the database server; jobs resume once it answers.",
+    WORK: "Free space under WORK_DIR; jobs resume by themselves.",
+    SERVER: "Free space on the database server; jobs resume by themselves.",
+}
 
 
 class Outage:
-    """Sends one notification when the database stays unreachable, and one when it is back."""
+    """Sends one notification when no job can run for long, and one when jobs run again.
+
+    The reason is an unreachable database, a full disk of its server, or a full disk here.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._since: datetime | None = None
         self._is_reported = False
+        self._what = UNREACHABLE
 
     def report_failure(self, now: datetime, error: Exception) -> None:
-        """Log the first failure; notify once the outage has lasted for DOWN."""
-        if self._since is None:
-            self._since = now
-            log.error("database unreachable; retrying every second", reason=str(error))
+        """Log the first failure of a kind; notify once the outage has lasted for DOWN."""
+        what = full_disk(error) or UNREACHABLE
+        if self._since is None or what != self._what:
+            self._since, self._what, self._is_reported = now, what, False
+            log.error(f"{what}; retrying every second", reason=str(error))
         elif not self._is_reported and now - self._since >= DOWN:
             self._is_reported = True
             notify.send(
                 self._settings,
-                f"database unreachable for {DOWN.total_seconds() / 60:.0f} minutes",
-                f"{error}\nCheck the database server; jobs resume once it answers.",
+                f"{what} for {DOWN.total_seconds() / 60:.0f} minutes",
+                f"{error}\n{ADVICE[what]}",
             )
 
     def report_recovery(self) -> None:
         """Log the end of an outage; notify if the outage was notified. Otherwise do nothing."""
         if self._is_reported:
-            notify.send(self._settings, "database reachable again", "Jobs are running again.")
+            notify.send(self._settings, "jobs run again", f"It is over: {self._what}.")
         elif self._since:
-            log.warning("database reachable again")
+            log.warning("jobs run again", after=self._what)
         self._since, self._is_reported = None, False
 
 
