@@ -1,1 +1,1 @@
-"""From dwh_gold to what people read: shows what gold holds, computes no KPI of its own."""
+"""What people read, from dwh_gold: KPI tools, documentation, report, baseline. Computes no KPI."""

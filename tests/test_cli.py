@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from databases import Databases
+from terminal import on_terminal, plain
 
 from operations.service import doctor
 from sandbox import Sandbox, baseline
@@ -31,9 +33,11 @@ def april() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def run(april: Sandbox, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def environment(
+    april: Sandbox, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     work_dir, database = tmp_path_factory.mktemp("cli"), Database(databases.with_raw().url)
-    environment = {
+    return {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": databases.parsed(work_dir, database),
         "WORK_DIR": str(work_dir),
@@ -41,6 +45,9 @@ def run(april: Sandbox, databases: Databases, tmp_path_factory: pytest.TempPathF
         "TRACKSOLID_BACKOFF_SECONDS": "0.01",
     } | april.environment
 
+
+@pytest.fixture(scope="module")
+def run(environment: dict[str, str]) -> Run:
     def command(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, str(ROOT / "orchestrate.py"), *arguments],
@@ -180,7 +187,9 @@ def test_doctor_reports_a_wrong_clock(
     assert "set up NTP" in clock.text
 
 
-def test_april_fleet_from_poll_to_audit(run: Run, april: Sandbox) -> None:
+def test_april_fleet_from_poll_to_audit(
+    run: Run, april: Sandbox, environment: dict[str, str]
+) -> None:
     """2 fresh, 17 stale, 44 never reported, no driver names, one device in Kampala."""
     assert run("audit").returncode == 1  # nothing is built yet
     polled = run("poll")
@@ -196,6 +205,17 @@ def test_april_fleet_from_poll_to_audit(run: Run, april: Sandbox) -> None:
     assert found["stale"] == 17
     assert found["no driver name"] == 63
     assert "not in database" not in found
+    document = json.loads(run("audit", "--json").stdout)
+    assert document["findings"] == [{**row, "account": row["account"] or None} for row in rows]
+    piped = run("audit").stdout
+    command = [sys.executable, str(ROOT / "orchestrate.py"), "audit"]
+    seen = plain(on_terminal(command, environment, columns=80))
+    assert [line for line in seen.splitlines() if len(line) > 80] == []
+    for text in (piped, seen, polled.stdout):
+        assert "…" not in text
+    for row in rows:
+        assert row["imei"] in piped.split()
+        assert row["imei"] in seen.split()
     freshness = "select freshness, count(*) from dwh_gold.vehicle_status_now group by 1 order by 1"
     assert run("psql", "-Atc", freshness).stdout.split() == [
         "fresh|2",
@@ -234,7 +254,7 @@ def test_second_demo_run_adds_no_duplicates(request: pytest.FixtureRequest) -> N
         assert "Nairobi" in done.stdout
         assert "Mombasa" in done.stdout
         assert "make psql DB=fireside_demo" in done.stdout
-        rows = re.findall(r"│ ([\w.]+) +│ +([\d,]+) │ +([\d,]+) │", done.stdout)
+        rows = re.findall(r"^([\w.]+) +([\d,]+) +([\d,]+)$", done.stdout, re.MULTILINE)
         things[number] = {name: (count, new) for name, count, new in rows}
     assert things[1]["raw.track_list"][0] == things[1]["raw.track_list"][1]
     for name in ("tracksolid.devices", "tracksolid.trips", "tracksolid.position_history"):

@@ -1,15 +1,16 @@
 """orchestrate.py status, on an empty database and on one in use."""
 
+import json
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 from pathlib import Path
 
 import psycopg
 import pytest
-from rich.console import Console
 
-from operations.cli.status_screen import screen
+from operations.cli.json_output import print_json
+from operations.cli.status_screen import print_status, status_fields
 from operations.service import status
 from operations.service.job_runs import Runs
 from operations.service.leader import Leader
@@ -17,6 +18,7 @@ from settings import Settings
 from warehouse.database import Database
 from webhook import spool_file
 
+TextOf = Callable[[Settings, Database], str]
 RUN = """
     insert into dwh_gold.dbt_run_history (
         run_id, command, started_at, finished_at, node, resource_type, name, status, message
@@ -48,15 +50,20 @@ def settings(tmp_path: Path) -> Settings:
     )
 
 
-def text_of(settings: Settings, database: Database) -> str:
-    written = StringIO()
-    console = Console(width=160, file=written)
-    for part in screen(status.read(settings, database)):
-        console.print(part)
-    return written.getvalue()
+@pytest.fixture
+def text_of(capsys: pytest.CaptureFixture[str]) -> TextOf:
+    """What the command prints in a pipe."""
+
+    def run(settings: Settings, database: Database) -> str:
+        print_status(status.read(settings, database))
+        return capsys.readouterr().out
+
+    return run
 
 
-def test_status_of_an_empty_database_says_so(settings: Settings, database: Database) -> None:
+def test_status_of_an_empty_database_says_so(
+    settings: Settings, database: Database, text_of: TextOf
+) -> None:
     text = text_of(settings, database)
     assert "No orchestrator runs." in text
     assert "No job has run yet" in text
@@ -70,7 +77,7 @@ def test_status_of_an_empty_database_says_so(settings: Settings, database: Datab
 
 
 def test_status_shows_jobs_spool_token_and_failures_of_the_last_build(
-    settings: Settings, database: Database
+    settings: Settings, database: Database, text_of: TextOf
 ) -> None:
     runs = Runs(database)
     soon = datetime.now(UTC) + timedelta(minutes=1)
@@ -98,9 +105,9 @@ def test_status_shows_jobs_spool_token_and_failures_of_the_last_build(
     leader.release()
 
     assert "The orchestrator runs." in text
-    rows = {line.split("│")[1].strip(): line for line in text.splitlines() if line.count("│") > 6}
+    rows = {line.split()[0]: line for line in text.splitlines() if line.strip()}
     assert "failed (2 in a row)" in rows["track_list"]
-    assert "System is still busy" in rows["track_list"]
+    assert "track_list: System is still busy" in rows["track_list:"]
     assert "1,234" in rows["location_list"]
     assert " ok " in rows["location_list"]
     assert "running" in rows["nightly"]
@@ -122,6 +129,28 @@ def test_status_ignores_other_advisory_locks(settings: Settings, database: Datab
         assert not status.read(settings, database).is_led
 
 
-def test_invalid_spool_is_reported(settings: Settings, database: Database) -> None:
+def test_invalid_spool_is_reported(settings: Settings, database: Database, text_of: TextOf) -> None:
     settings.spool_path.write_text("no database, and long enough to look like one " * 50)
     assert "cannot be read: file is not a database" in " ".join(text_of(settings, database).split())
+
+
+def test_json_has_ages_in_seconds_and_instants_with_their_zone(
+    settings: Settings, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = Runs(database)
+    runs.begin("trips", None)
+    runs.succeed("trips", 12, None)
+    with database.connect() as connection:
+        connection.execute(RUN)
+        connection.execute(TOKEN)
+    print_json(status_fields(status.read(settings, database)))
+    document = json.loads(capsys.readouterr().out)
+    assert document["is_led"] is False
+    (job,) = document["jobs"]
+    assert (job["job"], job["status"], job["rows"]) == ("trips", "ok", 12)
+    assert job["duration_s"] < 60
+    for instant in (document["at"], document["token_expires_at"], job["started_at"]):
+        assert datetime.fromisoformat(instant).tzinfo is not None
+    assert document["newest_fix_age_s"] is None
+    assert document["last_build"]["failed"] == ["model alarms: value too long"]
+    assert document["last_build"]["good_count"] == 1

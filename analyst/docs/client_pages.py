@@ -1,19 +1,20 @@
-"""From the framework and the registers, each page of the client's documentation by its name."""
+"""The pages of the client's documentation, as markdown by page name."""
 
 from analyst.docs.framework import Framework, band, slug, table
-from analyst.docs.registers import Fix, Rule, fixes, seed, spaced
+from analyst.docs.registers import Fix, fixes, seed
+from analyst.kpi.rules import Rule, spaced
 
 INTRODUCTION = """\
 Every number about the fleet is defined once, here. A KPI starts as **proposed**; it becomes
 **active** when the client has confirmed that it matters, **baseline set** when there is enough
-history for a target, and **retired** when nobody needs it any more. **Assumed** means that a
-figure it rests on, such as the length of a shift, is not agreed yet. A dash means that the number
-is not known; it never stands for zero."""
+history for a target, and **retired** when nobody needs it any more. **Assumed** means that the KPI
+uses a figure, such as the length of a shift, that is not agreed yet. A dash means that the value
+is not known; it never means zero."""
 VALUES = """\
-Values are those of {day}, East Africa Time; those of live KPIs are of the moment at which this page
-was written. A target or a band counts when the client has agreed to it. Those suggested are only
-what the fleet's own last 30 days show: the better quarter of its days, the worse quarter, and the
-worst tenth."""
+Values are those of {day}, East Africa Time; live KPIs show the moment at which this page was
+written. A target or a band is valid once the client has agreed to it. Suggested ones are computed
+from the fleet's own last 30 days: the better quarter of its days, the worse quarter, and the worst
+tenth."""
 
 
 def pages(framework: Framework) -> dict[str, str]:
@@ -39,7 +40,7 @@ def pages(framework: Framework) -> dict[str, str]:
 
 
 def decisions(framework: Framework) -> str:
-    """Every rule that nobody has agreed: first those without a value, then the assumed."""
+    """Every rule that is not agreed: those without a value first, then the assumed ones."""
     open_rules = [rule for rule in framework.rules if not rule.is_agreed]
     unknown = [rule for rule in open_rules if rule.value is None]
     assumed = [rule for rule in open_rules if rule.value is not None]
@@ -57,10 +58,10 @@ def decisions(framework: Framework) -> str:
     return "\n\n".join(
         (
             f"## Not known yet ({len(unknown)})",
-            "Until somebody says what they are, the KPIs that rest on them stay empty.",
+            "KPIs that need one of these rules stay empty until it has a value.",
             _rules(framework, unknown),
             f"## Assumed ({len(assumed)})",
-            "In use now; every number that rests on them is marked as assumed.",
+            "In use now; every number that uses one of them is marked as assumed.",
             _rules(framework, assumed),
             f"## Places not agreed ({len(places)})",
             table(("Place", "Kind", "City", "Where it comes from"), places),
@@ -71,7 +72,7 @@ def decisions(framework: Framework) -> str:
 
 
 def fix_history(framework: Framework) -> str:
-    """What went wrong, what holds now, and the tests that keep it so."""
+    """Each fix: what went wrong, what holds now, and the tests that guard it."""
 
     def guards(fix: Fix) -> str:
         names = ((test, framework.catalogue.tests[test].split("__", 1)[1]) for test in fix.guards)
@@ -84,7 +85,7 @@ def fix_history(framework: Framework) -> str:
 
 
 def feedback(framework: Framework) -> str:
-    """The client's remarks as they were written down, newest first."""
+    """The client's remarks as recorded in the seed kpi_feedback, newest first."""
     rows = sorted(seed("kpi_feedback"), key=lambda row: row["date"], reverse=True)
     if not rows:
         return "No feedback has been written down yet."
@@ -113,7 +114,7 @@ def _other_pages(framework: Framework) -> str:
         f"- [{title}]({framework.link(f'overview.{name}')}): {what}"
         for title, name, what in (
             ("Open decisions", "decisions", "what the client still has to agree on"),
-            ("Feedback", "feedback", "what the client said about a KPI, and what was decided"),
+            ("Feedback", "feedback", "what the client said about a KPI and what was decided"),
             ("Fix history", "fixes", "what once went wrong, and the tests that keep it right"),
         )
     )
@@ -122,12 +123,12 @@ def _other_pages(framework: Framework) -> str:
 def _rules(framework: Framework, rules: list[Rule]) -> str:
     def row(rule: Rule) -> tuple[str, ...]:
         used_by = [framework.linked(kpi) for kpi in framework.kpis if rule.name in kpi.rules]
-        value = "" if rule.value is None else f"{rule.value:f}"
+        value = "" if rule.value is None else rule.shown_value
         place = rule.city or "all"
         kpis = ", ".join(used_by) or "none"
         return (spaced(rule.name), place, value, rule.unit, _reason(rule.source), kpis)
 
-    header = ("Rule", "City", "Value:", "Unit", "Where it comes from", "KPIs that rest on it")
+    header = ("Rule", "City", "Value:", "Unit", "Where it comes from", "KPIs that use it")
     return table(header, map(row, rules))
 
 

@@ -1,40 +1,30 @@
-"""From catalogue, registers and newest values, tables of KPIs in markdown: computes nothing."""
+"""The tables of KPIs as markdown, from the catalogue, the registers and the newest values."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from analyst.docs.registers import Rule, rules
-from analyst.kpi.catalogue import Catalogue, Kpi
+from analyst.docs.registers import rules
+from analyst.kpi.catalogue import Catalogue, Kpi, domain_rank
+from analyst.kpi.rules import Rule
 
-# The order in which the client thinks of them; a new domain follows at the end.
-DOMAINS = (
-    "Fleet utilisation",
-    "Technician productivity",
-    "Dispatch",
-    "Driver behaviour",
-    "Cost and fuel",
-    "Vehicle health",
-    "Zones",
-    "Readiness and data quality",
-)
 SUGGESTED = "Suggested target / warning / critical"
 SIGNS = {" * ": " × ", " - ": " – ", ">=": "≥", "<=": "≤", "_": " "}
 
 
 @dataclass(frozen=True)
 class LastValues:
-    """What gold holds now, by KPI and place, and the bands that history suggests."""
+    """The newest values in gold by KPI and place, and the bands that history suggests."""
 
-    day: date | None = None  # of all but live KPIs
+    day: date | None = None  # the day of the values; live KPIs are of now
     places: tuple[str, ...] = ()  # Fleet first, then cities
     values: dict[tuple[str, str], Decimal | None] = field(default_factory=dict)
     proposals: dict[str, tuple[Decimal, Decimal, Decimal]] = field(default_factory=dict)
 
 
 class Framework:
-    """The pages. `link` makes the address of a table or a test by its unique id."""
+    """Writes the tables. `link` turns a unique id of dbt into an address."""
 
     def __init__(
         self, catalogue: Catalogue, link: Callable[[str], str], last: LastValues | None = None
@@ -46,14 +36,14 @@ class Framework:
         self.kpis = sorted(catalogue.kpis.values(), key=_place)
 
     def domains(self) -> dict[str, list[Kpi]]:
-        """KPIs by domain, in the order of the page."""
+        """KPIs by domain, both in the order of the page."""
         found: dict[str, list[Kpi]] = {}
         for kpi in self.kpis:
             found.setdefault(kpi.meta["domain"], []).append(kpi)
         return found
 
     def domain(self, name: str) -> str:
-        """A heading and the KPIs of a domain: where they stand and how they are worked out."""
+        """One domain: a heading, a table of newest values and a table of definitions."""
         kpis = self.domains()[name]
         parts = [f"## {name}"]
         if self.last.places:
@@ -65,7 +55,7 @@ class Framework:
         return "\n\n".join(parts)
 
     def contents(self) -> str:
-        """How many KPIs there are of each domain, and how many the client has confirmed."""
+        """A table with, for each domain, how many KPIs it has and how many are confirmed."""
         rows = (
             (
                 f"[{domain}]({self.link(f'overview.{slug(domain)}')})",
@@ -76,14 +66,14 @@ class Framework:
             )
             for domain, kpis in self.domains().items()
         )
-        return table(("Domain", "KPIs:", "Confirmed:", "On assumed rules:", "With a band:"), rows)
+        return table(("Domain", "KPIs:", "Confirmed:", "With assumed rules:", "With a band:"), rows)
 
     def is_assumed(self, kpi: Kpi) -> bool:
-        """Does it rest on a rule that is not agreed?"""
+        """Whether it uses a rule that is not agreed."""
         return any(not rule.is_agreed for rule in self.rules_of(kpi))
 
     def rules_of(self, kpi: Kpi) -> list[Rule]:
-        """The operating rules in its formula, a row per city where they differ."""
+        """The operating rules in its formula; several of one name if cities differ."""
         return [rule for rule in self.rules if rule.name in kpi.rules]
 
     def _now(self, kpi: Kpi) -> Iterator[str]:
@@ -109,12 +99,12 @@ class Framework:
         )
 
     def linked(self, kpi: Kpi) -> str:
-        """Its label, which leads to its mart."""
+        """Its label as a link to its mart."""
         return f"[{kpi.meta['label']}]({self.link(kpi.mart.unique_id)})"
 
 
 def formula(kpi: Kpi) -> str:
-    """The formula as a sentence, with the signs that people write."""
+    """The formula as a sentence: × for *, spaces for underscores."""
     text = " ".join(str(kpi.meta["formula"]).split())
     for sign, shown in SIGNS.items():
         text = text.replace(sign, shown)
@@ -127,7 +117,7 @@ def slug(domain: str) -> str:
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A markdown table; what stands under a title that ends in a colon is a number."""
+    """A markdown table; a title that ends in a colon makes its column right-aligned."""
     titles = list(header)
     rules = ["---:" if title.endswith(":") else "---" for title in titles]
     lines = [[title.rstrip(":") for title in titles], rules, *rows]
@@ -135,21 +125,20 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    """On one line; as entities, since dbt's markdown knows no other way to quote a bar."""
+    """One line of text; dbt's markdown can quote a bar only as an entity."""
     return " ".join(str(value).split()).replace("|", "&#124;").replace("<", "&lt;")
 
 
 def _place(kpi: Kpi) -> tuple[int, str, str, int]:
-    domain = kpi.meta["domain"]
-    rank = DOMAINS.index(domain) if domain in DOMAINS else len(DOMAINS)
-    return (rank, domain, kpi.mart.name, kpi.mart.columns.index(kpi.column))
+    return (*domain_rank(kpi.meta["domain"]), kpi.mart.name, kpi.mart.columns.index(kpi.column))
 
 
 def band(kpi: Kpi) -> str | None:
-    """The bounds that are agreed; None if there are none."""
+    """The agreed bounds in words; None if there are none."""
     bounds = {
         "target": kpi.meta["target"],
         "warning": kpi.meta["warn_at"],
         "critical": kpi.meta["critical_at"],
     }
-    return ", ".join(f"{name} {at:g}" for name, at in bounds.items() if at is not None) or None
+    agreed = {name: at for name, at in bounds.items() if at is not None}
+    return ", ".join(f"{name} {kpi.shown(at, unit=False)}" for name, at in agreed.items()) or None

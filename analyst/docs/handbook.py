@@ -1,4 +1,4 @@
-"""From the manifest, the pages in git that repeat it: docs/KPI_FRAMEWORK.md, parts of CLAUDE.md."""
+"""Pages in git generated from the manifest: docs/KPI_FRAMEWORK.md and parts of CLAUDE.md."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ the newest values, open decisions and the client's feedback: `public/index.html`
 
 
 def documents(catalogue: Catalogue) -> dict[Path, str]:
-    """File -> what it shall hold."""
+    """The generated files and the text each must have."""
     context = ROOT / "CLAUDE.md"
     parts = {"schema": schema(catalogue), "fixes": fix_history(catalogue)}
     return {
@@ -35,7 +35,7 @@ def write(catalogue: Catalogue) -> list[Path]:
 
 
 def kpi_framework(catalogue: Catalogue) -> str:
-    """All KPIs without values, which would change each day."""
+    """All KPIs, without values, as these change every day."""
 
     def link(unique_id: str) -> str:
         kind, name = unique_id.split(".", 1)
@@ -59,7 +59,7 @@ def schema(catalogue: Catalogue) -> str:
 
 
 def fix_history(catalogue: Catalogue) -> str:
-    """What must never come back, and how the tests that guard it are named."""
+    """The fixes, and how the tests that guard each are named."""
     return table(
         ("Fix", "What went wrong", "What holds now", "Tests"),
         (
@@ -70,7 +70,7 @@ def fix_history(catalogue: Catalogue) -> str:
 
 
 def replaced(text: str, parts: dict[str, str]) -> str:
-    """The text with the content between each pair of markers replaced by its part.
+    """The text with each part replaced between its markers.
 
     Raises ValueError if a part has no markers.
     """

@@ -1,4 +1,4 @@
-"""From the seeds and fixes.yml, what was agreed, fixed and fed back: lists that people keep."""
+"""Lists that people keep by hand: operating rules and feedback (seeds), fixes (fixes.yml)."""
 
 import csv
 from dataclasses import dataclass
@@ -7,33 +7,13 @@ from decimal import Decimal
 import yaml
 
 from analyst.kpi.catalogue import Catalogue
+from analyst.kpi.rules import Rule
 from warehouse.dbt_runner import PROJECT
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A figure that somebody has to agree on, as it holds in a city (None: in all others)."""
-
-    name: str
-    city: str | None
-    value: Decimal | None
-    unit: str
-    is_agreed: bool
-    source: str
-
-    @property
-    def words(self) -> str:
-        """As people read it: shift length 9 h, assumed."""
-        place = f" in {self.city}" if self.city else ""
-        if self.value is None:
-            return f"{spaced(self.name)}{place}, not known"
-        state = "agreed" if self.is_agreed else "assumed"
-        return f"{spaced(self.name)}{place} {self.value:f} {self.unit}, {state}"
-
-
-@dataclass(frozen=True)
 class Fix:
-    """A fault of the system before this one, and the tests (unique ids) that guard its fix."""
+    """A fault of the old system, what holds since, and the tests (unique ids) that guard it."""
 
     fix_id: str
     was: str
@@ -41,13 +21,8 @@ class Fix:
     guards: tuple[str, ...]
 
 
-def spaced(name: str) -> str:
-    """shift_length -> shift length"""
-    return name.replace("_", " ")
-
-
 def rules() -> list[Rule]:
-    """All operating rules; several of one name if they differ by city."""
+    """All operating rules of the seed; one name has several rows if its value differs by city."""
     return [
         Rule(
             name=row["rule"],
@@ -62,7 +37,7 @@ def rules() -> list[Rule]:
 
 
 def fixes(catalogue: Catalogue) -> list[Fix]:
-    """The fix register with the tests that are named after each."""
+    """The fixes of fixes.yml, each with the tests that are named after it."""
     register = yaml.safe_load((PROJECT / "fixes.yml").read_text())["fixes"]
     return [
         Fix(
@@ -80,11 +55,11 @@ def fixes(catalogue: Catalogue) -> list[Fix]:
 
 
 def guard_prefix(fix_id: str) -> str:
-    """How tests of a fix are named: FIX-M16 -> fix_m16__, BUG-02 -> fix_bug_02__"""
+    """Prefix of the names of a fix's tests: FIX-M16 -> fix_m16__, BUG-02 -> fix_bug_02__"""
     return "fix_" + fix_id.removeprefix("FIX-").lower().replace("-", "_") + "__"
 
 
 def seed(name: str) -> list[dict[str, str]]:
-    """A seed as people keep it, before dbt loads it."""
+    """The rows of seeds/NAME.csv, all values as text."""
     with (PROJECT / f"seeds/{name}.csv").open(newline="") as file:
         return list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""From dbt's static page, public/index.html: the same file with the client's pages in front."""
+"""public/index.html: dbt's static page with the client's pages in front."""
 
 import json
 from pathlib import Path
@@ -24,10 +24,9 @@ PROPOSED = """
 
 
 def write(settings: Settings, database: Database, folder: Path, is_compiled: bool = False) -> Path:
-    """Write the documentation as one file that opens without server and network; its path.
+    """Write the documentation as one file that opens without server and network; returns its path.
 
-    `is_compiled`: straight after a build, by night, its SQL is shown as that compiled it; and dbt
-    is silent, as a service speaks lines of JSON.
+    With `is_compiled` (right after a build) dbt does not compile again and prints nothing.
 
     Raises DbtFailed, and Unknown if the feedback names a KPI that does not exist.
     """
@@ -55,13 +54,13 @@ def write(settings: Settings, database: Database, folder: Path, is_compiled: boo
 
 
 def address(unique_id: str) -> str:
-    """Where dbt's page shows it; `overview.x` is a page of ours."""
+    """Its address in dbt's page; `overview.x` is one of the client's pages."""
     kind, name = unique_id.split(".", 1)
     return f"#!/overview/{name}" if kind == "overview" else f"#!/{kind}/{unique_id}"
 
 
 def last_values(database: Database) -> LastValues:
-    """What gold holds of the newest day that is over; nothing before the first build."""
+    """The values of the newest day that is over; empty before the first build."""
     with database.connect() as connection:
         built = connection.execute("select to_regclass('dwh_gold.kpi_now')").fetchone()
         if built == (None,):

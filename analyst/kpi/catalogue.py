@@ -1,19 +1,39 @@
-"""From a manifest, the KPIs and tables: dbt's yml is their only source."""
+"""The KPIs and tables as dbt's manifest defines them: the models' yml is their only source."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from analyst.values import shown
 from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database, DatabaseError
 
+# The order in which every page shows the domains; a domain that is not listed comes last.
+# Dashboards need no order of their own: each page shows the domains it names.
+DOMAINS = (
+    "Fleet utilisation",
+    "Technician productivity",
+    "Dispatch",
+    "Driver behaviour",
+    "Cost and fuel",
+    "Vehicle health",
+    "Zones",
+    "Readiness and data quality",
+)
+
+
+def domain_rank(domain: str) -> tuple[int, str]:
+    """Sort key that puts domains in the order of DOMAINS."""
+    return (DOMAINS.index(domain) if domain in DOMAINS else len(DOMAINS), domain)
+
 
 class Unknown(Exception):
-    """There is no such thing; the text says what there is."""
+    """The name that was asked for does not exist; the message lists similar names."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         there_are = sorted(known)
@@ -24,17 +44,17 @@ class Unknown(Exception):
 
 
 @dataclass(frozen=True)
-class Table:
-    """What dbt knows of a model, a seed or a snapshot."""
+class Relation:
+    """A model, seed or snapshot, as the manifest describes it."""
 
     name: str
     unique_id: str
     schema: str
     description: str
-    key: tuple[str, ...]  # of its primary key constraint; none for views and seeds
+    key: tuple[str, ...]  # columns of the primary key; empty for views and seeds
     columns: tuple[str, ...]
     code: str
-    reads: tuple[str, ...]  # names of the tables it stands on
+    reads: tuple[str, ...]  # names of the relations it selects from
 
     @property
     def grain(self) -> str:
@@ -44,9 +64,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Kpi:
-    """A column of a mart and what its yml says of it."""
+    """A KPI: a column of a mart, with the meta of its yml."""
 
-    mart: Table
+    mart: Relation
     column: str
     meta: dict[str, Any]
 
@@ -58,16 +78,13 @@ class Kpi:
     def rules(self) -> tuple[str, ...]:
         return tuple(self.meta["rules"])
 
-    def shown(self, value: object, *, unit: bool = True) -> str:
-        """A value with the KPI's decimals, and its unit; a dash is not known."""
-        if value is None:
-            return "–"
-        number = f"{value:,.{self.meta['decimals']}f}"
-        return f"{number} {self.meta['unit']}" if unit else number
+    def shown(self, value: Decimal | float | None, *, unit: bool = True) -> str:
+        """`value` with the KPI's decimals, and its unit if `unit`; None as a dash."""
+        return shown(value, self.meta["unit"], self.meta["decimals"], with_unit=unit)
 
 
 class Catalogue:
-    """KPIs by id, tables by name and the names of tests, as a manifest has them."""
+    """KPIs by id, relations by name and tests by unique id, read from `manifest` (a JSON file)."""
 
     def __init__(self, manifest: Path) -> None:
         document = json.loads(manifest.read_text())
@@ -77,7 +94,7 @@ class Catalogue:
             for unique_id, node in document["nodes"].items()
             if node["resource_type"] in ("model", "seed", "snapshot")
         }
-        self.tables = {node["name"]: _table(node, nodes) for node in nodes.values()}
+        self.tables = {node["name"]: _relation(node, nodes) for node in nodes.values()}
         kpis = (
             Kpi(self.tables[node["name"]], column["name"], column["meta"])
             for node in nodes.values()
@@ -94,35 +111,36 @@ class Catalogue:
 
     @classmethod
     def of_gold(cls, settings: Settings, database: Database) -> "Catalogue":
-        """The catalogue that gold was built from.
+        """The catalogue of the manifest that gold was last built from.
 
-        Raises DatabaseError if nothing was built from here.
+        Raises DatabaseError if this work folder has no build of the database.
         """
         manifest = dbt_runner.state(settings, database) / "manifest.json"
         if not manifest.exists():
             raise DatabaseError(
-                f"no build of {database.name} is known here: run orchestrate.py build"
+                f"no build of {database.name} in {settings.work_dir}: run orchestrate.py build"
             )
         return cls(manifest)
 
     def kpi(self, kpi_id: str) -> Kpi:
-        """Raises Unknown."""
+        """The KPI with this id; raises Unknown."""
         if kpi_id not in self.kpis:
             raise Unknown("KPI", kpi_id, self.kpis)
         return self.kpis[kpi_id]
 
-    def domains(self) -> set[str]:
-        return {kpi.meta["domain"] for kpi in self.kpis.values()}
+    def domains(self) -> list[str]:
+        """Names of the domains that have a KPI, in the order of DOMAINS."""
+        return sorted({kpi.meta["domain"] for kpi in self.kpis.values()}, key=domain_rank)
 
-    def facts_under(self, mart: Table) -> list[Table]:
-        """The facts a mart reads."""
+    def facts_under(self, mart: Relation) -> list[Relation]:
+        """The facts that `mart` reads."""
         return [self.tables[name] for name in mart.reads if name.startswith("fact_")]
 
 
-def _table(node: dict[str, Any], nodes: dict[str, Any]) -> Table:
+def _relation(node: dict[str, Any], nodes: dict[str, Any]) -> Relation:
     keys = [c["columns"] for c in node.get("constraints", []) if c["type"] == "primary_key"]
     reads = node["depends_on"].get("nodes", [])
-    return Table(
+    return Relation(
         name=node["name"],
         unique_id=node["unique_id"],
         schema=node["schema"],

@@ -1,4 +1,7 @@
-"""From gold and a scratch schema, what differs between them: per table, per KPI and city."""
+"""Differences between gold and a scratch schema, per table and per KPI and city.
+
+Above 200 lines: the queries and the rows they return are read together.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ BUILT = """
     select relname from pg_class
     where relnamespace = %s::regnamespace and relkind in ('r', 'p', 'v')
 """
-# What has no order (areas, JSON) or has changed its nature is compared as text.
+# Types without an order (polygon, json) and columns whose type changed are compared as text.
 COMMON_COLUMNS = """
     select
         old.attname,
@@ -47,7 +50,7 @@ PAIRED = """
         where scope in ('fleet', 'city')
     )
 """
-# Today has only begun: the newest day that is over says more.
+# Show the newest day that is over, as today is incomplete.
 CHANGES = """
     select
         kpi_id,
@@ -65,7 +68,7 @@ CHANGES = """
     having bool_or(is_added or is_gone or old_value is distinct from new_value)
     order by kpi_id asc, scope desc, scope_value asc
 """
-# By share, so that km and per cent can stand in one list.
+# Ranked by relative change, so that km and per cent are comparable.
 LARGEST = """
     , shared as (
         select
@@ -90,7 +93,7 @@ LARGEST = """
 
 @dataclass(frozen=True)
 class TableChange:
-    """Rows of a table that would come, go or change; without a key a changed row does both."""
+    """Rows that would be added, removed or changed; without a key, a changed row counts as both."""
 
     name: str
     added: int
@@ -104,7 +107,7 @@ class TableChange:
 
 @dataclass(frozen=True)
 class KpiChange:
-    """Days of a KPI in a city, or the fleet, that would come, go or change."""
+    """Days of a KPI in one city, or the fleet, that would be added, removed or changed."""
 
     kpi_id: str
     city: str
@@ -118,7 +121,7 @@ class KpiChange:
 
 @dataclass(frozen=True)
 class ValueChange:
-    """What would become of a value."""
+    """One value before and after."""
 
     kpi_id: str
     city: str
@@ -134,7 +137,7 @@ def table_changes(
     scratch: str,
     passed_over: Collection[str],
 ) -> list[TableChange]:
-    """Compare each table of the scratch schema with the one that was built before."""
+    """Compare each table of the scratch schema with the one in gold or staging."""
     built = sorted(name for (name,) in connection.execute(BUILT.encode(), [scratch]))
     return [
         _compare(connection, gold, project, scratch, name)
@@ -144,7 +147,7 @@ def table_changes(
 
 
 def kpi_changes(connection: psycopg.Connection, scratch: str) -> list[KpiChange]:
-    """Each KPI and city whose values differ."""
+    """The KPIs and cities whose values differ."""
     query = sql.SQL(PAIRED + CHANGES).format(scratch=sql.Identifier(scratch))
     return [KpiChange(*row) for row in connection.execute(query)]
 
@@ -174,7 +177,7 @@ def _compare(
 
 
 def _by_key(columns: list[tuple[str, bool]], key: tuple[str, ...]) -> sql.SQL:
-    """Rows that have a key in common, and differ."""
+    """A query that counts added, removed and changed rows by primary key."""
     different = [
         f'old."{name}" is distinct from new."{name}"'
         if is_comparable
@@ -199,7 +202,7 @@ def _by_key(columns: list[tuple[str, bool]], key: tuple[str, ...]) -> sql.SQL:
 
 
 def _by_content(columns: list[tuple[str, bool]]) -> sql.SQL:
-    """Rows that the other side does not have, as often as it does not have them."""
+    """A query that counts rows which only one side has, duplicates included."""
     read = ", ".join(
         f'"{name}"' if is_comparable else f'"{name}"::text' for name, is_comparable in columns
     )

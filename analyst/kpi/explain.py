@@ -1,24 +1,25 @@
-"""From gold, one number taken apart: its formula, the rules in it and the rows under it."""
+"""One value of a KPI explained from gold: its formula, its rules, the rows it is made of."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from analyst.kpi.catalogue import Catalogue, Kpi, Table, Unknown
+from analyst.kpi.catalogue import Catalogue, Kpi, Relation, Unknown
 from analyst.kpi.rules import Rule, rules_in
 
 # Quantities that add up; km/h, per cent, degrees and odometers do not.
 ADDITIVE = re.compile(r"(?<!odometer)_(km|s|l|count|cost)$")
 YES_OR_NO = re.compile(r"^(is|has)_")
-# Why a row counts or not, beside what the mart reads itself.
-TELLING = re.compile(rf"{YES_OR_NO.pattern}|_(km|s)$|^(kind|zone_id)$")
-# What all rows of one vehicle have in common.
+# Columns that say why a row counts or not, shown beside those the mart reads.
+REASONS = re.compile(rf"{YES_OR_NO.pattern}|_(km|s)$|^(kind|zone_id)$")
+# Columns with the same value in all rows of one vehicle.
 COMMON = {"imei", "vehicle_id", "day_start", "is_primary_device", "cost_centre"}
 
 VEHICLE = """
@@ -43,14 +44,14 @@ VEHICLE = """
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a fact that a mart reads for a vehicle."""
+    """The rows of a fact that the mart reads for one vehicle."""
 
     fact: str
     columns: tuple[str, ...]
     rows: Sequence[Mapping[str, Any]]
 
     def sums(self) -> dict[str, object]:
-        """Sums of the quantities; of yes and no, how many say yes."""
+        """Sum of each additive column; for a yes/no column how many are true."""
         found: dict[str, object] = {}
         for column in self.columns:
             values = [row[column] for row in self.rows if row[column] is not None]
@@ -63,14 +64,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A KPI of one vehicle on one day and what it was made of."""
+    """The value of a KPI for one vehicle on one day, and what it is made of."""
 
     vehicle_id: str
     imei: str
     other_imeis: Sequence[str]
     city: str
-    value: object
-    before: Mapping[date, object]  # the seven days before, as far as there are any
+    value: Decimal | None
+    before: Mapping[date, Decimal | None]  # the seven days before, as far as there are values
     rules: Sequence[Rule]
     first_day: date  # a weekly or monthly KPI adds up from here to the day
     facts: Sequence[Rows]
@@ -79,9 +80,9 @@ class Explanation:
 def explain(
     connection: psycopg.Connection, catalogue: Catalogue, kpi: Kpi, vehicle: str, day: date
 ) -> Explanation:
-    """Take a KPI of a vehicle (its id, plate or IMEI) on a day apart.
+    """Explain the value of `kpi` for `vehicle` (its id, plate or IMEI) on `day` (fleet time).
 
-    Raises Unknown for a vehicle or day that is not there and a KPI that is not kept per vehicle.
+    Raises Unknown if gold has no such vehicle or day, or the KPI has no value per vehicle.
     """
     scopes = _scopes(connection, kpi)
     if "vehicle" not in scopes:
@@ -122,7 +123,9 @@ def _vehicles(connection: psycopg.Connection) -> set[str]:
     return {name for row in connection.execute(query) for name in row if name}
 
 
-def _values(connection: psycopg.Connection, kpi: Kpi, vehicle_id: str) -> dict[date, object]:
+def _values(
+    connection: psycopg.Connection, kpi: Kpi, vehicle_id: str
+) -> dict[date, Decimal | None]:
     query = sql.SQL(
         "select day, {} from {} where scope = 'vehicle' and scope_value = %s order by day"
     ).format(sql.Identifier(kpi.column), sql.Identifier(kpi.mart.schema, kpi.mart.name))
@@ -136,14 +139,19 @@ def _first_day(kpi: Kpi, day: date) -> date:
 
 
 def _rows(
-    connection: psycopg.Connection, mart: Table, fact: Table, imei: str, first_day: date, day: date
+    connection: psycopg.Connection,
+    mart: Relation,
+    fact: Relation,
+    imei: str,
+    first_day: date,
+    day: date,
 ) -> Rows:
     read = set(re.findall(r"\w+", mart.code)) | set(fact.key)
     common = COMMON | ({"day"} if first_day == day else set())
     columns = tuple(
         column
         for column in fact.columns
-        if column not in common and (column in read or TELLING.search(column))
+        if column not in common and (column in read or REASONS.search(column))
     )
     template = "select {} from {} where imei = %s and day between %s and %s order by {}"
     query = sql.SQL(template).format(

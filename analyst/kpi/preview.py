@@ -1,6 +1,6 @@
-"""From changed models to what they change: built in a scratch schema, compared, dropped.
+"""Preview of changed models: built in a scratch schema, compared with gold, dropped.
 
-Gold is only read; dbt takes from it whatever the changed models need and have not changed.
+Gold is only read; dbt reads from it the models that have not changed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,11 +29,11 @@ LEDGER = ("claims", "changed_days", "first_times", "carried_vehicles")
 
 @dataclass(frozen=True)
 class Preview:
-    """What would become of gold."""
+    """The differences between gold and the preview."""
 
     built_at: str  # the build it is compared with
-    tables: Sequence[TableChange]  # all that were built; none if nothing is modified
-    deleted: Sequence[str]  # what was built and is no longer in the project
+    tables: Sequence[TableChange]  # all tables built; empty if nothing is modified
+    deleted: Sequence[str]  # models in the last build that the project no longer has
     catalogue: Mapping[str, Kpi]  # KPIs before and after
     kpis: Sequence[KpiChange]
     largest: Sequence[ValueChange]
@@ -47,8 +47,8 @@ def preview(
 ) -> Preview:
     """Build the modified models, or those named, with their children, and compare with gold.
 
-    Raises Unknown for a model that the project does not have, dbt.DbtFailed for one that does not
-    build, and DatabaseError if there is no build to compare with.
+    Raises Unknown if the project has no such model, DbtFailed if a model does not build, and
+    DatabaseError if there is no build to compare with.
     """
     gold = Catalogue.of_gold(settings, database)
     artifacts = dbt_runner.target(settings, database) / "preview"
@@ -59,7 +59,7 @@ def preview(
         variables = {"preview_schema": SCRATCH}
         dbt_runner.execute(settings, database, [*arguments, *paths], progress, variables)
 
-    # A build in between would show as the work of the change: it waits until all is compared.
+    # The lock keeps builds waiting: one in between would look like an effect of the change.
     builder = database.acting_as(DBT_ROLE)
     with dbt_runner.alone(database), builder.connect() as connection, _scratch(connection):
         run("parse")
@@ -87,14 +87,14 @@ def _selected(models: Sequence[str], gold: Catalogue, project: Catalogue) -> lis
             raise Unknown("model or seed", model, project.tables)
     if models:
         return [f"{model}+" for model in models]
-    # dbt takes no notice of what a yml says about a column, such as its bands.
+    # state:modified does not notice a changed meta of a column, such as its bands.
     says = [{kpi_id: kpi.meta for kpi_id, kpi in known.kpis.items()} for known in (gold, project)]
     return ["state:modified+"] + ["kpi_register+"] * (says[0] != says[1])
 
 
 @contextmanager
 def _scratch(connection: psycopg.Connection) -> Iterator[None]:
-    """The schema with its own claims of builds; what a killed preview left goes first."""
+    """The scratch schema with a copy of the claims; drops what a killed preview left."""
     schema = sql.Identifier(SCRATCH)
     drop = sql.SQL("drop schema if exists {} cascade").format(schema)
     connection.execute(drop)

@@ -1,13 +1,15 @@
-"""The operating rules in a KPI's formula, with what somebody has to agree on."""
+"""The operating rules: figures such as the length of a shift that somebody has to agree on."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import psycopg
 
 from analyst.kpi.catalogue import Kpi
+from analyst.values import shown
 
 RULES = """
-    select rule, city, value, unit, agreed, source
+    select rule, city, value, unit, agreed, coalesce(source, '')
     from tracksolid.operating_rules
     where rule = any(%s)
     order by rule asc, city asc nulls last
@@ -16,29 +18,47 @@ RULES = """
 
 @dataclass(frozen=True)
 class Rule:
-    """A figure that holds in a city or, without one, in all cities that have none of their own."""
+    """One operating rule of one city. Without a city it holds where no city has its own."""
 
     name: str
     city: str | None
-    value: object
+    value: Decimal | None
     unit: str
-    agreed: bool
-    source: str | None
+    is_agreed: bool
+    source: str
 
     @property
     def standing(self) -> str:
+        """agreed, assumed (in use, but nobody has agreed), or not known (no value)."""
         if self.value is None:
             return "not known"
-        return "agreed" if self.agreed else "assumed"
+        return "agreed" if self.is_agreed else "assumed"
+
+    @property
+    def shown_value(self) -> str:
+        """Its value without the unit; a dash if it is not known."""
+        return shown(self.value, self.unit, with_unit=False)
+
+    @property
+    def words(self) -> str:
+        """In words: "shift length in Mombasa 9 h, assumed"."""
+        place = f" in {self.city}" if self.city else ""
+        value = "" if self.value is None else f" {shown(self.value, self.unit)}"
+        return f"{spaced(self.name)}{place}{value}, {self.standing}"
+
+
+def spaced(name: str) -> str:
+    """shift_length -> shift length"""
+    return name.replace("_", " ")
 
 
 def rules_of(connection: psycopg.Connection, kpi: Kpi) -> list[Rule]:
-    """All rules in the formula, in all cities."""
+    """All rules in the formula of `kpi`, of all cities."""
     return [Rule(*row) for row in connection.execute(RULES, [list(kpi.rules)])]
 
 
 def rules_in(connection: psycopg.Connection, kpi: Kpi, city: str) -> list[Rule]:
-    """The rules in the formula as they hold in a city: its own, else that of all."""
+    """The rules in the formula of `kpi` that hold in `city`: its own, else the general one."""
     held: dict[str, Rule] = {}
     for rule in rules_of(connection, kpi):
         if rule.city in (city, None):

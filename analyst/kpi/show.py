@@ -1,8 +1,9 @@
-"""From gold, what the KPIs say: all of them now, one of them over the last days."""
+"""Values of KPIs from gold: the newest of each, and one KPI over the last 14 days."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import date
+from decimal import Decimal
 
 import psycopg
 
@@ -10,7 +11,11 @@ from analyst.kpi.catalogue import Catalogue, Kpi, Unknown
 
 DAYS = 14
 
-NOW = "select kpi_id, day, value, gate_reason from dwh_gold.kpi_now where scope = 'fleet'"
+NOW = """
+    select kpi_id, day, value, gate_reason
+    from dwh_gold.kpi_now
+    where scope = 'fleet' and kpi_id = any(%s)
+"""
 HISTORY = """
     select scope, scope_value, day, value
     from dwh_gold.kpi_values
@@ -25,62 +30,53 @@ HISTORY = """
 """
 
 
-NO_DAY = "now"  # of a KPI that is about this moment
+NO_DAY = "now"  # a live KPI has no day
 
 
 @dataclass(frozen=True)
 class History:
-    """Values of a KPI by day and place, the fleet before its cities."""
+    """Values of a KPI by (day, place); the fleet comes before the cities."""
 
     places: Sequence[str]
     days: Sequence[str]
-    values: dict[tuple[str, str], object]
+    values: dict[tuple[str, str], Decimal | None]
 
 
-class Line(NamedTuple):
-    """A KPI in the list; `fleet` is its value on the newest day that is over, or now."""
+@dataclass(frozen=True)
+class KpiNow:
+    """A KPI and the fleet's newest value: of the newest day that is over, or of this moment."""
 
-    kpi_id: str
-    label: str
-    domain: str
-    unit: str
-    status: str
-    day: str
-    fleet: str
-    why_empty: str
+    kpi: Kpi
+    day: date | None  # None: live, or never built
+    value: Decimal | None
+    why_empty: str | None  # set if and only if `value` is None
 
 
 def kpi_list(
-    connection: psycopg.Connection, catalogue: Catalogue, domain: str | None
-) -> list[Line]:
-    """All KPIs, or those of a domain.
+    connection: psycopg.Connection, catalogue: Catalogue, domain: str | None = None
+) -> list[KpiNow]:
+    """All KPIs, or those of one domain, with the fleet's newest value.
 
     Raises Unknown for a domain that no KPI has.
     """
     if domain and domain not in catalogue.domains():
         raise Unknown("domain", domain, catalogue.domains())
-    now = {kpi_id: row for kpi_id, *row in connection.execute(NOW)}
-    lines = []
-    for kpi in catalogue.kpis.values():
-        if domain in (None, kpi.meta["domain"]):
-            day, value, why = now.get(kpi.kpi_id, ("-", None, "not built yet"))
-            lines.append(
-                Line(
-                    kpi.kpi_id,
-                    kpi.meta["label"],
-                    kpi.meta["domain"],
-                    kpi.meta["unit"],
-                    kpi.meta["kpi_status"],
-                    str(day or NO_DAY),
-                    "" if value is None else kpi.shown(value, unit=False),
-                    why or "",
-                )
-            )
-    return lines
+    kpis = catalogue.kpis.values()
+    return newest(connection, [kpi for kpi in kpis if domain in (None, kpi.meta["domain"])])
+
+
+def newest(connection: psycopg.Connection, kpis: Sequence[Kpi]) -> list[KpiNow]:
+    """The fleet's newest value of each of these KPIs."""
+    found = {
+        kpi_id: (day, value, None if value is not None else why)
+        for kpi_id, day, value, why in connection.execute(NOW, [[kpi.kpi_id for kpi in kpis]])
+    }
+    unknown = (None, None, "not built yet: run orchestrate.py build")
+    return [KpiNow(kpi, *found.get(kpi.kpi_id, unknown)) for kpi in kpis]
 
 
 def history(connection: psycopg.Connection, kpi: Kpi) -> History:
-    """The last 14 days of the fleet and of each city, or what holds now."""
+    """The last 14 days of the fleet and each city; of a live KPI the values of now."""
     found = connection.execute(HISTORY, {"kpi_id": kpi.kpi_id, "days": DAYS}).fetchall()
     values = {(str(day or NO_DAY), place): value for _, place, day, value in found}
     return History(

@@ -1,15 +1,15 @@
-"""From values of gold to text that people read: units, separators, and which way is better."""
+"""A KPI of a month as the report shows it: value, change, band, and which way is better."""
 
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-HOUR_OF_DAY = "hour of day"
-SHARES = ("%", "points")  # a difference of shares is told in points
-SIGNS = "+\N{MINUS SIGN}"
+from analyst.values import DASH, HOUR_OF_DAY, MINUS, number, shown
+
+SHARES = ("%", "points")  # the difference of two shares is in points
+SIGNS = "+" + MINUS
 UNCHANGED = "unchanged"
-BLANK = "\N{EN DASH}"
 OVER_DAYS = {
     "sum": "sum of {days}",
     "mean": "mean of {days}",
@@ -20,31 +20,8 @@ OVER_DAYS = {
 }
 
 
-def number(value: Decimal | float | None, decimals: int = 0, *, signed: bool = False) -> str:
-    """1234.5 as 1,234.5; a dash for what is not known."""
-    if value is None:
-        return BLANK
-    text = f"{value:+,.{decimals}f}" if signed else f"{value:,.{decimals}f}"
-    if not any(digit in text for digit in "123456789"):
-        text = text.lstrip("+-")  # nothing is neither more nor less
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def shown(value: Decimal | None, definition: dict[str, Any]) -> str:
-    """Write a value as the KPI's unit and decimals want it."""
-    if value is not None and definition["unit"] == HOUR_OF_DAY:
-        return clock(value)
-    return number(value, definition["decimals"])
-
-
-def clock(hours: Decimal) -> str:
-    """Hours of a day as a clock shows them: 8.25 is 08:15."""
-    minutes = round(hours * 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
-
-
 def count(n: int, thing: str) -> str:
-    """Spell one day, two days."""
+    """Number and noun: "1 day", "2 days"."""
     return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
@@ -66,6 +43,9 @@ class Figure:
         except KeyError:
             raise AttributeError(name) from None
 
+    def _shown(self, value: Decimal | None) -> str:
+        return shown(value, self.row["unit"], self.row["decimals"], with_unit=False)
+
     @property
     def shown_unit(self) -> str:
         unit: str = self.row["unit"]
@@ -73,29 +53,30 @@ class Figure:
 
     @property
     def shown_value(self) -> str:
-        return shown(self.row["value"], self.row)
+        return self._shown(self.row["value"])
 
     @property
     def shown_before(self) -> str:
-        return shown(self.row["previous_value"], self.row)
+        return self._shown(self.row["previous_value"])
 
     @property
     def with_unit(self) -> str:
         """The value with its unit, as a sentence wants it."""
-        unit = "" if self.row["unit"] == HOUR_OF_DAY else self.shown_unit
-        return f"{self.shown_value} {unit}".strip()
+        if self.row["unit"] == HOUR_OF_DAY:
+            return self.shown_value
+        return f"{self.shown_value} {self.shown_unit}"
 
     @property
     def how(self) -> str:
-        """How its days make the month."""
+        """How the days are combined into the month: "sum of 30 days"."""
         return OVER_DAYS[self.row["over_days"]].format(days=count(self.known_days_count, "day"))
 
     @property
     def shown_change(self) -> str:
-        """Against the month before: points for shares, minutes for clocks, else per cent."""
+        """Change against the month before: points for shares, minutes for times of day, else %."""
         change, unit, pct = self.row["daily_change"], self.row["unit"], self.row["change_pct"]
         if change is None:
-            return BLANK
+            return DASH
         if unit == HOUR_OF_DAY:
             amount, of = number(change * 60, signed=True), "min"
         elif unit in SHARES:
@@ -108,20 +89,20 @@ class Figure:
 
     @property
     def tone(self) -> str:
-        """better, worse, or nothing where neither direction is."""
-        if self.row["direction"] == "neutral" or self.shown_change in (BLANK, UNCHANGED):
+        """ "better", "worse", or "" if nothing changed or no direction is better."""
+        if self.row["direction"] == "neutral" or self.shown_change in (DASH, UNCHANGED):
             return ""
         is_higher = self.row["daily_change"] > 0
         return "better" if is_higher == (self.row["direction"] == "higher") else "worse"
 
     @property
     def has_band(self) -> bool:
-        """Whether a value can be good or bad."""
+        """Whether a band is agreed, so that a value can be good or bad."""
         return self.row["warn_at"] is not None or self.row["critical_at"] is not None
 
     @property
     def band(self) -> str:
-        """Days outside the agreed bands, or that there are none."""
+        """How many days were outside the agreed bands, in words."""
         if not self.has_band:
             return "no band agreed"
         outside = [

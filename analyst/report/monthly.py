@@ -1,4 +1,4 @@
-"""From dwh_gold to the management report of a month, one HTML file: selects, filters and shows."""
+"""The management report of a month, one HTML file, from dwh_gold: selects, filters and shows."""
 
 import calendar
 from collections.abc import Sequence
@@ -10,21 +10,13 @@ import psycopg
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from analyst import values
+from analyst.kpi.catalogue import domain_rank
 from analyst.report import figures, summary, svg_charts
 from analyst.report.figures import Figure
 from analyst.report.queries import Gold, Row
 from settings import ROOT
 
-DOMAINS = (
-    "Fleet utilisation",
-    "Technician productivity",
-    "Driver behaviour",
-    "Dispatch",
-    "Cost and fuel",
-    "Vehicle health",
-    "Zones",
-    "Readiness and data quality",
-)
 TILES = (
     "fleet.distance",
     "fleet.active_vehicles",
@@ -91,7 +83,7 @@ RANKINGS = (
 
 
 def usual_place(month: date, city: str | None = None) -> Path:
-    """Where the report of a month is, unless somebody wants it elsewhere."""
+    """The file of a month's report unless another is asked for."""
     place = f"-{city.casefold().replace(' ', '-')}" if city else ""
     return ROOT / "public" / f"report-{month:%Y-%m}{place}.html"
 
@@ -163,9 +155,8 @@ def _drawn(
 def _domains(
     measured: Sequence[Figure], drawn: dict[str, list[tuple[str, Markup]]]
 ) -> list[tuple[str, list[Figure], list[tuple[str, Markup]]]]:
-    """Domains that have values, in the order of the framework, new ones at its end."""
-    names = {figure.domain: None for figure in measured}
-    order = [*(name for name in DOMAINS if name in names), *(n for n in names if n not in DOMAINS)]
+    """(domain, its figures, its charts) of each domain with a value, in the order of DOMAINS."""
+    order = sorted({figure.domain for figure in measured}, key=domain_rank)
     return [
         (name, [figure for figure in measured if figure.domain == name], drawn.get(name, []))
         for name in order
@@ -173,7 +164,7 @@ def _domains(
 
 
 def _ranked(ranking: Ranking, vehicles: Sequence[Row]) -> list[Row]:
-    """The first of a ranking: what is not known has no place, nor has nothing among the most."""
+    """The first RANKED vehicles; those without a value are left out, and zeros from "most"."""
     known = [row for row in vehicles if row[ranking.column] is not None]
     if ranking.most_first:
         known = [row for row in known if row[ranking.column] > 0]
@@ -189,6 +180,6 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": figures.number, "count": figures.count}
-    environment.filters |= {"month_name": figures.month_name, "shown": figures.shown}
+    environment.filters |= {"number": values.number, "shown": values.shown}
+    environment.filters |= {"month_name": figures.month_name, "count": figures.count}
     return environment.get_template("report.html.j2")

@@ -1,4 +1,4 @@
-"""What the management report selects from dwh_gold: of one month, for the fleet or a city."""
+"""The queries of the management report: one month of dwh_gold, for the fleet or one city."""
 
 from datetime import date, datetime
 from typing import Any
@@ -81,15 +81,15 @@ DATA_AS_OF = f"select max(data_as_of) from dwh_gold.fact_daily_fleet_metrics whe
 
 
 class NoData(Exception):
-    """There is nothing to report on; the text says of which month, and what there is."""
+    """Gold has no finished day of the month; the message says which months it has."""
 
 
 class UnknownCity(ValueError):
-    """No KPI is known of this city; the text names those there are."""
+    """Gold has no KPI of this city; the message names the cities it has."""
 
 
 class Gold:
-    """What gold holds of the month that begins on `month`; raises UnknownCity for such a city."""
+    """The rows of gold for the month that begins on `month`. Raises UnknownCity."""
 
     def __init__(self, connection: psycopg.Connection, month: date, city: str | None) -> None:
         self._connection = connection
@@ -120,15 +120,15 @@ class Gold:
         return self._rows(ALARMS)
 
     def vehicles(self) -> list[Row]:
-        """Months of vehicles, the least heard first."""
+        """The month of each vehicle, those that reported least first."""
         return self._rows(VEHICLES)
 
     def assumed(self) -> list[Row]:
-        """Rules that nobody has agreed on, with the KPIs that use them."""
+        """Rules that are not agreed, with the KPIs that use them."""
         return self._rows(ASSUMED)
 
     def assumed_zones(self) -> list[Row]:
-        """Zones whose shape nobody has agreed on."""
+        """Zones whose shape is not agreed."""
         return self._rows(ASSUMED_ZONES)
 
     def proposals(self) -> list[Row]:
@@ -136,7 +136,7 @@ class Gold:
         return self._rows(PROPOSALS)
 
     def data_as_of(self) -> datetime | None:
-        """Arrival of the newest answer that the month rests on, fleet time."""
+        """When the newest data of the month arrived, in the fleet's zone."""
         newest: datetime | None = self._rows(DATA_AS_OF)[0]["max"]
         return newest and newest.astimezone(ZoneInfo(settings().fleet_timezone))
 
@@ -149,7 +149,7 @@ class Gold:
         for name in known:
             if name.casefold() == city.casefold():
                 return name
-        raise UnknownCity(f"no KPI is known of {city!r}; cities: {', '.join(known) or 'none'}")
+        raise UnknownCity(f"no KPI of the city {city!r}; cities: {', '.join(known) or 'none'}")
 
     def _nothing(self) -> str:
         months = "select min(month) as first, max(month) as last from dwh_gold.kpi_monthly"

@@ -1,4 +1,4 @@
-"""From the figures of a month to its summary: plain sentences, each left out if it has no value."""
+"""The summary of a month in sentences; a sentence whose figures are not known is left out."""
 
 import re
 from collections import Counter
@@ -29,15 +29,15 @@ SENTENCES = (
 
 
 def sentences(figures: Sequence[Figure], month: date, city: str | None) -> list[str]:
-    """What happened, what changed most against the month before, and what is not known."""
+    """What happened, what changed most against the month before, and which KPIs are empty."""
     known = {figure.kpi_id: figure for figure in figures if figure.value is not None}
     before = month_name((month - timedelta(days=1)).replace(day=1))
     place = f"The fleet of {city}" if city else "The fleet"
-    told = [sentence.replace("{place}", place) for sentence in _told(known, before)]
-    return [*told, *_moved(list(known.values()), before), *_unknown(figures)]
+    filled = [sentence.replace("{place}", place) for sentence in _filled(known, before)]
+    return [*filled, *_moved(list(known.values()), before), *_unknown(figures)]
 
 
-def _told(known: dict[str, Figure], before: str) -> Iterator[str]:
+def _filled(known: dict[str, Figure], before: str) -> Iterator[str]:
     def part(match: re.Match[str]) -> str:
         figure, form = known[match[1]], match[2]
         if form == "bare":
@@ -55,7 +55,7 @@ def _told(known: dict[str, Figure], before: str) -> Iterator[str]:
 
 
 def _moved(known: Sequence[Figure], before: str) -> Iterator[str]:
-    # What runs up from Monday or the 1st depends on the day on which a month ends.
+    # A KPI that adds up from Monday or the 1st depends on the weekday the month ends on.
     compared = [f for f in known if f.tone and f.change_pct is not None and f.over_days != "last"]
     if not any(figure.daily_change is not None for figure in known):
         yield f"Nothing of {before} is in the data, so no change is shown."
@@ -63,11 +63,11 @@ def _moved(known: Sequence[Figure], before: str) -> Iterator[str]:
     for tone, opening in (("better", "Most improved"), ("worse", "Most worsened")):
         movers = [figure for figure in compared if figure.tone == tone][:MOVERS]
         if movers:
-            told = "; ".join(
+            named = "; ".join(
                 f"{figure.label} ({figure.shown_change}, to {figure.with_unit})"
                 for figure in movers
             )
-            yield f"{opening} against {before}: {told}."
+            yield f"{opening} against {before}: {named}."
 
 
 def _unknown(figures: Sequence[Figure]) -> Iterator[str]:
@@ -75,8 +75,8 @@ def _unknown(figures: Sequence[Figure]) -> Iterator[str]:
     if reasons:
         reason, most = reasons.most_common(1)[0]
         yield (
-            f"{reasons.total()} of {len(figures)} KPIs have no value yet; what holds back most "
-            f"of them ({most}): {reason}"
+            f"{reasons.total()} of {len(figures)} KPIs have no value yet. The most frequent "
+            f"reason ({most} KPIs): {reason}"
         )
     if not any(figure.has_band for figure in figures):
         yield "No band or target is agreed yet, so no figure is judged as good or bad."

@@ -1,4 +1,4 @@
-"""From rows of gold to charts as inline SVG: no network, no script, safe for colour-blind eyes."""
+"""Charts as inline SVG: no network, no script, readable for colour-blind people."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,9 +8,9 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
-# Okabe and Ito's colours, told apart by colour-blind people; what belongs to nobody is grey.
+# Okabe and Ito's colours, which colour-blind people can distinguish; Unassigned is grey.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#000000")
-NOBODYS = ("Unassigned", "#999999")
+UNASSIGNED = ("Unassigned", "#999999")
 FONT = "Arial"
 WIDTH, HEIGHT, ROW_HEIGHT = 420, 180, 18
 TEXT = {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal"}
@@ -28,8 +28,8 @@ def per_day(
     points: Sequence[Point], days: int, unit: str, *, stacked: bool, from_zero: bool = True
 ) -> Markup:
     """Draw each day of a month: bars of parts that make a whole, or a line for each place."""
-    shown = {p.place for p in points if p.value or not stacked}  # nothing is no part of a whole
-    places = sorted(shown, key=lambda place: (place == NOBODYS[0], place))
+    shown = {p.place for p in points if p.value or not stacked}  # zero has no bar
+    places = sorted(shown, key=lambda place: (place == UNASSIGNED[0], place))
     chart = alt.Chart(_data(p for p in points if p.place in shown)).encode(
         x=alt.X(
             "day:O",
@@ -42,7 +42,7 @@ def per_day(
     )
     if stacked:
         return _svg(chart.mark_bar())
-    # A dash of its own for each place: the lines stay apart on a black-and-white print.
+    # Each place has its own dash, so that lines differ on a black-and-white print.
     dashes = alt.StrokeDash("place:N", title=None, scale=alt.Scale(domain=places))
     lines = chart.mark_line(strokeWidth=2).encode(strokeDash=dashes)
     return _svg(lines + chart.mark_point(size=18, filled=True, opacity=1))
@@ -66,8 +66,8 @@ def _data(points: Iterable[Point]) -> alt.InlineData:
 
 
 def _colours(places: Sequence[str], symbol: str) -> alt.Color:
-    own = [place for place in places if place != NOBODYS[0]]
-    colour = {place: COLOURS[n % len(COLOURS)] for n, place in enumerate(own)} | dict([NOBODYS])
+    own = [place for place in places if place != UNASSIGNED[0]]
+    colour = {place: COLOURS[n % len(COLOURS)] for n, place in enumerate(own)} | dict([UNASSIGNED])
     scale = alt.Scale(domain=list(places), range=[colour[place] for place in places])
     legend = alt.Legend(orient="top", title=None, symbolType=symbol) if len(places) > 1 else None
     return alt.Color("place:N", scale=scale, legend=legend)

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from operations.cli.command import Verbose, chosen_database, console, failing
+from operations.cli.tables import print_table
 from settings import settings
 
 app = typer.Typer()
@@ -28,10 +28,8 @@ def drain(verbose: Verbose = False) -> None:
         landing = Landing(database, settings().work_dir)
         landing.prepare()
         done = run(SpoolReader(settings().spool_path), landing)
-    table = Table("raw table", "records")
-    for name, count in sorted(done.tables.items()):
-        table.add_row(name, f"{count:,}")
-    console.print(table)
+    rows = [(name, f"{count:,}") for name, count in sorted(done.tables.items())]
+    print_table(("raw table", "records"), rows, right=["records"])
     console.print(f"{done.pushes:,} pushes taken, {done.rejected:,} pieces kept as rejected")
 
 

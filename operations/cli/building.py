@@ -1,13 +1,18 @@
-"""The commands that make something of raw: models, documentation, the monthly report."""
+"""The commands that build from raw: models, documentation, the monthly report, the baseline."""
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
+from psycopg.errors import UndefinedTable
 
 from operations.cli.command import Beside, Needs, chosen_database, console, failing, with_raw
+from operations.cli.tables import say
 from settings import ROOT, settings
+from warehouse.database import DatabaseError
 
 app = typer.Typer()
 
@@ -82,6 +87,46 @@ def report(
         except UnknownCity as error:
             raise typer.BadParameter(str(error)) from None
     console.print(f"Report: {to}", soft_wrap=True)
+
+
+@app.command()
+def baseline(
+    to: Annotated[
+        Path | None, typer.Option(help="File, .md or .html; standard output without it.")
+    ] = None,
+    name: Beside = None,
+) -> None:
+    """Write the state of the fleet at this moment: devices, gaps, service, anomalies, settings.
+
+    Reads what was built last; positions are live. Example: orchestrate.py baseline --to fleet.html
+    """
+    from analyst.baseline import baseline as report_on
+    from analyst.baseline import write
+    from loader.endpoints import endpoints
+
+    if to and to.suffix not in (".md", ".html"):
+        raise typer.BadParameter("--to must end in .md or .html")
+    given = settings()
+    is_set = {True: "set", False: "not set"}
+    configured = {
+        "API account": given.tracksolid_account or "not set",
+        "API": given.tracksolid_api_url,
+        "Endpoints polled": ", ".join(sorted(each.name for each in endpoints(given))),
+        "Pushes": f"WEBHOOK_TOKEN {is_set['WEBHOOK_TOKEN' in os.environ]} here; "
+        f"spool {'exists' if given.spool_path.exists() else 'does not exist'}",
+        "Notifications": f"NOTIFY_URL {is_set[given.notify_url is not None]}",
+    }
+    now = datetime.now(ZoneInfo(given.fleet_timezone))
+    with chosen_database(name, Needs.READING) as database, database.connect() as connection:
+        try:
+            text = report_on(connection, now, configured)
+        except UndefinedTable:
+            raise DatabaseError("gold is not built yet: run orchestrate.py build") from None
+    if to is None:
+        typer.echo(text, nl=False)
+    else:
+        write(text, to)
+        say(f"Baseline: {to}", is_whole=True)
 
 
 def _dbt(arguments: list[str]) -> None:

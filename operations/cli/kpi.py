@@ -1,4 +1,4 @@
-"""The kpi commands: from the catalogue and gold to the terminal, nothing computed on the way."""
+"""The kpi commands: list, show and explain read gold; preview builds changed models beside it."""
 
 import csv
 import sys
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from operations.cli.command import Beside, Needs, chosen_database, console, errors, failing
+from operations.cli.command import Beside, Needs, chosen_database, errors, failing
+from operations.cli.json_output import AsJson, print_json
 from settings import settings
 
 if TYPE_CHECKING:
@@ -26,44 +27,53 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="KPI, as kpi list names it
 def list_kpis(
     domain: Annotated[str | None, typer.Option(help="Only KPIs of this domain.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+    as_json: AsJson = False,
     name: Beside = None,
 ) -> None:
-    """List the KPIs with the fleet's value of the newest full day, or why there is none.
+    """List the KPIs with the fleet's value of the newest full day.
+
+    A dash means that there is no value; kpi show says why. CSV and JSON have plain numbers.
 
     Example: orchestrate.py kpi list --domain "Fleet utilisation"
     """
-    from analyst.kpi.show import Line, kpi_list
+    from analyst.kpi.show import kpi_list
+    from operations.cli.kpi_json import kpi_fields
     from operations.cli.kpi_tables import print_list
 
     with _gold(name) as (connection, catalogue):
-        lines = kpi_list(connection, catalogue, domain)
-    if as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([Line._fields, *lines])
+        kpis = kpi_list(connection, catalogue, domain)
+    if as_json:
+        print_json({"kpis": [kpi_fields(known) for known in kpis]})
+    elif as_csv:
+        rows = [kpi_fields(known) for known in kpis]
+        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     else:
-        print_list(lines)
+        print_list(kpis)
 
 
 @app.command()
-def show(kpi_id: Id, name: Beside = None) -> None:
-    """Show all there is to know about a KPI, and its last 14 days per city.
+def show(kpi_id: Id, as_json: AsJson = False, name: Beside = None) -> None:
+    """Show one KPI: its definition, its value or why it has none, and the last 14 days.
 
     Example: orchestrate.py kpi show fleet.utilisation
     """
     from analyst.kpi.rules import rules_of
-    from analyst.kpi.show import history
-    from operations.cli.kpi_tables import print_kpi, print_rules, print_table
+    from analyst.kpi.show import history, newest
+    from operations.cli.kpi_json import shown_kpi
+    from operations.cli.kpi_tables import print_history, print_kpi, print_rules
 
     with _gold(name) as (connection, catalogue):
         kpi = catalogue.kpi(kpi_id)
-        known = history(connection, kpi)
-        print_kpi(kpi)
-        print_rules(rules_of(connection, kpi))
-    rows = [
-        (day, *(kpi.shown(known.values.get((day, place)), unit=False) for place in known.places))
-        for day in known.days
-    ]
-    title = f"{kpi.meta['label']}, {kpi.meta['unit']}; a dash is not known"
-    print_table(("day", *known.places), rows, title, right=known.places)
+        (known,) = newest(connection, [kpi])
+        rules, last_days = rules_of(connection, kpi), history(connection, kpi)
+    if as_json:
+        print_json(shown_kpi(known, rules, last_days))
+        return
+    print_kpi(known)
+    print_rules(rules)
+    print_history(kpi, last_days)
 
 
 @app.command()
@@ -74,38 +84,24 @@ def explain(
         datetime,
         typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Day, fleet time."),
     ],
+    as_json: AsJson = False,
     name: Beside = None,
 ) -> None:
-    """Take a number apart: its formula, the rules in it, the rows under it and their sums.
+    """Explain one value: its formula, the rules in it, the rows it is made of and their sums.
 
     Example: orchestrate.py kpi explain fleet.utilisation --vehicle "KDA 001A" --day 2026-11-17
     """
     from analyst.kpi.explain import explain as run
-    from operations.cli.kpi_tables import print_facts, print_rows, print_rules
+    from operations.cli.kpi_json import explained_kpi
+    from operations.cli.kpi_tables import print_explanation
 
     with _gold(name) as (connection, catalogue):
         kpi = catalogue.kpi(kpi_id)
         found = run(connection, catalogue, kpi, vehicle, day.date())
-    told = f"not known. {kpi.meta['gate'] or ''}" if found.value is None else kpi.shown(found.value)
-    console.print(f"[bold]{kpi.meta['label']}: {told}[/]", highlight=False)
-    print_facts(
-        {
-            "vehicle": f"{found.vehicle_id} in {found.city} on {day.date()}, device {found.imei}",
-            "not counted": ", ".join(found.other_imeis)
-            and f"device {', '.join(found.other_imeis)}",
-            "formula": kpi.meta["formula"],
-            "from": f"{kpi.mart.schema}.{kpi.mart.name}.{kpi.column}",
-            "days before": "  ".join(
-                f"{then:%m-%d}: {kpi.shown(value, unit=False)}"
-                for then, value in found.before.items()
-            ),
-        }
-    )
-    print_rules(found.rules)
-    if found.first_day < day.date():
-        console.print(f"Adds up from {found.first_day} on, and so do the rows.", highlight=False)
-    for fact in found.facts:
-        print_rows(fact)
+    if as_json:
+        print_json(explained_kpi(kpi, day.date(), found))
+    else:
+        print_explanation(kpi, day.date(), found)
 
 
 @app.command()
@@ -115,9 +111,9 @@ def preview(
     ] = None,
     name: Beside = None,
 ) -> None:
-    """Build changed models and what depends on them beside gold, and show what would change.
+    """Build changed models, and what depends on them, in a scratch schema; show what would change.
 
-    Compares with the last `build`; gold is never touched. Example: orchestrate.py kpi preview
+    Compares with the last `build`. Gold is not changed. Example: orchestrate.py kpi preview
     """
     from analyst.kpi.preview import preview as run
     from operations.cli.kpi_tables import print_preview
@@ -127,7 +123,7 @@ def preview(
     with (
         chosen_database(name) as database,
         failing(DbtFailed),
-        _asked_rightly(),
+        _known_names(),
         Progress(*columns, console=errors, transient=True) as progress,
     ):
         task = progress.add_task("preview", total=None)
@@ -142,18 +138,18 @@ def preview(
 
 @contextmanager
 def _gold(name: str | None) -> Iterator[tuple["Connection", "Catalogue"]]:
-    """A connection and the catalogue that gold was built from."""
+    """Yield a connection and the catalogue that gold was built from."""
     from analyst.kpi.catalogue import Catalogue
 
-    with chosen_database(name, Needs.READING) as database, _asked_rightly():
+    with chosen_database(name, Needs.READING) as database, _known_names():
         catalogue = Catalogue.of_gold(settings(), database)
         with database.connect() as connection:
             yield connection, catalogue
 
 
 @contextmanager
-def _asked_rightly() -> Iterator[None]:
-    """A name that nothing has is wrong use: exit 2, with the names there are."""
+def _known_names() -> Iterator[None]:
+    """An unknown name is wrong use: exit 2, with the names that exist."""
     from analyst.kpi.catalogue import Unknown
 
     try:

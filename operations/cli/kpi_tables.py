@@ -1,78 +1,54 @@
-"""From what the analyst's tools found to the terminal: tables and plain lines."""
+"""The kpi commands on the terminal: what analyst/kpi found, as tables and facts."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from rich.table import Table
-
-from analyst.kpi.catalogue import Kpi
-from analyst.kpi.explain import YES_OR_NO, Rows
+from analyst.kpi.catalogue import Kpi, domain_rank
+from analyst.kpi.explain import YES_OR_NO, Explanation, Rows
 from analyst.kpi.preview import Preview
 from analyst.kpi.rules import Rule
-from analyst.kpi.show import Line
-from operations.cli.command import console
+from analyst.kpi.show import NO_DAY, History, KpiNow
+from analyst.values import cell
+from operations.cli.tables import print_facts, print_table, say
 from settings import settings
 
 BANDS = ("target", "warn_at", "critical_at")
 WIDE = 8  # a single row with more columns is easier to read from top to bottom
 
 
-def print_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    title: str,
-    right: Collection[str] = (),
-    total: Sequence[str] = (),
-) -> None:
-    """A table; the columns in `right` hold numbers, `total` is its last line."""
-    table = Table(title=title, title_justify="left", show_footer=bool(total))
-    for at, column in enumerate(columns):
-        table.add_column(
-            column,
-            footer=total[at] if total else "",
-            justify="right" if column in right else "left",
-            no_wrap=at == 0,  # a name that somebody will type
-        )
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-
-
-def print_facts(facts: Mapping[str, object]) -> None:
-    """One line per fact; what is empty is left out."""
-    lines = Table.grid(padding=(0, 2))
-    for name, fact in facts.items():
-        if fact not in (None, ""):
-            lines.add_row(f"[bold]{name}[/]", str(fact).strip())
-    console.print(lines)
-
-
-def print_list(lines: Sequence[Line]) -> None:
-    """A table per domain."""
-    for domain in sorted({line.domain for line in lines}):
+def print_list(kpis: Sequence[KpiNow]) -> None:
+    """One table per domain, one line per KPI; kpi show says why a value is missing."""
+    for domain in sorted({known.kpi.meta["domain"] for known in kpis}, key=domain_rank):
         rows = [
-            (line.kpi_id, line.label, line.status, line.day, line.fleet, line.unit, line.why_empty)
-            for line in lines
-            if line.domain == domain
+            (
+                known.kpi.kpi_id,
+                known.kpi.meta["label"],
+                known.kpi.shown(known.value),
+                str(known.day or NO_DAY),
+                known.kpi.meta["kpi_status"],
+            )
+            for known in kpis
+            if known.kpi.meta["domain"] == domain
         ]
-        columns = ("kpi", "label", "status", "day", "fleet", "unit", "why empty")
-        print_table(columns, rows, domain, right=["fleet"])
+        columns = ("kpi", "label", "fleet", "day", "status")
+        print_table(columns, rows, domain, right=["fleet"], optional=["day", "status"])
 
 
-def print_kpi(kpi: Kpi) -> None:
-    """What the KPI's yml says."""
-    meta = kpi.meta
-    bands = ", ".join(f"{band} {meta[band]}" for band in BANDS if meta[band] is not None)
+def print_kpi(known: KpiNow) -> None:
+    """The definition of a KPI and its newest value, or why it has none."""
+    kpi, meta = known.kpi, known.kpi.meta
+    bands = ", ".join(f"{band} {kpi.shown(meta[band])}" for band in BANDS if meta[band] is not None)
+    when = f" ({known.day or NO_DAY})"
     print_facts(
         {
             "KPI": f"{kpi.kpi_id}: {meta['label']}",
+            "fleet": kpi.shown(known.value) + when if known.value is not None else "not known",
+            "why empty": known.why_empty,
             "domain": meta["domain"],
             "formula": meta["formula"],
             "unit": meta["unit"],
             "from": f"{kpi.mart.schema}.{kpi.mart.name}.{kpi.column}",
-            "cities make the fleet by": meta["rollup"],
+            "roll-up": f"{meta['rollup']} of the cities",
             "better is": meta["direction"],
             "bands": bands or "none agreed",
             "status": meta["kpi_status"],
@@ -80,61 +56,89 @@ def print_kpi(kpi: Kpi) -> None:
             "reviewer": meta["reviewer"] or "nobody",
             "cadence": f"{meta['cadence']}, {meta['tag']}",
             "panel": meta["panel"] or "none",
-            "may be empty": meta["gate"] or "never",
+            "can be empty": meta["gate"] or "never",
         }
     )
 
 
 def print_rules(rules: Sequence[Rule]) -> None:
-    """The rules in a formula; what nobody agreed on says so."""
-    if rules:
-        rows = [
-            (
-                rule.name,
-                rule.city or "all",
-                _text(rule.value),
-                rule.unit,
-                rule.standing,
-                rule.source or "",
-            )
-            for rule in rules
-        ]
+    """The rules in a formula, each agreed, assumed or not known."""
+    rows = [
+        (rule.name, rule.city or "all", rule.shown_value, rule.unit, rule.standing, rule.source)
+        for rule in rules
+    ]
+    if rows:
         columns = ("rule", "city", "value", "unit", "standing", "source")
         print_table(columns, rows, "Rules in the formula", right=["value"])
 
 
+def print_history(kpi: Kpi, known: History) -> None:
+    """One row per day, one column per place."""
+    rows = [
+        (day, *(kpi.shown(known.values.get((day, place)), unit=False) for place in known.places))
+        for day in known.days
+    ]
+    title = f"{kpi.meta['label']}, {kpi.meta['unit']} (a dash: not known)"
+    print_table(("day", *known.places), rows, title, right=known.places)
+
+
+def print_explanation(kpi: Kpi, day: object, found: Explanation) -> None:
+    """A value of one vehicle and day with its formula, rules and rows."""
+    value = kpi.shown(found.value)
+    if found.value is None:
+        value = f"not known. {kpi.meta['gate'] or ''}"
+    say(f"{kpi.meta['label']}: {value}", style="bold")
+    print_facts(
+        {
+            "vehicle": f"{found.vehicle_id} in {found.city} on {day}, device {found.imei}",
+            "not counted": found.other_imeis and f"device {', '.join(found.other_imeis)}",
+            "formula": kpi.meta["formula"],
+            "from": f"{kpi.mart.schema}.{kpi.mart.name}.{kpi.column}",
+            "days before": ", ".join(
+                f"{then:%m-%d}: {kpi.shown(earlier, unit=False)}"
+                for then, earlier in found.before.items()
+            ),
+        }
+    )
+    print_rules(found.rules)
+    if str(found.first_day) < str(day):
+        say(f"The value adds up from {found.first_day}; so do the rows below.")
+    for fact in found.facts:
+        print_rows(fact)
+
+
 def print_rows(found: Rows) -> None:
-    """The rows of a fact and their sums."""
+    """The rows of a fact, with their sums as the last row."""
     title = f"{found.fact}: {len(found.rows)} {'row' if len(found.rows) == 1 else 'rows'}"
     if len(found.rows) == 1 and len(found.columns) > WIDE:
         (row,) = found.rows
-        console.print(title, style="italic", highlight=False)
-        print_facts({column: _text(row[column]) or "-" for column in found.columns})
+        say(title, style="bold")
+        print_facts({column: _text(row[column]) for column in found.columns})
         return
     rows = [[_text(row[column]) for column in found.columns] for row in found.rows]
     sums = found.sums()
-    total = [_text(sums.get(column)) for column in found.columns] if sums else []
+    total = [_text(sums[c]) if c in sums else "" for c in found.columns] if sums else []
     numbers = [column for column in sums if not YES_OR_NO.match(column)]
     print_table(found.columns, rows, title, right=numbers, total=total)
 
 
 def print_preview(found: Preview) -> None:
-    """Tables, then KPIs, then the values that would change most."""
+    """What would change: tables, then KPIs, then the largest differences."""
     if found.deleted:
-        console.print(f"no longer in the project: {', '.join(found.deleted)}", soft_wrap=True)
+        say(f"No longer in the project: {', '.join(found.deleted)}")
     if not found.tables:
-        console.print(f"Nothing is modified since the build of {found.built_at[:16]} UTC.")
+        say(f"Nothing is modified since the build of {found.built_at[:16]} UTC.")
         return
     differs = [table for table in found.tables if table.differs]
     same = ", ".join(table.name for table in found.tables if not table.differs)
     if differs:
         rows = [(t.name, f"{t.added:,}", f"{t.gone:,}", f"{t.changed:,}") for t in differs]
-        counts = ("rows added", "gone", "changed")
-        print_table(("table", *counts), rows, "What would change in which table", right=counts)
+        counts = ("added", "gone", "changed")
+        print_table(("table", *counts), rows, "Tables that would change", right=counts)
     if same:
-        console.print(f"built and the same as before: {same}", soft_wrap=True, highlight=False)
+        say(f"Built, and the same as before: {same}")
     if not found.kpis:
-        console.print("No value of a KPI would change for the fleet or a city.")
+        say("No value of a KPI would change for the fleet or a city.")
         return
     _print_kpi_changes(found)
 
@@ -155,7 +159,12 @@ def _print_kpi_changes(found: Preview) -> None:
         for change in found.kpis
     ]
     columns = ("kpi", "city", "added", "gone", "changed", "newest day", "old", "new")
-    print_table(columns, changes, "KPIs: days, and the newest of them", right=columns[2:])
+    print_table(
+        columns,
+        changes,
+        "KPIs that would change: number of days, and the newest day",
+        right=columns[2:],
+    )
     largest = [
         (
             value.kpi_id,
@@ -171,11 +180,5 @@ def _print_kpi_changes(found: Preview) -> None:
     print_table(headings, largest, "Largest differences", right=headings[3:])
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return f"{value.astimezone(ZoneInfo(settings().fleet_timezone)):%Y-%m-%d %H:%M:%S}"
-    return str(value)
+def _text(value: object) -> str:
+    return cell(value, ZoneInfo(settings().fleet_timezone))

@@ -2,23 +2,25 @@
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.table import Table
 
 from operations.cli.command import (
     Verbose,
     chosen_database,
-    console,
     errors,
     failing,
     need_credentials,
 )
+from operations.cli.json_output import AsJson, print_json
+from operations.cli.tables import print_table, say
 from settings import settings
 from warehouse.database import Database
 
@@ -88,11 +90,12 @@ def locate(
 @app.command()
 def audit(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+    as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compare the API's devices with the database, and list what is missing of each.
+    """Compare the API's devices with the database, and list what is missing for each.
 
-    Asks the API for its account tree and device lists first. Example:
+    Polls the account tree and the device lists first. Example:
     orchestrate.py audit --csv > gaps.csv
     """
     from operations.service.audit import COLUMNS, findings
@@ -101,14 +104,26 @@ def audit(
         with _loader(verbose, database) as loader:
             _check(loader.poll(["child_list", "device_list"]))
         rows = findings(database)
-    if as_csv:
+    if as_json:
+        print_json({"findings": [dict(zip(COLUMNS, row, strict=True)) for row in rows]})
+    elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([COLUMNS, *rows])
-        return
-    table = Table(*COLUMNS, title=f"{len(rows)} findings")
-    for row in rows:
-        table.add_row(*(str(value or "") for value in row))
-    console.print(table)
+    else:
+        _print_findings(rows)
+
+
+def _print_findings(rows: Sequence[tuple[str | None, ...]]) -> None:
+    """One table per finding, whose title says what to do unless that differs by device."""
+    say(f"{len(rows)} findings")
+    for finding, group in groupby(rows, key=itemgetter(0)):
+        devices = [[value or "" for value in row[1:]] for row in group]
+        columns = ["imei", "device", "account", "detail"]
+        title = f"{finding} ({len(devices)})"
+        if len({detail for *_, detail in devices}) == 1:
+            title += f": {devices[0][-1]}"
+            columns, devices = columns[:-1], [row[:-1] for row in devices]
+        print_table(columns, devices, title)
 
 
 @contextmanager
@@ -132,13 +147,15 @@ def _loader(verbose: bool, database: Database | None = None) -> Iterator["Loader
 
 
 def _report(summaries: "list[Summary]") -> None:
-    from operations.cli.progress import summary_table
+    from operations.cli.progress import print_summaries
 
-    console.print(summary_table(summaries))
+    print_summaries(summaries)
     for summary in summaries:
         if summary.missing:
-            shown = ", ".join(sorted(summary.missing)[:5])
-            console.print(f"{summary.endpoint}: {len(summary.missing)} devices missing: {shown} …")
+            imeis = sorted(summary.missing)
+            more = f" and {len(imeis) - 5} more" if len(imeis) > 5 else ""
+            devices = f"{len(imeis)} devices missing: {', '.join(imeis[:5])}{more}"
+            say(f"{summary.endpoint}: {devices}")
     _check(summaries)
 
 

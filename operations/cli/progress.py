@@ -1,14 +1,14 @@
-"""What a person sees of a long job: progress bars while it runs, a table of what it did."""
+"""Progress bars while a poll runs, and a table of what it fetched."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from loader.poll import Progress as Report
 from loader.poll import Summary
+from operations.cli.tables import print_table
 
 
 @contextmanager
@@ -28,17 +28,18 @@ def progress_bars(console: Console) -> Iterator[Report]:
         yield report
 
 
-def summary_table(summaries: Sequence[Summary]) -> Table:
-    table = Table("endpoint", "calls", "records", "missing", "errors", "seconds")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for summary in summaries:
-        table.add_row(
+def print_summaries(summaries: Sequence[Summary]) -> None:
+    """Print what was asked of each endpoint and what came back."""
+    columns = ("endpoint", "calls", "records", "missing", "errors", "seconds")
+    rows = [
+        (
             summary.endpoint,
             f"{summary.calls:,}",
             f"{summary.records:,}",
-            str(len(summary.missing)),
-            str(len(summary.errors)),
-            f"{summary.seconds:.1f}",
+            f"{len(summary.missing):,}",
+            f"{len(summary.errors):,}",
+            f"{summary.seconds:,.1f}",
         )
-    return table
+        for summary in summaries
+    ]
+    print_table(columns, rows, right=columns[1:])

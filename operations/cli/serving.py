@@ -20,6 +20,7 @@ from operations.cli.command import (
     need_credentials,
     with_raw,
 )
+from operations.cli.json_output import AsJson, print_json
 from settings import settings
 
 app = typer.Typer()
@@ -27,10 +28,10 @@ app = typer.Typer()
 
 @app.command()
 def run() -> None:
-    """Run everything, day and night: poll, drain, build; until SIGTERM or Ctrl-C.
+    """Run all jobs on schedule (poll, drain, build, nightly) until SIGTERM or Ctrl-C.
 
-    A second one on the same database waits and takes over. /health and /metrics listen on
-    ORCHESTRATOR_PORT. Example: orchestrate.py run
+    A second orchestrator on the same database waits and takes over if the first one ends.
+    /health and /metrics listen on ORCHESTRATOR_PORT. Example: orchestrate.py run
     """
     import logs
     from operations.service.health import PortTaken
@@ -48,7 +49,7 @@ def run() -> None:
         except Stuck as error:
             structlog.get_logger().error("restarting: some jobs did not end", reason=str(error))
             is_stuck = True
-    # Calls of the API that nobody waits for any more would keep the process.
+    # Threads in abandoned API calls would keep the process alive.
     sys.stdout.flush()
     if is_stuck:
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this very command
@@ -86,7 +87,7 @@ def nightly(
         typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Fleet time; today."),
     ] = None,
 ) -> None:
-    """Build and test all, check freshness, write documentation and report, keep house.
+    """Build and test everything, check freshness, write documentation and report, prune.
 
     `run` does it every night at 02:30, fleet time. Example: orchestrate.py nightly --day 2026-12-01
     """
@@ -104,14 +105,17 @@ def nightly(
 
 
 @app.command()
-def status(name: Beside = None) -> None:
+def status(as_json: AsJson = False, name: Beside = None) -> None:
     """Show on one screen: jobs, age of the data, spool, token, the last build, disk.
 
-    Works whether the service runs or not. Example: orchestrate.py status
+    The service need not be running. Example: orchestrate.py status
     """
-    from operations.cli.status_screen import screen
+    from operations.cli.status_screen import print_status, status_fields
     from operations.service.status import read
 
     with chosen_database(name, Needs.READING) as database:
-        for part in screen(read(settings(), database)):
-            console.print(part)
+        state = read(settings(), database)
+    if as_json:
+        print_json(status_fields(state))
+    else:
+        print_status(state)

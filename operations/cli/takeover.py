@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.table import Table
 
-from operations.cli.command import (
-    Needs,
-    Verbose,
-    chosen_database,
-    console,
-    errors,
-    failing,
-)
+from operations.cli.command import Needs, Verbose, chosen_database, errors, failing
+from operations.cli.tables import print_table, say
 from settings import settings
 
 if TYPE_CHECKING:
@@ -43,6 +36,7 @@ HEADER = (
     "day", "imei", "vehicle", "old km", "new km", "old trips", "new trips", "old alarms",
     "new alarms", "differs",
 )  # fmt: skip
+COUNTS = ("records", "kept", "rejected", "doubtful", "were mm", "were m", "no distance")
 REPORT = """
     select raw_table, records_count, standing_count, refused_count, doubtful_count,
         from_millimetres_count, from_metres_count, unknown_distance_count
@@ -52,10 +46,10 @@ REPORT = """
 
 @app.command(name="import-legacy")
 def import_legacy(url: OldUrl, verbose: Verbose = False) -> None:
-    """Take the history of the old system over: its tables to raw.legacy_*, then a build.
+    """Import the history of the old system: its tables to raw.legacy_*, then a build.
 
-    The old system is only read. Stop it at any time and start it again: what has landed is not read
-    again. New data of the same trip, fix, stop or alarm stays. The whole way: docs/MIGRATION.md.
+    The old system is only read. You can stop the import and start it again: rows that have landed
+    are not read twice. Data of this system wins over imported data. See docs/MIGRATION.md.
 
     Example: orchestrate.py import-legacy --from postgresql://reader:secret@old-host:5432/tracksolid_db
     """
@@ -73,25 +67,24 @@ def import_legacy(url: OldUrl, verbose: Verbose = False) -> None:
             landing.prepare()
             with progress_bars(errors) as progress:
                 taken = run(old, database, landing, progress)
-        table = _right("old table", "rows there", "rows read now")
-        for each in taken:
-            table.add_row(each.table, f"{each.rows:,}", f"{each.landed:,}")
-        console.print(table)
+        columns: tuple[str, ...] = ("old table", "rows there", "rows read now")
+        copied = [(each.table, f"{each.rows:,}", f"{each.landed:,}") for each in taken]
+        print_table(columns, copied, right=columns[1:])
         if left := sorted(old.tables - {each.table for each in taken}):
-            console.print(f"Left there: {', '.join(left)} (docs/MIGRATION.md says why)")
+            say(f"Not imported: {', '.join(left)} (docs/MIGRATION.md says why)")
         with failing(dbt_runner.DbtFailed):
             dbt_runner.run(settings(), database, ["build", "--exclude-resource-type", "unit_test"])
         with database.connect() as connection:
             rows = connection.execute(REPORT.encode()).fetchall()
-    report = _right(
-        "raw table", "records", "stand", "refused", "doubtful", "were mm", "were m", "no distance"
-    )
-    for name, *counts in rows:
-        report.add_row(name, *("" if count is None else f"{count:,}" for count in counts))
-    console.print(report)
-    console.print(
-        "What neither stands nor is refused gave way to new data or to a newer copy of itself."
-        " tracksolid.rejected_records has the reasons."
+    columns = ("raw table", *COUNTS)
+    report = [
+        (name, *("" if count is None else f"{count:,}" for count in counts))
+        for name, *counts in rows
+    ]
+    print_table(columns, report, right=COUNTS)
+    say(
+        "Rows neither kept nor rejected were replaced by newer data."
+        " tracksolid.rejected_records has the reasons for rejected rows."
     )
 
 
@@ -100,12 +93,12 @@ def compare_legacy(
     url: OldUrl,
     first: Annotated[datetime | None, Day] = None,
     last: Annotated[datetime | None, Day] = None,
-    differing: Annotated[bool, typer.Option(help="Only what is not the same in both.")] = False,
+    differing: Annotated[bool, typer.Option(help="Only vehicle-days that differ.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
-    """Print km, trips and alarms of both systems per day and vehicle: the seven days before today.
+    """Compare km, trips and alarms of both systems per day and vehicle; default: the last 7 days.
 
-    Of this system only what it polled or was pushed itself; nothing that was imported.
+    Of this system only data that it received itself is counted, not imported data.
     Example: orchestrate.py compare-legacy --from postgresql://… --first 2026-11-01 --differing
     """
     from operations.imports.compare_legacy import compare
@@ -128,15 +121,10 @@ def compare_legacy(
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([HEADER, *map(_cells, shown)])
         return
-    table = Table(*HEADER[:-1], "")
-    for column in table.columns[3:-1]:
-        column.justify = "right"
-    for day in shown:
-        table.add_row(*_cells(day))
-    console.print(table)
+    print_table((*HEADER[:-1], "≠"), map(_cells, shown), right=HEADER[3:-1])
     old_km, new_km = sum(day.old.km or 0 for day in days), sum(day.new.km or 0 for day in days)
     different = sum(day.differs for day in days)
-    console.print(
+    say(
         f"{since} to {until}: {len(days):,} vehicle-days, {different:,} differ;"
         f" {old_km:,.1f} km there, {new_km:,.1f} km here"
     )
@@ -146,13 +134,6 @@ def _cells(day: "VehicleDay") -> tuple[str, ...]:
     km = (f"{figures.km:.1f}" if figures.km is not None else "" for figures in (day.old, day.new))
     counts = (day.old.trips, day.new.trips, day.old.alarms, day.new.alarms)
     return (day.day, day.imei, day.plate or "", *km, *map(str, counts), "≠" if day.differs else "")
-
-
-def _right(first: str, *others: str) -> Table:
-    table = Table(first, *others)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    return table
 
 
 @contextmanager

@@ -1,32 +1,58 @@
-"""The commands for whoever works on the product: doctor, psql, exec, demo."""
+"""The commands for developers and operators: doctor, psql, exec, demo."""
 
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from operations.cli.command import Beside, Needs, chosen_database, console, failing, with_raw
+from operations.cli.json_output import AsJson, print_json
+from operations.cli.tables import say
 from settings import settings
 from warehouse.database import DatabaseError
+
+if TYPE_CHECKING:
+    from operations.service.doctor import Check
 
 app = typer.Typer()
 
 
 @app.command()
-def doctor() -> None:
-    """Check settings, database, roles, token and clocks; say what to do about each fault."""
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings, database, roles, token and clocks; say what to do about each fault.
+
+    Exits with 1 if a check fails. Example: orchestrate.py doctor
+    """
     import logs
     from operations.service.doctor import checks
     from settings import read_despite_faults
 
     logs.configure()
-    failed = False
+    done = []
     for check in checks(*read_despite_faults()):
-        failed |= not check.ok
-        mark = "[green]ok  [/]" if check.ok else "[red]FAIL[/]"
-        console.print(f"{mark} {check.what:<12} {check.text}", highlight=False, soft_wrap=True)
-    raise typer.Exit(1 if failed else 0)
+        done.append(check)
+        if not as_json:
+            _print_check(check)
+    if as_json:
+        print_json({"ok": all(check.ok for check in done), "checks": [asdict(c) for c in done]})
+    raise typer.Exit(0 if all(check.ok for check in done) else 1)
+
+
+def _print_check(check: "Check") -> None:
+    """Print one check; its text is indented when it wraps."""
+    mark = Text("ok  ", "green") if check.ok else Text("FAIL", "red")
+    if not console.is_terminal:
+        say(f"{mark} {check.what:<12} {check.text}")
+        return
+    line = Table.grid(padding=(0, 1, 0, 0))
+    for width in (4, 12, None):
+        line.add_column(width=width, overflow="fold")
+    line.add_row(mark, check.what, Text(check.text))
+    console.print(line)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

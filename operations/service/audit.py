@@ -1,11 +1,11 @@
-"""The API's devices against the database's: what is unknown, gone, silent or not filled in."""
+"""Devices in the API compared with the database: missing, gone, silent, fields not filled in."""
 
 from loader import coverage
 from warehouse.database import Database, DatabaseError
 
 COLUMNS = ("finding", "imei", "device", "account", "detail")
 
-# raw.device_list was just polled, so it is what the API says; devices is what we built of it.
+# The audit polls first: raw.device_list is what the API has, tracksolid.devices what was built.
 FINDINGS = f"""
     with newest as ({coverage.NEWEST_CALLS}),
 
@@ -66,9 +66,9 @@ FINDINGS = f"""
 
 
 def findings(database: Database) -> list[tuple[str | None, ...]]:
-    """One row per device and finding, as COLUMNS; none if all is well.
+    """One row per device and finding, with the values of COLUMNS; empty if there is none.
 
-    Raises DatabaseError if the models were never built.
+    Raises DatabaseError if gold was never built.
     """
     with database.connect() as connection:
         built = connection.execute("select to_regclass('dwh_gold.vehicle_status_now')").fetchone()

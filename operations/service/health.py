@@ -1,11 +1,14 @@
-"""How the orchestrator is, over HTTP: /health for who restarts it, /metrics for Prometheus."""
+"""The orchestrator's /health for supervisors and /metrics for Prometheus, over HTTP.
 
-import json
+Uvicorn and Starlette in a thread of the orchestrator; GET and HEAD.
+"""
+
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+import uvicorn
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -13,38 +16,47 @@ from prometheus_client import (
     Gauge,
     generate_latest,
 )
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+STOP_TIMEOUT_S = 5
 
 
 class PortTaken(Exception):
-    """Nothing can listen there; the text says what to do."""
+    """The address cannot be listened on; the message says which setting to change."""
 
 
-class Metrics:
-    """What the orchestrator counts, in a registry of its own."""
+class JobMetrics:
+    """Counters and gauges of the jobs, in a registry of their own."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self.is_leader = Gauge(
-            "fireside_leader", "1 for the orchestrator that works.", registry=self._registry
+            "fireside_leader", "1 in the orchestrator that runs the jobs.", registry=self._registry
         )
         self._runs = Counter(
-            "fireside_job_runs", "Runs that ended.", ["job", "status"], registry=self._registry
+            "fireside_job_runs", "Job runs that ended.", ["job", "status"], registry=self._registry
         )
         self._rows = Counter(
             "fireside_job_rows", "Rows landed or written.", ["job"], registry=self._registry
         )
         self._duration = Gauge(
-            "fireside_job_duration_seconds", "Of its last run.", ["job"], registry=self._registry
+            "fireside_job_duration_seconds",
+            "Duration of the last run.",
+            ["job"],
+            registry=self._registry,
         )
         self._succeeded = Gauge(
             "fireside_job_success_timestamp_seconds",
-            "Last time it ended well.",
+            "Time of the last successful run.",
             ["job"],
             registry=self._registry,
         )
 
     def ended(self, job: str, status: str, duration_s: float, rows: int = 0) -> None:
-        """Count a run of a job."""
+        """Count a run of `job` that ended with `status` (ok or failed)."""
         self._runs.labels(job, status).inc()
         self._rows.labels(job).inc(rows)
         self._duration.labels(job).set(duration_s)
@@ -52,48 +64,48 @@ class Metrics:
             self._succeeded.labels(job).set_to_current_time()
 
     def text(self) -> bytes:
+        """All metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
 
 @contextmanager
 def serving(
-    host: str, port: int, health: Callable[[], dict[str, object]], metrics: Metrics
+    host: str, port: int, health: Callable[[], dict[str, object]], metrics: JobMetrics
 ) -> Iterator[int]:
-    """Answer in a thread while the block runs; yields the port, which may be given as 0 for any.
+    """Serve both pages while the block runs; yields the port (`port` 0 means any free one).
 
-    `health` tells what is so; with a `problem` in it the answer is 503. Raises PortTaken.
+    `health` returns the JSON of /health; if it has a "problem" the status is 503, else 200.
+    Raises PortTaken.
     """
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/health":
-                told = health()
-                status = 503 if told.get("problem") else 200
-                self._answer(status, "application/json", json.dumps(told).encode())
-            elif self.path == "/metrics":
-                self._answer(200, CONTENT_TYPE_LATEST, metrics.text())
-            else:
-                self._answer(404, "text/plain", b"/health or /metrics\n")
+    def answer_health(_: Request) -> Response:
+        state = health()
+        return JSONResponse(state, status_code=503 if state.get("problem") else 200)
 
-        def _answer(self, status: int, kind: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Nobody wants a line for each probe."""
+    def answer_metrics(_: Request) -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     try:
-        server = ThreadingHTTPServer((host, port), Handler)
+        listener = socket.create_server((host, port))
     except OSError as error:
         raise PortTaken(
             f"cannot listen on {host}:{port} ({error.strerror}); set ORCHESTRATOR_PORT"
         ) from error
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
+    app = Starlette(routes=[Route("/health", answer_health), Route("/metrics", answer_metrics)])
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,  # logs.py configures logging
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+    )
+    thread = Thread(target=server.run, args=([listener],), name="health", daemon=True)
+    with listener:
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(STOP_TIMEOUT_S)

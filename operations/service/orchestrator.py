@@ -14,7 +14,7 @@ import structlog
 from loader.endpoints import SWEEP
 from loader.landing import LandingError
 from operations.service import notify, schedule
-from operations.service.health import Metrics, serving
+from operations.service.health import JobMetrics, serving
 from operations.service.job_runs import Runs
 from operations.service.jobs import JobFailed, Work
 from operations.service.leader import Leader
@@ -56,7 +56,7 @@ class Service:
         self._plan = plan
         self._leader = Leader(database)
         self._runs = Runs(database)
-        self._metrics = Metrics()
+        self._metrics = JobMetrics()
         self._stop_requested = threading.Event()
         self._jobs_must_end = threading.Event()
         self._running_jobs: set[str] = set()

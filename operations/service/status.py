@@ -1,4 +1,4 @@
-"""From database, spool and disk to how the service is, whether it runs or not."""
+"""The state of the service, from database, spool and disk; it need not be running."""
 
 import shutil
 import sqlite3
@@ -25,7 +25,7 @@ LEADER = """
             and (classid::bigint << 32) | objid::bigint = hashtext(%s)::bigint
     )
 """
-# Each may be missing before the first poll or build; then nothing is known.
+# A table may be missing before the first poll or build; then the value is None.
 NEWEST_LOAD = "select max(inserted_at) from raw._dlt_loads where status = 0"
 NEWEST_FIX = "select max(gps_time) from tracksolid.newest_fixes"
 EXPIRY = """
@@ -40,7 +40,7 @@ LAST_BUILD = """
     )
 
     select
-        command,
+        split_part(command, ' ', 1) as command,
         min(started_at) as started_at,
         max(finished_at) as finished_at,
         count(*) filter (where status in ('success', 'pass')) as good_count,
@@ -57,8 +57,20 @@ SIZE = "select pg_database_size(current_database())"
 
 
 @dataclass(frozen=True)
+class LastBuild:
+    """The newest dbt build or run: what it counted, and what failed in it ("model x: why")."""
+
+    command: str
+    started_at: datetime
+    finished_at: datetime
+    good_count: int
+    warned_count: int
+    failed: list[str]
+
+
+@dataclass(frozen=True)
 class Status:
-    """What is known; None is unknown. Instants are UTC, sizes bytes."""
+    """The state at one moment; None is unknown. Instants are UTC, sizes bytes."""
 
     at: datetime
     zone: ZoneInfo
@@ -67,7 +79,7 @@ class Status:
     newest_fix: datetime | None
     newest_load: datetime | None
     token_expires_at: datetime | None
-    last_build: tuple[Any, ...] | None
+    last_build: LastBuild | None
     spool: spool_reader.SpoolFigures | None
     database_bytes: int
     work_bytes: int
@@ -76,7 +88,7 @@ class Status:
 
 
 def read(settings: Settings, database: Database) -> Status:
-    """Measure all of it. Nothing needs to be there but the prepared database."""
+    """Read the whole state. Only the migrated database must exist, not spool, raw or gold."""
     spool = settings.spool_path
     faults, measured = [], None
     if spool.exists():
@@ -87,6 +99,7 @@ def read(settings: Settings, database: Database) -> Status:
     work_dir = settings.work_dir
     work_dir.mkdir(parents=True, exist_ok=True)
     with database.connect() as connection:
+        build = _row(connection, LAST_BUILD)
         account = [settings.tracksolid_account, settings.tracksolid_app_key]
         return Status(
             at=datetime.now(UTC),
@@ -96,7 +109,7 @@ def read(settings: Settings, database: Database) -> Status:
             newest_fix=_first(connection, NEWEST_FIX),
             newest_load=_first(connection, NEWEST_LOAD),
             token_expires_at=_first(connection, EXPIRY, account),
-            last_build=_row(connection, LAST_BUILD),
+            last_build=LastBuild(*build) if build else None,
             spool=measured,
             database_bytes=_first(connection, SIZE),
             work_bytes=_folder_bytes(work_dir),

@@ -1,0 +1,136 @@
+"""What the demo prints at its end: rows per table, seconds per stage, yesterday's fleet."""
+
+from datetime import date
+from decimal import Decimal
+
+from rich.console import Console
+
+from analyst.values import number
+from loader.poll import Summary
+from operations.cli.tables import print_table, say
+from settings import Settings
+from warehouse.database import Database
+
+ONCE = (
+    "devices",
+    "position_history",
+    "trips",
+    "parking_events",
+    "alarms",
+    "heartbeats",
+    "obd_readings",
+    "fuel_readings",
+    "temperature_readings",
+    "device_events",
+)
+
+
+# The newest day that is over, or, of recordings, the last day with a trip.
+YESTERDAY = """
+    select coalesce(
+        max(day) filter (where day < (now() at time zone %(zone)s)::date),
+        max(day)
+    )
+    from dwh_gold.fact_daily_fleet_metrics
+    where trips_count > 0
+"""
+
+FLEET = """
+    with readiness as (
+        select
+            city,
+            count(*) filter (where freshness = 'fresh') as fresh,
+            count(*) filter (where freshness = 'stale') as stale,
+            count(*) filter (where freshness = 'never_reported') as never_reported
+        from dwh_gold.vehicle_status_now
+        group by city
+    ),
+
+    activity as (
+        select scope_value as city, used.*, health.alarms_count
+        from dwh_gold.kpi_fleet_utilisation_daily as used
+        inner join dwh_gold.kpi_vehicle_health_daily as health
+            using (day, scope, scope_value)
+        where day = %(day)s and scope = 'city'
+    )
+
+    select
+        city, vehicles_count, moved_count, distance_km, driving_h, idle_h, alarms_count,
+        coalesce(fresh, 0), coalesce(stale, 0), coalesce(never_reported, 0)
+    from activity
+    full join readiness using (city)
+    order by vehicles_count desc nulls last, city
+"""
+FLEET_HEADINGS = (
+    "city", "vehicles", "moved", "km", "driving h", "idle h", "alarms",
+    "fresh", "stale", "never reported",
+)  # fmt: skip
+
+
+def row_counts(database: Database) -> dict[str, int]:
+    """Number of rows per table of raw and of the tables of staging in ONCE."""
+    with database.connect() as connection:
+        tables = connection.execute(
+            "select schemaname, tablename from pg_tables"
+            " where schemaname = 'raw' and tablename !~ '^_dlt'"
+            " or schemaname = 'tracksolid' and tablename = any(%s) order by 1, 2",
+            [list(ONCE)],
+        ).fetchall()
+        counts = {}
+        for schema, table in tables:
+            name = f"{schema}.{table}"
+            row = connection.execute(f"select count(*) from {name}".encode()).fetchone()
+            counts[name] = row[0] if row else 0
+    return counts
+
+
+def show(
+    console: Console,
+    settings: Settings,
+    database: Database,
+    summaries: list[Summary],
+    before: dict[str, int],
+    took: dict[str, float],
+) -> None:
+    """Print what the demo landed and built, how long it took, and yesterday's fleet by city.
+
+    `before` has the row counts from before the demo, `took` the seconds per stage.
+    """
+    with database.connect() as connection:
+        values = {"zone": settings.fleet_timezone}
+        row = connection.execute(YESTERDAY.encode(), values).fetchone()
+        day: date | None = row[0] if row else None
+        fleet = connection.execute(FLEET.encode(), {"day": day}).fetchall()
+
+    counts = row_counts(database)
+    landed = [
+        (table, f"{rows:,}", f"{rows - before.get(table, 0):,}")
+        for table, rows in counts.items()
+        if rows
+    ]
+    title = "raw: every delivery; tracksolid: every thing once"
+    print_table(("table", "rows", "new"), landed, title, right=("rows", "new"))
+    say(f"No rows: {', '.join(table for table, rows in counts.items() if not rows)}\n")
+    stages = [(stage, f"{seconds:.1f}") for stage, seconds in took.items()]
+    print_table(("stage", "seconds"), stages, "Time", right=["seconds"])
+    title = f"The fleet on {day:%A, %d %B %Y}" if day else "No trips"
+    cells = [[_cell(value) for value in row] for row in fleet]
+    print_table(FLEET_HEADINGS, cells, title, right=FLEET_HEADINGS[1:])
+    faults = [fault for summary in summaries for fault in summary.errors]
+    for fault in faults:
+        console.print(f"[red]not loaded:[/] {fault}", highlight=False, soft_wrap=True)
+    console.print(
+        "Where to look next\n"
+        f"  make psql DB={database.name}    then, for instance:\n"
+        "    select * from dwh_gold.fact_daily_fleet_metrics order by distance_km desc limit 10;\n"
+        f"  make docs DB={database.name}    all tables, columns and rules: public/index.html",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _cell(value: object) -> str:
+    """A city's name, or a number: whole for counts, one decimal for km and h."""
+    if value is None or isinstance(value, Decimal):
+        return number(value, 1)
+    return f"{value:,}" if isinstance(value, int) else str(value)
