@@ -40,7 +40,7 @@ def number(value: Decimal | float | None, decimals: int = 0, *, signed: bool = F
 
 def clock(hours: Decimal | float) -> str:
     """Hours since midnight as a clock shows them: 8.25 as "08:15". A difference keeps its sign."""
-    minutes = round(abs(hours) * 60)
+    minutes = round(abs(float(hours)) * 60)
     sign = MINUS if hours < 0 and minutes else ""
     return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
 

@@ -19,7 +19,7 @@ NEWEST_CALLS = """
     where
         endpoint = %(endpoint)s
         and code = '0'
-        and _dlt_load_id in (select load_id from raw._dlt_loads where status = 0)
+        and _dlt_load_id in (select load_id from raw.complete_loads)
     order by request, started_at desc
 """
 
@@ -37,7 +37,7 @@ COVERED = """
             )
             and window_end > %(start)s
             and window_start < %(end)s
-            and _dlt_load_id in (select load_id from raw._dlt_loads where status = 0)
+            and _dlt_load_id in (select load_id from raw.complete_loads)
         group by imeis
     )
     select imei, range_agg(windows) as windows

@@ -1,6 +1,6 @@
 """From answers to the raw schema, through dlt: Arrow tables, parquet, ADBC; append only.
 
-A load counts when raw._dlt_loads holds it with status 0. No cursor lives in dlt's state: what
+A load counts when raw.complete_loads lists it. No cursor lives in dlt's state: what
 was fetched is read from raw itself (coverage.py), and record_id makes a replay harmless.
 """
 

@@ -15,7 +15,7 @@ from warehouse.database import Database
 REJECTED = """
     select source, body_base64, imei, request, fetched_at, record_id
     from raw.rejected
-    where _dlt_load_id in (select load_id from raw._dlt_loads where status = 0)
+    where _dlt_load_id in (select load_id from raw.complete_loads)
     order by fetched_at
 """
 LANDED = "select record_id from raw.{} where record_id = any(%s)"

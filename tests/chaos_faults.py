@@ -32,7 +32,7 @@ LOADS = """
             from tracksolid.offered_loads as offered, tracksolid.claims as claim
             where claim.model = 'position_history' and offered.build_id <= claim.build_id
         ),
-        (select count(distinct load_id) from raw._dlt_loads where status = 0)
+        (select count(distinct load_id) from raw.complete_loads)
 """
 DATABASE_UNREACHABLE = "database unreachable|leader lock lost"
 NO_PERMISSION = "permission denied for table location_list"

@@ -78,7 +78,7 @@ def test_archived_rows_are_restored_unchanged(
     assert {row[-1] for row in raw()} == {loads[2], loads[3]}
     assert archive.archive(settings, database, AGE) == 0
     with database.connect() as connection:
-        kept = connection.execute("select count(*) from raw._dlt_loads where status = 0").fetchone()
+        kept = connection.execute("select count(*) from raw.complete_loads").fetchone()
     assert kept == (4,)
 
     with pytest.raises(dbt_runner.DbtFailed, match="restore-archive first"):

@@ -82,7 +82,7 @@ def test_overview_defines_every_kpi(page: DocsPage, catalogue: Catalogue) -> Non
         "%",
         "100 × driving time / (shift length × vehicles that reported).",
         "shift length 9 h, assumed",
-        "Needs the operating rule shift_length and a vehicle that reported.",
+        "The operating rule shift_length is empty, or no vehicle reported.",
         "daily",
         "no band agreed",
         "proposed, assumed",

@@ -269,7 +269,7 @@ def test_all_tables_equal_those_on_plain_postgresql(
         loads = [
             load_id
             for (load_id,) in connection.execute(
-                "select load_id from raw._dlt_loads where status = 0 order by load_id"
+                "select load_id from raw.complete_loads order by load_id"
             )
         ]
     databases = {"plain": new_database(), "given": given}

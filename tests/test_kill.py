@@ -50,7 +50,7 @@ def delivered(database: Database) -> set[tuple[str, str, str]]:
     with database.connect() as connection:
         rows = connection.execute(
             f"select distinct name, imei, body from ({DELIVERED}) as all_records"
-            " where _dlt_load_id in (select load_id from raw._dlt_loads where status = 0)".encode()
+            " where _dlt_load_id in (select load_id from raw.complete_loads)".encode()
         )
         return set(rows.fetchall())
 
@@ -174,7 +174,7 @@ def test_kill_while_dlt_deletes_normalized_files(
     with database.connect() as connection:
         rows = connection.execute(
             "select body from raw.alarm_list where _dlt_load_id in"
-            " (select load_id from raw._dlt_loads where status = 0) order by body"
+            " (select load_id from raw.complete_loads) order by body"
         ).fetchall()
     assert rows == [(f'{{"imei":"1","n":{n}}}',) for n in (1, 2, 3)]
     # One leftover folder per minute would fill the disk.

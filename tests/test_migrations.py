@@ -1,5 +1,6 @@
 """Migrations: each file is applied once, in order, by one process, and may not change later."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from loader.landing import Landing
+from settings import ROOT
 from warehouse.database import DBT_ROLE, LOADER_ROLE, Database
 from warehouse.embedded import embedded_url, start_embedded
 from warehouse.migrate import MIGRATIONS, MigrationError, migrate
@@ -136,3 +139,74 @@ def test_spool_status_has_one_row(new_database: Callable[[], Database]) -> None:
         connection.execute(state)
         with pytest.raises(psycopg.errors.UniqueViolation):
             connection.execute(state)
+
+
+LOADS = """
+    select attname, format_type(atttypid, atttypmod), attnotnull, pg_get_userbyid(relowner)
+    from pg_attribute
+    inner join pg_class on attrelid = pg_class.oid
+    where attrelid = 'raw._dlt_loads'::regclass and attnum > 0
+    order by attnum
+"""
+
+
+def test_the_migration_makes_the_table_of_loads_as_dlt_does(
+    unprepared: Database, new_database: Callable[[], Database], folder: Path, tmp_path: Path
+) -> None:
+    """An older database has dlt's own table, a new one the migration's: both are the same."""
+    (folder / "0009_complete_loads.sql").unlink()
+    apply(unprepared, folder)
+    ours = new_database()
+    found = []
+    for database in (unprepared, ours):
+        Landing(database, tmp_path).prepare()
+        with database.connect() as connection:
+            found.append(connection.execute(LOADS).fetchall())
+    assert found[0] == found[1]
+    assert ("load_id", "text", True, LOADER_ROLE) in found[0]
+    assert apply(unprepared, MIGRATIONS) == ["0009_complete_loads"]
+    for database in (unprepared, ours):
+        with database.connect() as connection:
+            connection.execute(
+                "insert into raw._dlt_loads (load_id, status, inserted_at)"
+                " values ('complete', 0, now()), ('torn', 1, now())"
+            )
+            connection.execute(f"set role {DBT_ROLE}")
+            assert connection.execute("select load_id from raw.complete_loads").fetchall() == [
+                ("complete",)
+            ]
+
+
+def test_the_migration_finishes_a_table_of_loads_that_a_killed_loader_left(
+    unprepared: Database, folder: Path, tmp_path: Path
+) -> None:
+    """dlt makes varchar; the loader was killed before it changed that to text."""
+    (folder / "0009_complete_loads.sql").unlink()
+    apply(unprepared, folder)
+    with unprepared.connect() as connection:
+        connection.execute(
+            "create table raw._dlt_loads (load_id varchar not null, schema_name varchar,"
+            " status bigint not null, inserted_at timestamptz not null,"
+            " schema_version_hash varchar)"
+        )
+        connection.execute(f"alter table raw._dlt_loads owner to {LOADER_ROLE}")
+    assert apply(unprepared, MIGRATIONS) == ["0009_complete_loads"]
+    Landing(unprepared, tmp_path).prepare()
+    with unprepared.connect() as connection:
+        assert {row[1] for row in connection.execute(LOADS)} == {
+            *("text", "bigint", "timestamp with time zone")
+        }
+
+
+def test_only_the_migration_knows_when_a_load_counts() -> None:
+    """Everything else reads raw.complete_loads."""
+    known = re.compile(r"\bstatus\s*=\s*0\b")
+    files = [
+        path
+        for suffix in ("py", "sql", "yml", "md", "sh", "json")
+        for path in ROOT.rglob(f"*.{suffix}")
+        if not path.relative_to(ROOT).parts[0].startswith(".")
+    ]
+    assert [str(path.relative_to(ROOT)) for path in files if known.search(path.read_text())] == [
+        str((MIGRATIONS / "0009_complete_loads.sql").relative_to(ROOT))
+    ]

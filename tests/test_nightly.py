@@ -184,7 +184,7 @@ def test_housekeeping_deletes_only_what_all_models_have_read(
     database: Database, tmp_path: Path
 ) -> None:
     def model(name: str, *taken: str) -> dict:
-        config = {"takes_changes_of": list(taken)}
+        config = {"reads_changes_of": list(taken)}
         return {"resource_type": "model", "name": name, "config": config}
 
     settings = Settings(work_dir=tmp_path)

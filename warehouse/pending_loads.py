@@ -16,10 +16,9 @@ WAITING = """
             where offered.build_id > taken.build_id
         )
         or exists (
-            select from raw._dlt_loads as load
+            select from raw.complete_loads as load
             where
-                load.status = 0
-                and load.inserted_at > now() - interval '1 day'
+                load.inserted_at > now() - interval '1 day'
                 and not exists (
                     select from tracksolid.offered_loads as offered
                     where offered.load_id = load.load_id

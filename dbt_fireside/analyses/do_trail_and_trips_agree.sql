@@ -1,9 +1,9 @@
 -- Question: Do the km of the trips agree with the length of the trail?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     Near 100 %. Far off on all devices is an error of units or a change at the
---           vendor; far off on one is a device that loses fixes (below) or drifts
---           (above). The last 7 days, devices with 20 km or more.
+-- Read:     Should be near 100 %. If all devices are far off, the vendor changed
+--           something or a unit is wrong. If one device is far off, it loses fixes
+--           (below) or drifts (above). The last 7 days, devices with 20 km or more.
 
 select
     imei,

@@ -2,7 +2,7 @@
 -- Tag:      MONTHLY
 -- Status:   Ready
 -- Read:     One row per KPI and city, the newest month. Traffic, roads and shifts
---           differ between cities: compare a city with itself first (daily_change),
+--           differ between cities: first compare a city with itself (daily_change),
 --           then with the others.
 
 select

@@ -1,9 +1,9 @@
 -- Question: Who drives best, and who needs a word?
 -- Tag:      DASHBOARD
 -- Status:   Needs data: driver names in the vendor's platform
--- Read:     Mean of the daily scores of the last 28 days, of those with three days or
---           more. Vehicles stand in for drivers nobody has named. The weights of the
---           score are assumed: a place in the list is a reason to look, not a verdict.
+-- Read:     Mean of the daily scores of the last 28 days, for drivers with three days
+--           or more. A driver without a name is shown as the vehicle. The weights of
+--           the score are assumed: a rank is a reason to look, not a verdict.
 
 with
 

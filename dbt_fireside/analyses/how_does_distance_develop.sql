@@ -1,9 +1,9 @@
 -- Question: Does the fleet drive more or less than it did?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     The mean of seven days takes the weekend out; compare it with the one a
---           week before. Per vehicle moved, so that new vehicles do not look like
---           growth.
+-- Read:     The mean of seven days evens out the weekend; compare it with the mean a
+--           week before. Distance is per vehicle that moved, so that new vehicles do
+--           not look like growth.
 
 select
     day,

@@ -2,8 +2,8 @@
 -- Tag:      MONTHLY
 -- Status:   Ready
 -- Read:     Service stops stand in for jobs while there is no job system: parked
---           outside a depot, neither traffic nor a rest (assumed rules). The last 28
---           days.
+--           outside a depot, longer than in traffic and shorter than overnight (assumed
+--           rules). The last 28 days.
 
 select
     productivity.scope_value as vehicle_id,

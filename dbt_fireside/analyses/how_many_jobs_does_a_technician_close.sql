@@ -1,8 +1,8 @@
 -- Question: How many jobs does a technician close in a day?
 -- Tag:      MONTHLY
 -- Status:   Needs data: jobs of the job system (orchestrate.py import-jobs)
--- Read:     A month and technician a row, over the days on which he closed any. Compare
---           within a kind of service: a migration is not a fault.
+-- Read:     One row per month and technician, over the days on which the technician
+--           closed a job. Compare within a kind of service: a migration is not a fault.
 
 select
     date_trunc('month', closed_day)::date as first_day_of_month,

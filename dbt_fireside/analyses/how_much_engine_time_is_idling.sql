@@ -1,9 +1,9 @@
 -- Question: Which vehicles run their engine while they stand, and how much?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     Hours first, the share beside them: an hour of idling costs the same on a
---           busy vehicle as on a lazy one. The last 7 days. Litres rest on the assumed
---           rule idle_fuel.
+-- Read:     Sorted by hours, with the share beside them: an hour of idling costs the
+--           same on a busy vehicle as on a rarely used one. The last 7 days. Litres
+--           depend on the assumed rule idle_fuel.
 
 select
     used.scope_value as vehicle_id,

@@ -1,8 +1,8 @@
 -- Question: How much fuel is used per 100 km, and how much of that is estimated?
 -- Tag:      MONTHLY
 -- Status:   Needs data: fuel sensors, or a norm per vehicle type
--- Read:     A city and month a row. Where the estimated share is 100 % the consumption
---           is the norm itself and says nothing about how anybody drives.
+-- Read:     One row per city and month. If the estimated share is 100 %, the
+--           consumption is the norm itself and says nothing about driving.
 
 select
     monthly.month,

@@ -1,9 +1,10 @@
 -- Question: How often does a customer need a second visit for the same fault?
 -- Tag:      MONTHLY
 -- Status:   Needs data: jobs of the job system (orchestrate.py import-jobs)
--- Read:     Per technician, all that is known. Few jobs make a bad rate by chance: look
---           at the count first. Hard cases go to the best people, so a low rate is a
---           question, not a verdict. The window of a repeat is assumed.
+-- Read:     One row per technician, over all known jobs. With few jobs a bad rate may
+--           be chance: look at the count first. The best technicians get the hard
+--           cases, so a low rate is a question, not a verdict. The window of a repeat
+--           is assumed.
 
 select
     technician,

@@ -1,9 +1,9 @@
 -- Question: How ready are the fleet and its data for the KPIs?
 -- Tag:      MONTHLY
 -- Status:   Ready
--- Read:     A city a row, the newest day: who is heard, and what is filled in. Each
---           share below 100 % keeps a domain gated: plates the jobs, driver names the
---           drivers, fuel norms the cost.
+-- Read:     One row per city, the newest day: which devices report, and which fields
+--           are filled in. Each share below 100 % keeps a domain gated: plates the
+--           jobs, driver names the drivers, fuel norms the cost.
 
 select
     scope,

@@ -1,9 +1,10 @@
 -- Question: How soon does a technician arrive, and how long does a job take?
 -- Tag:      DASHBOARD
 -- Status:   Needs data: jobs of the job system (orchestrate.py import-jobs)
--- Read:     Per city and kind of service, the newest 28 days with jobs. Medians beside
---           means: one forgotten job pulls a mean up for weeks. matched_count are
---           arrivals told by a stop of the vehicle, not by the job system.
+-- Read:     One row per city and kind of service, the newest 28 days with jobs. Read
+--           medians beside means: one forgotten job raises a mean for weeks.
+--           matched_count is the number of arrivals found by a stop of the vehicle, not
+--           by the job system.
 
 select
     city,

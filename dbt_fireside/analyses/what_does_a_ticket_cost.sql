@@ -2,8 +2,8 @@
 -- Tag:      MONTHLY
 -- Status:   Blocked: jobs are not imported, and the operating rule fuel_price is not
 --           known
--- Read:     A city and month a row: all fuel of the month over all jobs closed in it,
---           so journeys without a job are paid by those with one. Fuel only; wages and
+-- Read:     One row per city and month: all fuel of the month divided by all jobs
+--           closed in it, so trips without a job count too. Fuel only; wages and
 --           materials are not in the data.
 
 select

@@ -2,7 +2,7 @@
 -- Tag:      AD-HOC
 -- Status:   Ready
 -- Read:     The agenda of the next review with the client: the rule with the most KPIs
---           on it first. An empty value keeps its KPIs gated.
+--           first. An empty value keeps its KPIs gated.
 
 select
     rules.rule,

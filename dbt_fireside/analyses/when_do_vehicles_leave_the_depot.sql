@@ -1,8 +1,8 @@
 -- Question: When do vehicles leave the depot, and when are they back?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     One row per vehicle, depot and day of the last 7 days. Hours inside in the
---           middle of a day are hours not with customers. Shapes of depots are assumed
+-- Read:     One row per vehicle, depot and day, the last 7 days. Hours in the depot
+--           during the day are hours without customers. Shapes of depots are assumed
 --           unless dim_zones says otherwise.
 
 select

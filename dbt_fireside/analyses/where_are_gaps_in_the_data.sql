@@ -1,8 +1,8 @@
 -- Question: On which days is data missing, and how much of it?
 -- Tag:      AD-HOC
 -- Status:   Ready
--- Read:     One row per day. A dip on all counts is an outage of the pipeline: backfill
---           that day. A dip of fixes_per_driving_hour alone is a trail not fetched yet.
+-- Read:     One row per day. If all counts fall, the pipeline was down: backfill that
+--           day. If only fixes_per_driving_hour falls, the trail is not fetched yet.
 
 select
     quality.day,

@@ -1,9 +1,9 @@
 -- Question: Which vehicles spend nights away from their usual place?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     Unexpected nights of the last 28, then where it stood last. A depot is
---           never unexpected; with fewer than five nights on record nothing is usual
---           yet, and known_nights_count is 0. The distance is assumed.
+-- Read:     Unexpected nights of the last 28, then the last place. A depot is never
+--           unexpected. A vehicle with fewer than five known nights has no usual place,
+--           and known_nights_count is 0. The distance is assumed.
 
 with
 

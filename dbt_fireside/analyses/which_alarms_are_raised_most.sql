@@ -1,8 +1,9 @@
 -- Question: Which alarms are raised most, and is it getting more?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     The last 7 days against the 7 before. Few vehicles with many alarms is a
---           device to look at; many vehicles with few is how the fleet drives.
+-- Read:     The last 7 days against the 7 days before. Few vehicles with many alarms:
+--           check the devices. Many vehicles with few alarms: this is how the fleet
+--           drives.
 
 with
 

@@ -2,8 +2,8 @@
 -- Tag:      MONTHLY
 -- Status:   Ready
 -- Read:     A proposal from the fleet's own last 30 days beside what is agreed: a start
---           for the talk with the client, never a target by itself. Few days, no
---           proposal worth talking about.
+--           for the talk with the client, never a target by itself. With few days the
+--           proposal is not reliable.
 
 select
     register.domain,

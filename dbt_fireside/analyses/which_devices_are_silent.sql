@@ -2,7 +2,8 @@
 -- Tag:      ALERT
 -- Status:   Ready
 -- Read:     One row per device that is not fresh now, the longest silence first. Never
---           reported: look at SIM and activation. Stale: power, place, subscription.
+--           reported: check SIM and activation. Stale: check power, place,
+--           subscription.
 
 select
     status.imei,

@@ -2,8 +2,8 @@
 -- Tag:      MONTHLY
 -- Status:   Ready
 -- Read:     The newest day that is over, for the fleet. The reason says what to fill
---           in; one row of a seed or one field in the vendor's platform often opens
---           several.
+--           in. One row of a seed or one field in the vendor's platform often opens
+--           several KPIs.
 
 select
     newest.gate_reason,

@@ -4,8 +4,8 @@
 -- Status:   Blocked: SLA targets per kind of service are not agreed (operating rules
 --           sla_arrival_…), and jobs are not imported
 -- Read:     Open jobs, the longest waiting first, up to the newest import. minutes_left
---           runs until somebody arrives, and is empty without a target: nothing is late
---           that nobody promised.
+--           counts down to the target until a technician arrives, and is empty without
+--           a target: without a promise no job is late.
 
 with
 

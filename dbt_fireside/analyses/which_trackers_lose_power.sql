@@ -1,8 +1,9 @@
 -- Question: Which trackers lose power, run low or are tampered with?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     A row per vehicle, the last 28 days, the most suspicious first. A cut far
---           from a depot is a reason to call; a low battery is one to send a workshop.
+-- Read:     One row per vehicle, the last 28 days, the most suspicious first. If power
+--           is cut far from a depot, call the driver; if a battery is low, send a
+--           workshop.
 
 select
     health.scope_value as vehicle_id,

@@ -1,7 +1,7 @@
 -- Question: Which trips were driven outside working hours or at the weekend?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     Each trip of the last 7 days, the newest first, with where it led. A
+-- Read:     Each trip of the last 7 days, the newest first, with its destination. A
 --           call-out explains many of them: ask before judging. The hours are assumed.
 
 select

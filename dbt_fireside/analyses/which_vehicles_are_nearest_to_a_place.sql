@@ -1,9 +1,9 @@
 -- Question: Which vehicles can be at a customer's soonest?
 -- Tag:      DASHBOARD
 -- Status:   Needs data: vehicles with a fix younger than the rule fresh_fix_age
--- Read:     The five nearest as the crow flies; look at fix_age_s before calling. Put
---           the customer's place in; here it is the centre of Nairobi. Whether the
---           technician is free only the job system knows.
+-- Read:     The five nearest vehicles in a straight line; check fix_age_s before
+--           calling. Replace the position by the customer's; here it is the centre of
+--           Nairobi. Only the job system knows whether the technician is free.
 
 select
     vehicle_id,

@@ -1,9 +1,9 @@
 -- Question: Which vehicles have not moved today, and for how long?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     One row per vehicle in service, the longest at rest first. Those that never
---           reported stand apart: nobody knows whether they moved. Less than the rule
---           moved_distance (assumed) is manoeuvring.
+-- Read:     One row per vehicle in service, the longest at rest first. Vehicles that
+--           never reported are listed apart, because it is unknown whether they moved.
+--           Less than the rule moved_distance (assumed) is manoeuvring.
 
 with
 

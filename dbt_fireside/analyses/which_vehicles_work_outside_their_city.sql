@@ -1,8 +1,9 @@
 -- Question: Which vehicles leave the city they are assigned to, and how often?
 -- Tag:      ALERT
 -- Status:   Needs data: an assigned city for each vehicle in seeds/vehicles.csv
--- Read:     Days outside of the days that are known, the last 28 days. Now and then is
---           a favour to a neighbour; most days means that the assignment is wrong.
+-- Read:     Days outside the city, of the days that are known, over the last 28 days. A
+--           few days are help for another city; most days mean that the assignment is
+--           wrong.
 
 select
     dispatch.scope_value as vehicle_id,

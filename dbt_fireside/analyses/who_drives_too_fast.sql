@@ -1,8 +1,8 @@
 -- Question: Who drives above the limit, how long and by how much?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     Minutes per 100 km tell who makes a habit of it, the worst overshoot tells
---           what to talk about first. The last 7 days; limits per class are assumed.
+-- Read:     Minutes per 100 km show who speeds often; the largest excess shows what to
+--           discuss first. The last 7 days; limits per class are assumed.
 
 select
     scope_value as vehicle_id,

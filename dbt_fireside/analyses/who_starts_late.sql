@@ -1,9 +1,9 @@
 -- Question: Which vehicles leave late after the start of the shift?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     Share of working days with a late departure, the last 28 days. Always the
---           same ten minutes is a habit or a far depot; now and then is traffic. Shift
---           start and grace are assumed.
+-- Read:     Share of working days with a late departure, the last 28 days. The same ten
+--           minutes every day are a habit or a distant depot; an occasional delay is
+--           traffic. Shift start and grace are assumed.
 
 select
     productivity.scope_value as vehicle_id,

@@ -1,6 +1,6 @@
 {% set columns = graph.nodes['model.dbt_fireside.live_positions'].columns | list
     if execute else [] %}
--- Without the name of the database: this text is read anew in a copy of it.
+-- Without the database's name: PostgreSQL parses this text again in a copy of the database.
 with
 
 kept as (
@@ -9,7 +9,7 @@ kept as (
     ({{ columns | join(', ') }})
     select {{ columns | join(', ') }}
     from {{ ref('live_positions').include(database=false) }}
-    order by imei -- as a build does, so that neither waits for the other for ever
+    order by imei -- in the order of a build, so that the two cannot deadlock
     on conflict (imei) do update set
         {%- for column in columns if column != 'imei' %}
         {{ column }} = excluded.{{ column }}{{ ',' if not loop.last }}

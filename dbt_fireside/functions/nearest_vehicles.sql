@@ -13,7 +13,7 @@ select
     status.is_ignition_on,
     status.latitude,
     status.longitude
--- Without the name of the database: this text is read anew in a copy of it.
+-- Without the database's name: PostgreSQL parses this text again in a copy of the database.
 from {{ ref('vehicle_status_now').include(database=false) }} as status
 where
     status.is_primary_device

@@ -1,32 +1,49 @@
 {#-
-Which loads a model has taken. Each build offers the loads that have become complete since
-the one before, under its number, and a model claims builds: all that it was offered up to
-a number, in its own transaction, so that its rows and its claim are committed together or
-not at all. A number per model, whatever the number of loads. It counts offers and not load
-ids: a package that is settled late carries an old id, and is offered when it is there.
-Builds follow one another: warehouse/dbt_runner.py lets no two work on a database at once. The
-tables are made by warehouse/migrations/0007_builds.sql.
+The ledger: which loads has each model read?
+
+1. Each build has a number, build_id. on-run-start (offer_loads) lists under it the loads
+   that have become complete since the last build.
+2. Before a model runs, claim_builds notes: this model reads builds after_build_id + 1 to
+   build_id. Rows and claim are committed in one transaction, so both are there or neither.
+
+The claim is one number per model, however many loads there are. It counts builds and not
+load ids, because a load that dlt settles late has an old id.
+Builds never overlap: the dbt runner holds an advisory lock. Migration 0007_builds makes the
+tables.
 -#}
 
+{#-
+A table of the ledger.
+ledger('claims')  ->  "fireside".tracksolid.claims
+-#}
 {% macro ledger(table) -%}
     {{ target.database }}.{{ generate_schema_name('tracksolid') }}.{{ table }}
 {%- endmacro %}
 
 
-{#- These two a preview reads as they are: what has landed since is none of its work. -#}
+{#-
+Two tables that a preview reads from production and never writes: it ignores newer loads.
+builds()  ->  "fireside".tracksolid.builds
+-#}
 {% macro builds() -%}
     {{ target.database }}.tracksolid.builds
 {%- endmacro %}
 
 
+{#- offered_loads()  ->  "fireside".tracksolid.offered_loads -#}
 {% macro offered_loads() -%}
     {{ target.database }}.tracksolid.offered_loads
 {%- endmacro %}
 
 
 {#-
-On-run-start. Of the loads that were complete long before the last build only `dbt build`
-looks for one that was missed: in a year they are millions.
+on-run-start: start a build and list the complete loads that no earlier build has listed.
+`dbt run` looks at the loads since a day before the last build. Only `dbt build` searches all
+loads for a missed one: a year has millions.
+
+    with last_build as (…), this_build as (insert into …builds … returning build_id)
+    insert into …offered_loads (load_id, build_id)
+    select distinct complete.load_id, this_build.build_id from raw.complete_loads …
 -#}
 {% macro offer_loads() %}
     {%- if flags.WHICH in ('build', 'run') and not var('preview_schema', none) %}
@@ -46,41 +63,47 @@ looks for one that was missed: in a year they are millions.
     )
 
     insert into {{ offered_loads() }} (load_id, build_id)
-    -- A loader that was killed just after it noted a load notes it again.
+    -- distinct: a loader that is killed just after it notes a load notes it again.
     select distinct
         complete.load_id,
         this_build.build_id
-    from {{ source('raw', '_dlt_loads') }} as complete
+    from {{ source('raw', 'complete_loads') }} as complete
     cross join this_build
     where
-        complete.status = 0
+        not exists (
+            select from {{ offered_loads() }} as offered
+            where offered.load_id = complete.load_id
+        )
         {%- if flags.WHICH == 'run' %}
         and complete.inserted_at >= coalesce(
             (select began_at from last_build) - interval '1 day', '-infinity'
         )
-        {%- endif %}
-        and not exists (
-            select from {{ offered_loads() }} as offered
-            where offered.load_id = complete.load_id
-        );
+        {%- endif %};
     {%- endif %}
 {% endmacro %}
 
 
 {#-
-Pre-hook of the models that build on what they have (all strategies but all_anew).
-  takes_from        a model on other models takes the builds that all of these have taken;
-                    without it, this one
-  takes_changes_of  a mart takes what builds have changed in these models (days_anew)
-  starts_over_with  small tables whose every row matters to every row here: when their
-                    content changes, or in gold the model's own SQL, the model forgets all
-                    it has and takes it again
+Pre-hook of every incremental model except those of replace_all: claim the builds that this
+run reads. Config of a model:
+  reads_from        models that this model reads: it claims the builds that all of them have
+                    claimed. Without it, the model reads raw and claims the current build.
+  reads_changes_of  models whose changed days a mart computes again (replace_changed_days)
+  recomputed_with  small tables, such as rules, on which every row depends. If their content
+                    changes, or in gold the SQL of the model, the model deletes its rows and
+                    computes all of them again.
+
+    insert into …claims as known (model, after_build_id, build_id, content_id)
+    select 'trips', 0, coalesce(max(build_id), 0), null from …builds
+    on conflict (model) do update set
+        after_build_id = known.build_id,
+        build_id = greatest(known.build_id, excluded.build_id), …
 -#}
 {% macro claim_builds() %}
-    {%- if config.get('incremental_strategy') not in (none, 'all_anew') %}
-    {%- set content = content_id(config.get('starts_over_with', [])) or 'null' %}
+    {%- if config.get('incremental_strategy') not in (none, 'replace_all') %}
+    {%- set content = content_id(config.get('recomputed_with', [])) or 'null' %}
     {%- if not is_incremental() %}
-    {{ forget_all_taken() }}
+    {{ forget_claims() }}
     {%- elif content != 'null' %}
     do $start_over$
     begin
@@ -88,7 +111,7 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
             select content_id from {{ ledger('claims') }} where model = '{{ this.name }}'
         ) then
             delete from {{ this }};
-            {{ forget_all_taken() }}
+            {{ forget_claims() }}
         end if;
     end
     $start_over$;
@@ -98,15 +121,15 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
     select
         '{{ this.name }}',
         0,
-        {%- if config.get('takes_from') %}
-        case when count(*) = {{ config.get('takes_from') | length }} then min(build_id) else 0 end,
+        {%- if config.get('reads_from') %}
+        case when count(*) = {{ config.get('reads_from') | length }} then min(build_id) else 0 end,
         {%- else %}
         coalesce(max(build_id), 0),
         {%- endif %}
         {{ content }}
-    {%- if config.get('takes_from') %}
+    {%- if config.get('reads_from') %}
     from {{ ledger('claims') }}
-    where model in ('{{ config.get("takes_from") | join("', '") }}')
+    where model in ('{{ config.get("reads_from") | join("', '") }}')
     {%- else %}
     from {{ builds() }}
     {%- endif %}
@@ -123,20 +146,30 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 {% endmacro %}
 
 
-{% macro forget_all_taken() -%}
+{#-
+Delete the claim of a model, so that it reads all builds again.
+    delete from …claims where model = 'trips'; delete from …carried_vehicles where …;
+-#}
+{% macro forget_claims() -%}
     delete from {{ ledger('claims') }} where model = '{{ this.name }}';
     delete from {{ ledger('carried_vehicles') }} where model = '{{ this.name }}';
 {%- endmacro %}
 
 
-{#- From (after_build_id) or up to (build_id) which build a model has claimed. -#}
+{#-
+The claim of a model: it reads builds after after_build_id, up to build_id.
+claimed('build_id', 'trips')  ->  (select build_id from …claims where model = 'trips')
+-#}
 {% macro claimed(column, model_name=none) -%}
     (select {{ column }} from {{ ledger('claims') }} where model = '{{ model_name or this.name }}')
 {%- endmacro %}
 
 
-{#- Has a model taken this load, in any build? -#}
-{% macro has_taken(model_name, load_id) -%}
+{#-
+True if a model has read this load, in any build.
+    exists (select from …offered_loads … where offered.load_id = x and offered.build_id <= …)
+-#}
+{% macro has_read(model_name, load_id) -%}
     exists (
         select from {{ offered_loads() }} as offered
         where
@@ -146,7 +179,10 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 {%- endmacro %}
 
 
-{#- Note from which day on this build changes the model; null is no change. -#}
+{#-
+Note the first day that this build changes in the model; null notes nothing.
+    insert into …changed_days as known (model, build_id, first_day) select … on conflict …
+-#}
 {% macro log_change(first_day) -%}
     insert into {{ ledger('changed_days') }} as known (model, build_id, first_day)
     select
@@ -160,7 +196,10 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 {%- endmacro %}
 
 
-{#- Condition on the days that a mart has to compute again: all since the first change. -#}
+{#-
+True for the days that a mart computes again: every day from the first changed day on.
+has_changed('day')  ->  day >= (select … first changed day …), or true in the first build
+-#}
 {% macro has_changed(day) -%}
     {%- if not has_rows() -%}
     true
@@ -170,7 +209,11 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 {%- endmacro %}
 
 
-{#- The first day that any change claimed in this run touches; null for no change. -#}
+{#-
+The first day that the claimed builds have changed in the models of reads_changes_of; null
+if nothing has changed, -infinity if the model reads everything again.
+    (select case when claim.after_build_id = 0 then '-infinity' else (select min(…)) end …)
+-#}
 {% macro first_changed_day() -%}
     (
         select
@@ -180,7 +223,7 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
                     select min(changed.first_day)
                     from {{ ledger('changed_days') }} as changed
                     where
-                        changed.model in ('{{ config.get("takes_changes_of", []) | join("', '") }}')
+                        changed.model in ('{{ config.get("reads_changes_of", []) | join("', '") }}')
                         and changed.build_id > claim.after_build_id
                         and changed.build_id <= claim.build_id
                 )
@@ -191,10 +234,13 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 {%- endmacro %}
 
 
-{#- What some small tables hold now, and in gold the model's own SQL, as one text. -#}
+{#-
+Fingerprint of some small tables and, in gold, of the SQL of the model.
+    (select 'content/<md5 of the SQL>' || md5(string_agg(line, …)) from (…) as lines)
+-#}
 {% macro content_id(names) -%}
     {%- set is_gold = config.get('schema') == 'dwh_gold' -%}
-    {#- What an analyst changes in the SQL of a fact or a mart holds for all its days. -#}
+    {#- A changed SQL of a fact or a mart applies to all its days, not only to new ones. -#}
     {%- set code = local_md5(model.raw_code) if is_gold else '' -%}
     {%- if names -%}
     (select 'content/{{ code }}' || md5(coalesce(string_agg(line, e'\n' order by line), '')) from (
@@ -209,12 +255,15 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 {%- endmacro %}
 
 
-{#- Newest rows of a raw table that a model has taken. -#}
-{% macro newest_taken(table, model_name) %}
+{#-
+The newest 200 rows of a raw table that a model has read; the data tests use it.
+    (select answer.* from raw.… as answer where … order by answer._dlt_load_id desc limit 200)
+-#}
+{% macro newest_read(table, model_name) %}
     (
         select answer.*
         from {{ source('raw', table) }} as answer
-        where {{ has_taken(model_name, 'answer._dlt_load_id') }}
+        where {{ has_read(model_name, 'answer._dlt_load_id') }}
         order by answer._dlt_load_id desc
         limit 200
     )
@@ -222,8 +271,9 @@ Pre-hook of the models that build on what they have (all strategies but all_anew
 
 
 {#-
-The loads that this model claimed in this run. An array, as a few ids are few to the planner
-then, and it looks for them in an index.
+The loads that this model reads in this run. As an array, because the planner expects few
+elements in an array and then uses an index.
+    array(select offered.load_id from …offered_loads as offered where …)
 -#}
 {% macro claimed_loads() -%}
     array(
@@ -236,7 +286,10 @@ then, and it looks for them in an index.
 {%- endmacro %}
 
 
-{#- True for the loads this model claimed in this run; a unit test gives just new rows. -#}
+{#-
+True for the loads that this model reads in this run. In a unit test all rows are new.
+is_claimed('load_id')  ->  load_id in (select * from unnest(array(…)))
+-#}
 {% macro is_claimed(load_id) -%}
     {%- if model.resource_type == 'unit_test' -%}
     {{ load_id }} is not null
@@ -253,8 +306,9 @@ then, and it looks for them in an index.
 
 
 {#-
-Condition on the time of rows of raw that this model claimed in this run: none is older.
-It says nothing new, but lets the planner leave out the chunks of a hypertable.
+True for every row of raw in the claimed loads: no row is older than the first fetched_at of
+these loads. It changes no result, but lets TimescaleDB skip older chunks.
+is_landed_since('fetched_at')  ->  fetched_at >= (select min(coalesce(landed.first_fetched_at, …
 -#}
 {% macro is_landed_since(fetched_at) -%}
     {%- if not has_rows() -%}
@@ -270,8 +324,11 @@ It says nothing new, but lets the planner leave out the chunks of a hypertable.
 {%- endmacro %}
 
 
-{#- The same of the rows of another model, by what it noted of its own claims. -#}
-{% macro is_taken_since(event_time, table) -%}
+{#-
+The same for rows of another model, from the first_times that the model noted.
+is_read_since('gps_time', 'position_history')  ->  gps_time >= (select min(coalesce(…
+-#}
+{% macro is_read_since(event_time, table) -%}
     {%- if not has_rows() -%}
     true
     {%- else -%}
@@ -288,8 +345,9 @@ It says nothing new, but lets the planner leave out the chunks of a hypertable.
 
 
 {#-
-Condition on the time of rows of raw that a view reads beside what is built. It has no claim
-that says from when on: a day, so that no chunk is read that is compressed.
+True for rows of raw of the last day. A view has no claim; the limit of a day keeps it from
+reading compressed chunks.
+is_recent('fetched_at')  ->  fetched_at > now() - interval '1 day'
 -#}
 {% macro is_recent(fetched_at) -%}
     {%- if model.resource_type == 'unit_test' -%}
@@ -300,7 +358,10 @@ that says from when on: a day, so that no chunk is read that is compressed.
 {%- endmacro %}
 
 
-{#- Note of the loads of this run from when on their rows are, for those who read them. -#}
+{#-
+Note the time of the first row of each claimed load, for the models that read this one.
+    insert into …first_times (model, load_id, first_time) select … on conflict …
+-#}
 {% macro note_first_times(relation) -%}
     insert into {{ ledger('first_times') }} (model, load_id, first_time)
     select
@@ -320,9 +381,10 @@ that says from when on: a day, so that no chunk is read that is compressed.
 
 
 {#-
-First and last event of each device in the loads this model claimed in this run. Load by
-load through the index: as one condition, the planner would read all of the history. A
-model that starts over takes it as it stands.
+One row per device and claimed load: first and last event of the device in it. Load by load,
+so that the index is used; with one condition for all loads the planner would read the whole
+history. A model that starts over reads the whole table.
+    select imei, min(gps_time) as first_time, max(gps_time) as last_time from … group by imei
 -#}
 {% macro claimed_spans(table, event_time) -%}
     select

@@ -1,14 +1,15 @@
 {#-
-What larger engines add, where their extension is installed in the database. Without it
-every table is a plain one with the same rows, and no model differs. Post-hook of all
-tables, seeds included (dbt_project.yml); what it goes by in the config of a model:
-  time_column     of a time series, which becomes a hypertable of TimescaleDB
-  geom_of         its longitude and latitude, from which PostGIS gets a column geom
-  distributed_by  of a fact, whose rows Citus spreads over its nodes by this column
+Post-hook of all tables, seeds included (dbt_project.yml): use TimescaleDB, PostGIS and Citus
+if the database has the extension. Without it every table is a plain table with the same
+rows, and no model differs. Config of a model:
+  time_column     time of a series: the table becomes a hypertable of TimescaleDB
+  geom_of         longitude and latitude: PostGIS adds a generated column geom
+  distributed_by  column of a fact: Citus spreads the rows over its nodes by it
+Compiles to `do $engine$ … $engine$` blocks that do nothing without the extension.
 -#}
 {% macro engines() %}
     {%- if config.get('materialized') in ('incremental', 'seed') %}
-    {#- In this order: a compressed hypertable takes no generated column. #}
+    {#- geom first: TimescaleDB adds no generated column to a compressed hypertable. #}
     {{ geom() }}
     {{ hypertable() }}
     {{ distributed() }}
@@ -17,8 +18,9 @@ tables, seeds included (dbt_project.yml); what it goes by in the config of a mod
 
 
 {#-
-A hypertable by time_column, with the rows that are there already. How it is compressed is
-said here: by device, ordered by the rest of the key. When, operations/maintenance/timescale.py decides.
+Turn the table and its rows into a hypertable by time_column. Compression is by device,
+ordered by the rest of the key; the nightly job decides when to compress.
+    perform create_hypertable('tracksolid.position_history', 'gps_time', …); alter table … set (…);
 -#}
 {% macro hypertable() %}
     {%- set time_column = config.get('time_column') %}
@@ -53,7 +55,10 @@ said here: by device, ordered by the rest of the key. When, operations/maintenan
 {% endmacro %}
 
 
-{#- A column geom for map tools, and an index on it. dbt neither reads nor writes it. -#}
+{#-
+Add a column geom and an index on it, for map tools. dbt neither reads nor writes it.
+    alter table … add column geom geometry(point, 4326) generated always as (…) stored;
+-#}
 {% macro geom() %}
     {%- if config.get('geom_of') %}
     {%- set coordinates = config.get('geom_of') | join('::double precision, ') %}
@@ -79,8 +84,9 @@ said here: by device, ordered by the rest of the key. When, operations/maintenan
 
 
 {#-
-The dimensions of gold and the seeds are copied to all nodes; what is distributed joins them
-there.
+Distribute a fact over the nodes of Citus. Dimensions and seeds are copied to all nodes, so
+that a distributed fact joins them on its node.
+    perform create_distributed_table('dwh_gold.fact_trips', 'imei'), or create_reference_table(…)
 -#}
 {% macro distributed() %}
     {%- set column = config.get('distributed_by') %}
@@ -99,7 +105,7 @@ there.
                 {%- else %}
                 perform create_reference_table('{{ this.include(database=false) }}');
                 {%- endif %}
-                -- Citus leaves the rows where they were, too, unseen.
+                -- Citus keeps a hidden copy of the rows in the local table.
                 perform truncate_local_data_after_distributing_table(
                     '{{ this.include(database=false) }}'
                 );
@@ -111,7 +117,7 @@ there.
 {% endmacro %}
 
 
-{#- As dbt's own, without generated columns: those belong to an engine, not to a model. -#}
+{#- dbt's own macro, but without generated columns: geom() adds those, not a model. -#}
 {% macro postgres__get_columns_in_relation(relation) %}
     {%- call statement('get_columns_in_relation', fetch_result=True) %}
         select

@@ -1,6 +1,8 @@
 {#-
-On-run-start. A full refresh rebuilds tables from raw, and raw lacks what is in archived files. dbt
-itself says whether this is one: as an option, a variable of the environment or a retry.
+on-run-start: refuse a full refresh while rows of raw are in archived files, because it rebuilds
+tables from raw alone. dbt sets flags.FULL_REFRESH for the option, the environment variable and
+a retry alike.
+refuse_full_refresh()  ->  an error, or nothing
 -#}
 {% macro refuse_full_refresh() %}
     {%- if execute and flags.FULL_REFRESH %}

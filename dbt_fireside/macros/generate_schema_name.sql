@@ -1,6 +1,6 @@
 {#-
-Schemas are named once, in dbt_project.yml, and mean the same in every environment. Only a
-preview (analyst/kpi/preview.py) builds elsewhere, and all of it in one schema.
+The schema of a model is the one in dbt_project.yml, in every environment, without a prefix.
+Only `orchestrate.py kpi preview` builds elsewhere: all its models in one scratch schema.
 -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ var('preview_schema', none) or custom_schema_name or target.schema }}

@@ -1,11 +1,13 @@
 {#-
-Incremental strategy: insert, and on a key that is there already let the better copy win.
-config `precedence`: columns that say which copy is better, the most telling first; the
-larger value wins, or the smaller one where the name starts with "-". An equal copy
-replaces (it is the same), so a load that is taken twice changes nothing. Without
-precedence the new row always wins. Cost follows the new rows: one index probe each.
+Incremental strategy upsert_best: insert, and for a key that exists keep the better copy.
+Config `precedence` lists the columns to compare, the most important first: the larger value
+wins, or the smaller one if the name starts with "-". Equal copies are identical, so reading
+a load twice changes nothing. Without precedence the new row always wins. Each new row costs
+one index lookup.
+    insert into trips as kept (…) select … on conflict (imei, start_time) do update set …
+    where (excluded.fetched_at, …) >= (kept.fetched_at, …)
 -#}
-{% macro get_incremental_newest_wins_sql(arg_dict) %}
+{% macro get_incremental_upsert_best_sql(arg_dict) %}
     {%- set keys = config.require('unique_key') %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | list %}
     insert into {{ arg_dict['target_relation'] }} as kept ({{ columns | join(', ') }})
@@ -30,10 +32,12 @@ precedence the new row always wins. Cost follows the new rows: one index probe e
 
 
 {#-
-Incremental strategy of the marts: all days since the first change are computed anew and
-replaced in one transaction. config takes_changes_of: the facts whose changes count.
+Incremental strategy replace_changed_days, for marts: compute all days from the first changed
+day on again, and replace them in one transaction. Config `reads_changes_of`: the facts
+whose changes count.
+    delete from kpi_… where day >= …; insert into kpi_… (…) select …;
 -#}
-{% macro get_incremental_days_anew_sql(arg_dict) %}
+{% macro get_incremental_replace_changed_days_sql(arg_dict) %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') %}
     delete from {{ arg_dict['target_relation'] }} where {{ has_changed('day') }};
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
@@ -42,6 +46,7 @@ replaced in one transaction. config takes_changes_of: the facts whose changes co
 {% endmacro %}
 
 
+{#- precedence_row('excluded', 'kept')  ->  (excluded.source_rank, excluded.fetched_at, …) -#}
 {% macro precedence_row(one, other) -%}
     (
     {%- for column in config.get('precedence') -%}
@@ -53,58 +58,62 @@ replaced in one transaction. config takes_changes_of: the facts whose changes co
 
 
 {#-
-Incremental strategy of the facts made from steps of the trail: what lies on a stretch with
-new fixes is computed anew and replaced in one transaction. Cost follows the new fixes, not
-the day so far. config `replaced`: which rows of this fact (known) lie on a stretch.
+Incremental strategy replace_span, for facts made from the steps of the trail: compute the
+rows on each span of the trail with new fixes again, and replace them in one transaction.
+The cost depends on the new fixes, not on the length of the day. Config `replaced`: the
+condition under which a row of this fact (known) lies on a span.
+    delete from fact_… as known using (…) as span where …; insert into fact_… (…) select …;
 -#}
-{% macro get_incremental_stretches_anew_sql(arg_dict) %}
+{% macro get_incremental_replace_span_sql(arg_dict) %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') %}
     delete from {{ arg_dict['target_relation'] }} as known
-    using ({{ new_stretches() }}) as stretch
+    using ({{ changed_spans() }}) as span
     where {{ config.require('replaced') }};
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }};
-    {{ log_change('(select min(first_day) from (' ~ new_stretches() ~ ') as stretch)') }}
+    {{ log_change('(select min(first_day) from (' ~ changed_spans() ~ ') as span)') }}
 {% endmacro %}
 
 
 {#-
-Of each device with new fixes the stretch of its trail that they concern: from the fix before
-them to the fix after them. Beyond these nothing changes, however late the new ones come.
-config `carries_drivers`: who drives is told, too, and holds from then on.
+One row per device with new fixes: the span of its trail that they change, from the last fix
+before the new fixes to the first fix after them. Nothing outside the span changes, however
+late the new fixes are. Config `copies_drivers`: a new driver name changes the trail from
+its time on.
+    select bounded.*, … as first_day from (select imei, … as from_time, … as to_time …) as bounded
 -#}
-{% macro new_stretches() -%}
+{% macro changed_spans() -%}
     {%- set fixes = ref('position_history') -%}
     select
         bounded.*,
         {{ day_of('bounded.from_time') }} as first_day
     from (
         select
-            news.imei,
+            changed.imei,
             coalesce(
                 (
                     select max(fix.gps_time) from {{ fixes }} as fix
-                    where fix.imei = news.imei and fix.gps_time < news.first_time
+                    where fix.imei = changed.imei and fix.gps_time < changed.first_time
                 ),
-                news.first_time
+                changed.first_time
             ) as from_time,
             coalesce(
                 case
-                    -- In order, TimescaleDB would begin with its oldest chunks.
-                    when news.last_time > now() - interval '1 day' then (
+                    -- With order by, TimescaleDB would start with its oldest chunks.
+                    when changed.last_time > now() - interval '1 day' then (
                         select min(fix.gps_time)
                         from {{ fixes_between(
-                            'news.imei',
-                            "news.last_time + interval '1 microsecond'",
+                            'changed.imei',
+                            "changed.last_time + interval '1 microsecond'",
                             "'infinity'",
                         ) }} as fix
                     )
                     else (
                         select min(fix.gps_time) from {{ fixes }} as fix
-                        where fix.imei = news.imei and fix.gps_time > news.last_time
+                        where fix.imei = changed.imei and fix.gps_time > changed.last_time
                     )
                 end,
-                news.last_time
+                changed.last_time
             ) as to_time
         from (
             select
@@ -113,46 +122,47 @@ config `carries_drivers`: who drives is told, too, and holds from then on.
                 max(last_time) as last_time
             from (
                 {{ claimed_spans('position_history', 'gps_time') }}
-                {%- if config.get('carries_drivers') and has_rows() %}
+                {%- if config.get('copies_drivers') and has_rows() %}
                 union all
                 select
-                    told.imei,
-                    -- The first driver known is taken for all that was before.
+                    named.imei,
+                    -- The first known driver counts for all the time before.
                     case
                         when exists (
                             select from {{ ref('device_drivers') }} as earlier
                             where
-                                earlier.imei = told.imei
-                                and earlier.fetched_at < told.first_time
+                                earlier.imei = named.imei
+                                and earlier.fetched_at < named.first_time
                         )
-                            then told.first_time
+                            then named.first_time
                         else (
                             select min(fix.gps_time) from {{ fixes }} as fix
-                            where fix.imei = told.imei
+                            where fix.imei = named.imei
                         )
                     end as first_time,
                     'infinity' as last_time
-                from ({{ claimed_spans('device_drivers', 'fetched_at') }}) as told
+                from ({{ claimed_spans('device_drivers', 'fetched_at') }}) as named
                 {%- endif %}
-            ) as span
+            ) as event
             where first_time is not null
             group by imei
-        ) as news
+        ) as changed
     ) as bounded
 {%- endmacro %}
 
 
-{#- Does this run add to rows that are there? A unit test never does. -#}
+{#- True if this run adds to existing rows; false in a first build and in a unit test. -#}
 {% macro has_rows() -%}
     {{ return(model.resource_type != 'unit_test' and is_incremental()) }}
 {%- endmacro %}
 
 
 {#-
-Incremental strategy of what follows from one thing to the next (imei, start_time): of each
-device all rows since its first new one are replaced in one transaction.
+Incremental strategy replace_from_first_change, for rows that follow from one another (imei,
+start_time): replace all rows of a device from its first new row on, in one transaction.
+    delete from vehicle_states as known using (…) as new where …; insert into vehicle_states …
 -#}
-{% macro get_incremental_tails_anew_sql(arg_dict) %}
+{% macro get_incremental_replace_from_first_change_sql(arg_dict) %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') %}
     delete from {{ arg_dict['target_relation'] }} as known
     using (
@@ -167,11 +177,12 @@ device all rows since its first new one are replaced in one transaction.
 
 
 {#-
-Incremental strategy for small tables: all rows are computed anew and replaced in one
-transaction. Unlike dbt's table it is never swapped for another one, so a reader never
-waits for a table that is gone and the views on it need not be dropped.
+Incremental strategy replace_all, for small tables: compute all rows again and replace them in
+one transaction. dbt's own materialization `table` swaps the table for a new one; this one
+keeps it, so that readers never miss it and the views on it stay.
+    delete from dim_vehicles; insert into dim_vehicles (…) select …
 -#}
-{% macro get_incremental_all_anew_sql(arg_dict) %}
+{% macro get_incremental_replace_all_sql(arg_dict) %}
     {%- set names = arg_dict['dest_columns'] | map(attribute='name') | list %}
     {%- set columns = names | join(', ') %}
     {%- set old = arg_dict['target_relation'] %}
@@ -203,9 +214,10 @@ waits for a table that is gone and the views on it need not be dropped.
 
 
 {#-
-dbt's view is dropped and made again, and takes the views on it along: for a moment, or
-until the next good build, there is none. This one is replaced in place; a view whose
-columns changed asks for --full-refresh, like a table.
+Materialization view, replaced in place. dbt's own drops a view and the views on it, and
+makes them again: until then, or until the next good build, they do not exist. A view whose
+columns have changed needs --full-refresh, like a table.
+    create or replace view … as (…);
 -#}
 {% materialization view, adapter='postgres' %}
     {%- set view = this.incorporate(type='view') %}
@@ -229,9 +241,10 @@ columns changed asks for --full-refresh, like a table.
 
 
 {#-
-Post-hook of all tables. What has grown to more than twice what the planner knows of it is
-analysed before the next model reads it: autovacuum comes a minute later, and a build that
-takes the first day of a fleet would join empty tables, as the planner believes.
+Post-hook of all tables: analyze a table that has grown to more than twice its known size,
+before the next model reads it. autovacuum would come a minute later. Until then the planner
+would believe that the tables of a fleet's first day are empty.
+    do $analyze$ begin if (…) then analyze …; end if; end $analyze$;
 -#}
 {% macro analyze_grown() %}
     {%- if config.get('materialized') == 'incremental' %}

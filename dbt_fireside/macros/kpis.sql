@@ -1,6 +1,6 @@
 {#-
-Every KPI as its column defines it (config.meta with a kpi_id): the meta, and `model` and
-`column`. From the dbt graph, so nothing is said twice; empty while dbt parses.
+List of all KPIs: the config.meta of each column with a kpi_id, plus `model` and `column`. It
+comes from the dbt graph, so no definition is repeated; it is empty while dbt parses.
 -#}
 {% macro kpis() -%}
     {%- set found = [] -%}
@@ -18,7 +18,7 @@ Every KPI as its column defines it (config.meta with a kpi_id): the meta, and `m
 {%- endmacro %}
 
 
-{#- A value of yaml as SQL. -#}
+{#- A value from yaml as a SQL literal: literal("it's")  ->  'it''s'; literal(none)  ->  null -#}
 {% macro literal(value) -%}
     {%- if value is none or value == '' -%} null
     {%- elif value is number -%} {{ value }}
@@ -28,7 +28,11 @@ Every KPI as its column defines it (config.meta with a kpi_id): the meta, and `m
 {%- endmacro %}
 
 
-{#- Where a value stands in the bands of its row of kpi_register; null without either. -#}
+{#-
+Band of a value by its row of kpi_register: ok, warn or critical; null without a value or
+without bands.
+    case when … is null then null when … then 'critical' when … then 'warn' else 'ok' end
+-#}
 {% macro band(value, register) -%}
     case
         when

@@ -1,26 +1,30 @@
 {#-
-What the distance of a trip of the old system is in: mm, m or km; null if nobody can tell.
+Unit of the distance of a trip of the old system: mm, m or km; null if no unit fits.
 
-BUG-02: distance_m, the column before its migration 04, holds millimetres. distance_km, the
-column after it, holds km, but metres in the rows written between FIX-M11 and FIX-M16. These
-the migration could not tell; speed times duration can. A distance is believed where
+BUG-02: distance_m, the column before the old system's migration 04, holds millimetres.
+distance_km, the column after it, holds km, but rows that were written between FIX-M11 and
+FIX-M16 hold metres. Nothing in these rows says so; only speed times duration shows it.
+A distance is possible if
 
     km <= 200 km/h x duration + 0.5     and     km <= 30 x average speed x duration + 0.5
 
-(the vendor's own average, where it is between 1 and 200 km/h; metres are 1,000 times too many,
-and 30 lies half way on the scale of ratios), or, where no duration is known, up to 1,000 km. The
-first unit under which it is believed counts: km, else metres. What neither explains is unknown.
+The second condition uses the vendor's average speed if that is between 1 and 200 km/h. Metres
+read as km are 1,000 times too large; 30 is about the middle of 1 and 1,000 on a log scale.
+Without a duration, up to 1,000 km are possible. km is tried first, then metres.
+
+    case when distance_km is null and … then 'mm' when … then 'km' when … then 'm' end
 -#}
 {% macro legacy_distance_unit() -%}
     case
-            when distance_km is null and {{ is_believable_km('distance_m / 1000000') }} then 'mm'
-            when {{ is_believable_km('distance_km') }} then 'km'
-            when {{ is_believable_km('distance_km / 1000') }} then 'm'
+            when distance_km is null and {{ is_possible_km('distance_m / 1000000') }} then 'mm'
+            when {{ is_possible_km('distance_km') }} then 'km'
+            when {{ is_possible_km('distance_km / 1000') }} then 'm'
         end
 {%- endmacro %}
 
 
-{% macro is_believable_km(km) -%}
+{#- True if a trip can have this distance. is_possible_km('distance_km')  ->  case when … end -#}
+{% macro is_possible_km(km) -%}
     {%- set hours -%}
     (coalesce(nullif(driving_time_s, 0), extract(epoch from end_time - start_time)) / 3600)
     {%- endset -%}
@@ -36,7 +40,7 @@ first unit under which it is believed counts: km, else metres. What neither expl
 {%- endmacro %}
 
 
-{#- Kilometres, by that unit. -#}
+{#- Distance in km: case <unit> when 'mm' then distance_m / 1000000 when … end -#}
 {% macro legacy_distance_km() -%}
     case {{ legacy_distance_unit() }}
         when 'mm' then distance_m / 1000000

@@ -1,6 +1,7 @@
 {#-
-A circle around a point (longitude, latitude) as a polygon of 64 corners in degrees, so
-that every zone is one core type.
+Circle around a point (longitude, latitude) as a polygon with 64 corners, in degrees, so that
+every zone has one core type.
+circle_area('center', 'radius_km')  ->  polygon(64, circle(center, radius_km::… / 111.2))
 -#}
 {% macro circle_area(center, radius_km) -%}
     polygon(64, circle({{ center }}, {{ degrees_of(radius_km) }}))
@@ -8,15 +9,19 @@ that every zone is one core type.
 
 
 {#-
-A distance in degrees. One is taken as 111.2 km both ways: right within 2 % up to 10 degrees
-from the equator, where this fleet drives.
+A distance in km as degrees. A degree counts as 111.2 km in both directions: right within 2 %
+up to 10 degrees from the equator, where this fleet drives.
+degrees_of('km')  ->  km::double precision / 111.2
 -#}
 {% macro degrees_of(km) -%}
     {{ km }}::double precision / 111.2
 {%- endmacro %}
 
 
-{#- The city of a place, null outside all zones; where zones overlap the first by name. -#}
+{#-
+City of a position; null outside all zones. If zones overlap, the first by zone_id counts.
+    (select zone.city from dim_zones as zone where … and zone.area @> point(x, y) … limit 1)
+-#}
 {% macro city_at(longitude, latitude) -%}
     (
         select zone.city
@@ -30,7 +35,10 @@ from the equator, where this fleet drives.
 {%- endmacro %}
 
 
-{#- Whether a place lies in a depot. -#}
+{#-
+True if a position lies in a depot.
+    exists (select from dim_zones as zone where zone.kind = 'depot' and zone.area @> point(x, y))
+-#}
 {% macro is_at_depot(longitude, latitude) -%}
     exists (
         select from {{ ref('dim_zones') }} as zone
@@ -41,25 +49,28 @@ from the equator, where this fleet drives.
 {%- endmacro %}
 
 
-{#- The EAT day of an instant. -#}
+{#- EAT day of an instant: ((t) at time zone 'Africa/Nairobi')::date -#}
 {% macro day_of(instant) -%}
     (({{ instant }}) at time zone '{{ var("fleet_timezone") }}')::date
 {%- endmacro %}
 
 
-{#- The instant at which an EAT day begins. -#}
+{#- Instant at which an EAT day begins: ((day)::timestamp at time zone 'Africa/Nairobi') -#}
 {% macro start_of(day) -%}
     (({{ day }})::timestamp at time zone '{{ var("fleet_timezone") }}')
 {%- endmacro %}
 
 
-{#- The instant at which an hour of the fleet's clock begins. -#}
+{#- Instant at which the EAT hour of an instant begins: date_trunc('hour', t, 'Africa/Nairobi') -#}
 {% macro hour_of(instant) -%}
     date_trunc('hour', {{ instant }}, '{{ var("fleet_timezone") }}')
 {%- endmacro %}
 
 
-{#- Great-circle distance of two places in degrees, km. -#}
+{#-
+Great-circle distance in km of two positions in degrees (haversine formula).
+    2 * 6371.0088 * asin(sqrt(…))
+-#}
 {% macro great_circle_km(latitude, longitude, other_latitude, other_longitude) -%}
     2 * 6371.0088 * asin(sqrt(
         sin(radians({{ latitude }} - {{ other_latitude }}) / 2) ^ 2
@@ -70,8 +81,10 @@ from the equator, where this fleet drives.
 
 
 {#-
-The fixes of a device from one instant to another, for a lateral join. Fenced off, because
-TimescaleDB leaves chunks out for times it knows late, but not where rows are wanted in order.
+Fixes of a device from one instant (included) to another (excluded), for a lateral join. With
+offset 0, because TimescaleDB skips chunks by times known only at run time, but not if the
+outer query wants the rows in order.
+    (select * from position_history as known where known.imei = … and … offset 0)
 -#}
 {% macro fixes_between(imei, start, end) -%}
     (

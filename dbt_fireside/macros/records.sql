@@ -1,13 +1,21 @@
 {#-
-The records of a raw table as typed columns under the vendor's names, beside imei,
-request, fetched_at, record_id, load_id and body. `is_usable` is false where a key is
-missing; `problems` lists what was sent but cannot be believed (unread, it costs nothing).
+The records of a raw table as typed columns under the vendor's names. Further columns:
+  imei, request, fetched_at, record_id, load_id, body
+  is_usable  false if a key is missing
+  problems   fields that were sent but rejected (costs nothing unless it is selected)
+  extra      fields of a push that vendor_fields() does not name; left out if the caller gives
+             `fields`, as rejected_records does, which reads all tables
 
-Nothing a vendor sends can stop a run: each body is parsed once, behind a guard, and each
-field is cast behind another. vendor_fields() says what is read. The rows are those of the
-loads this model claimed, or `landed`: any rows shaped like the raw table. Of a push,
-`extra` holds whatever vendor_fields() does not name; it is left out where the `fields`
-are given, as by the one model that reads all tables.
+Nothing that a vendor sends can stop a run: each body is parsed once, behind a guard, and each
+field is cast behind a guard of its own. vendor_fields() lists the fields. The rows are those
+of the loads that this model claimed, or `landed`: any rows with the columns of the raw table.
+
+records('heartbeats', …)  compiles to three nested selects:
+    (select imei, …, "gateTime", is_object and … as is_usable, array_remove(…) as problems
+     from (select …, case when … then sent."gateTime"::timestamptz end as "gateTime", …
+           from (select answer.*, <body as json> as document from raw.… offset 0) as landed
+           cross join lateral json_to_record(landed.document) as sent ("gateTime" text, …)
+           offset 0) as typed)
 -#}
 {% macro records(table, landed=none, fields=none) -%}
     {%- set has_extra = fields is none and table.startswith('push_') -%}
@@ -130,15 +138,18 @@ are given, as by the one model that reads all tables.
                 offset 0
             ) as sent
             {%- endif %}
-            -- offset 0, here and above: else the planner repeats the parsing and the
-            -- casting at each mention of their results.
+            -- offset 0, here and above: without it the planner would parse and cast again
+            -- for each use of a column.
             offset 0
         ) as typed
     )
 {%- endmacro %}
 
 
-{#- What a record holds beside the fields that are read, as jsonb; null for nothing. -#}
+{#-
+Fields of a record that no column reads, as jsonb; null if there are none.
+    (select jsonb_object_agg(other.name, …) from (…) as other where …)
+-#}
 {% macro unread_members(spellings, objects) -%}
     {%- set read = ['imei', 'deviceImei'] + spellings -%}
     (
@@ -168,11 +179,13 @@ are given, as by the one model that reads all tables.
 
 
 {#-
-A text as a JSON object, null where it is none. json, not jsonb: half the time, and a
-number too large for PostgreSQL costs its field, not the record. json is checked as it
-is read, so two things must be kept from it: escapes of what text cannot hold (only jsonb
-tells them in time) and nesting beyond the stack, an error that nothing catches (10,000
-levels pass with the default 2 MB), so long texts are measured by their brackets first.
+A text as a JSON object; null if it is none. json and not jsonb: it takes half the time, and a
+number too large for PostgreSQL rejects only its field, not the record. Casting to json does
+not find two errors, which would stop the query when a field is read:
+  - escapes of characters that text cannot hold (\u0000): the check as jsonb finds them
+  - nesting deeper than the stack (10,000 levels pass with the default 2 MB): a long text
+    with 2,000 opening brackets or more is rejected
+    case when … then null when body is not json object then null when … then body::json end
 -#}
 {% macro json_object(body) -%}
     case
@@ -187,7 +200,10 @@ levels pass with the default 2 MB), so long texts are measured by their brackets
 {%- endmacro %}
 
 
-{#- A text as what vendor_fields() says it is, null where it cannot be believed. -#}
+{#-
+A text as the type that vendor_fields() gives; null if it is rejected.
+    number  ->  case when not pg_input_is_valid(x, 'numeric(18, 6)') then null when … end
+-#}
 {% macro believed(given, field) -%}
     {%- if field.type == 'number' -%}
     case
@@ -213,8 +229,8 @@ levels pass with the default 2 MB), so long texts are measured by their brackets
             then {{ instant }}::timestamptz
     end
     {%- elif field.type in ('utc', 'instant') -%}
-    {#- UTC unless it names its zone; an hour may lack its leading zero. The pattern
-        keeps out what PostgreSQL would take for a time as well, such as "now". -#}
+    {#- UTC unless the text names its zone; an hour may lack its leading zero. The pattern
+        rejects other texts that PostgreSQL would read as a time, such as "now". -#}
     {%- set instant -%}
     (
         {{ given }} || case
@@ -246,7 +262,7 @@ levels pass with the default 2 MB), so long texts are measured by their brackets
         when '0' then false when 'off' then false when 'false' then false
     end
     {%- elif field.key -%}
-    {#- PostgreSQL cannot index a key of kilobytes. -#}
+    {#- PostgreSQL cannot index a key of several kilobytes. -#}
     case when octet_length({{ given }}) <= 100 then nullif(btrim({{ given }}), '') end
     {%- else -%}
     nullif(btrim({{ given }}), '')
@@ -254,7 +270,7 @@ levels pass with the default 2 MB), so long texts are measured by their brackets
 {%- endmacro %}
 
 
-{#- Location records as fixes: location_list and location_get have the same shape. -#}
+{#- Rows of location_list or location_get, which have the same fields, as fixes. -#}
 {% macro located_fixes(table, landed=none) %}
     select
         ---------- ids
@@ -296,18 +312,18 @@ levels pass with the default 2 MB), so long texts are measured by their brackets
         and "expireFlag" is distinct from false
         and "lat" is not null
         and "lng" is not null
-        -- 0,0 is the answer of a device without a fix, and of an expired one.
+        -- A device without a fix answers 0,0; so does an expired one.
         and not ("lat" = 0 and "lng" = 0)
 {% endmacro %}
 
 
-{#- A text that PostgreSQL can index: null beyond 100 bytes. -#}
+{#- A text short enough for an index: case when octet_length(x) <= 100 then x end -#}
 {% macro short(given) -%}
     case when octet_length({{ given }}) <= 100 then {{ given }} end
 {%- endmacro %}
 
 
-{#- The vendor's digits for how a place was found, as its words; words stay. -#}
+{#- The vendor's digit for a position type as its word: case … when '1' then 'GPS' … end -#}
 {% macro position_type(given) -%}
     case upper({{ given }})
             when '1' then 'GPS'
@@ -319,7 +335,10 @@ levels pass with the default 2 MB), so long texts are measured by their brackets
 {%- endmacro %}
 
 
-{#- Two columns, latitude and longitude in degrees; the vendor's 0,0 is no place. -#}
+{#-
+Two columns, latitude and longitude in degrees; null for the vendor's 0,0, which is no position.
+    (case when not ("lat" = 0 and "lng" = 0) then "lat" end)::numeric(9, 6) as latitude, …
+-#}
 {% macro place(latitude, longitude, prefix='') -%}
     {%- for column, source in [('latitude', latitude), ('longitude', longitude)] -%}
     (
@@ -329,7 +348,7 @@ levels pass with the default 2 MB), so long texts are measured by their brackets
 {%- endmacro %}
 
 
-{#- The same where the old system had the place as a point (GeoJSON), with columns or without. -#}
+{#- The same for the old system, which has a point (GeoJSON), with or without two columns. -#}
 {% macro place_or_point(point, prefix='', latitude=none, longitude=none) -%}
     {%- set axes = 'regexp_match("' ~ point ~ '", ' ~ "'\"coordinates\": *\\[ *(-?[0-9]{1,3}(?:\\.[0-9]+)?), *(-?[0-9]{1,2}(?:\\.[0-9]+)?)')" -%}
     {%- set x = '(' ~ axes ~ ')[1]::numeric' -%}

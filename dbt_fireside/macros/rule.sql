@@ -1,4 +1,7 @@
-{#- An operating rule that holds for all cities; null while nobody knows it. -#}
+{#-
+Value of an operating rule for all cities; null if its value is empty.
+    (select rule.value from operating_rules as rule where rule.rule = '…' and rule.city is null)
+-#}
 {% macro rule(name) -%}
     (
         select rule.value
@@ -9,8 +12,9 @@
 
 
 {#-
-An operating rule as it holds in a city, else for all cities; null while nobody knows it.
+Value of an operating rule in a city, else for all cities; null if its value is empty.
 `name` is SQL: a quoted text, or an expression such as 'speed_limit_' || vehicle_class.
+    (select rule.value from … where rule.rule = … and … order by rule.city … limit 1)
 -#}
 {% macro rule_for(name, city) -%}
     (

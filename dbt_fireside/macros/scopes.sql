@@ -1,7 +1,8 @@
 {#-
-What a mart is cut by: each row counts for the fleet and for each of `cuts` (scope ->
-expression), then a plain group by makes a row per scope and value. So a KPI is one
-expression for every scope. A value that is null (a driver nobody knows) counts for none.
+Repeats each row once for the fleet and once for each of `cuts` (scope -> expression). The mart
+then groups by scope and scope_value, so one expression computes a KPI for every scope. A
+scope whose value is null, such as an unknown driver, gets no row.
+    cross join lateral (select cut.* from (values ('fleet', 'Fleet'), ('city', city)) as cut …
 -#}
 {% macro scopes(cuts) -%}
     cross join lateral (

@@ -1,29 +1,30 @@
 {#-
-Every vendor field the models read, declared once, under the vendor's own name and
-spelling: staging, rejected_records and the unit tests all read it here. What each means and
-how certain that is: docs/TRACKSOLID_API.md, in the section named after the table. (Not in
-_sources.yml: dbt's unit tests cannot see the meta of a source.)
+All vendor fields that the models read, declared once, with the vendor's own spelling. Staging,
+rejected_records and the unit tests read them here. What each field means, and how certain
+that is: docs/TRACKSOLID_API.md, in the section named after the table. (Not in _sources.yml:
+dbt's unit tests cannot read the meta of a source.) Returns a dict, field -> properties:
 
-    type       text (default) · number · utc (a time) · local (a time of the fleet's zone
-               unless it names its own; seconds may be left out) · flag (yes or no) ·
+    type       text (default) · number · utc (a time in UTC) · local (a time in the fleet's
+               zone unless it names its own; seconds may be missing) · flag (yes or no) ·
                instant (a time, or Unix seconds or milliseconds) · object (JSON, or JSON as
-               text: what is in it is read as if it stood beside it)
-    also       other spellings; the first that is not empty counts
-    is_future  a time that may lie ahead; others are not believed beyond the day of arrival
-    range      a number outside of it is not believed; a lower bound of 0 or more also says
-               that the vendor's -1 means unknown
-    key        without it the record cannot be placed and only rejected_records keeps it; a
-               text is the condition on which that is so
+               text: its fields are read as if they were fields of the record)
+    also       other spellings; the first one that is not empty counts
+    is_future  the time may be in the future; other times are rejected if they are more than a
+               day after the arrival
+    range      a number outside is rejected; a lower bound of 0 or more also means that the
+               vendor's -1 is unknown
+    key        a record without this field is only kept in rejected_records; a text is the
+               condition under which the field is a key
 
-The payloads of push_obd, push_oil, push_tem, push_faultinfo and push_tripreport are not
-published: their names are those of samples and of the polled API. Whatever else a push
-sends is its `extra`. A table without fields is read by rejected_records alone.
+The vendor does not publish the payloads of push_obd, push_oil, push_tem, push_faultinfo and
+push_tripreport: the names here come from samples and from the polled API. Any other field of
+a push goes to `extra`. Only rejected_records reads a table without fields.
 
-Of the tables of the old system (legacy_) only some columns are documented; the others are read
-under the spellings that its own code and the vendor use.
+Only some columns of the old system's tables (legacy_) are documented; the others are read by
+the spellings that its code and the vendor use.
 -#}
 {% macro vendor_fields(table=none) %}
-    {#- To read YAML takes longer than to build a table, so only what is asked for. -#}
+    {#- Parsing YAML takes longer than building a table, so parse only what is asked for. -#}
     {%- if table is none %}
         {{- return(dict(fromyaml(polled_fields()), **fromyaml(pushed_fields()))) }}
     {%- elif table.startswith('push_') %}
@@ -157,7 +158,7 @@ fence_list: &fence
 
 fence_detail: *fence
 
-legacy_devices:                                           # of the old system, its own names
+legacy_devices:                                           # names of the old system
   imei: {key: true}
   deviceName: {also: [device_name]}
   mcType: {also: [mc_type]}
@@ -189,7 +190,7 @@ legacy_trips:
   imei: {key: true}
   start_time: {type: utc, key: true}
   end_time: {type: utc}
-  distance_m: {type: number, range: [0, 10000000000]}     # millimetres, in spite of its name
+  distance_m: {type: number, range: [0, 10000000000]}     # millimetres, despite its name
   distance_km: {type: number, range: [0, 10000000]}       # some hold metres
   driving_time_s: {type: number, range: [0, 2678400]}
   avg_speed_kmh: {type: number, range: [0, 400]}
@@ -249,11 +250,11 @@ jobs:                                                     # columns of a CSV fil
   customer_class: {}
   lat: {type: number, range: [-90, 90]}                   # degrees
   lng: {type: number, range: [-180, 180]}                 # degrees
-  repeat_of: {}                                           # job_id of the visit before
+  repeat_of: {}                                           # job_id of the first visit
 {% endmacro %}
 
 
-{#- No anchors here: each table is read alone, up to the empty line. -#}
+{#- No YAML anchors here: vendor_fields() cuts out one table, up to the empty line. -#}
 {% macro pushed_fields() %}
 push_event:
   imei: {key: true}
@@ -271,7 +272,7 @@ push_terminaltransinfo:
   imei: {key: true}
   postTime: {type: instant, also: [gateTime], key: true}
   extensionId: {key: true}                                # 8197 status, 8199 serial port
-  content: {}                                             # looks like JSON and is none
+  content: {}                                             # looks like JSON, but is not
 
 push_hb:
   imei: {key: true}
@@ -295,7 +296,7 @@ push_gps:
   acc: {type: flag, also: [accStatus]}
   satelliteNum: {type: number, range: [0, 100]}
   postType: {also: [positionType]}
-  gpsMode: {type: flag}                                   # 1 = sent again, late
+  gpsMode: {type: flag}                                   # 1 = stored and sent late
   distance: {type: number, range: [0, 100000000000]}      # odometer, metres
   temperature: {type: number, range: [-100, 200]}         # degrees Celsius
 

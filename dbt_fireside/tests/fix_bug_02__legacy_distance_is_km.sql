@@ -1,7 +1,7 @@
 -- BUG-02
--- Was:    rows of the old system hold millimetres in distance_m.
--- Holds:  the median imported trip averages between 1 and 150 km/h. Imported trips are
---         the oldest: the oldest 1,000 are read.
+-- Was:    distance_m of the old system holds millimetres.
+-- Holds:  the median imported trip averages between 1 and 150 km/h. The 1,000 oldest
+--         trips are read, because imported trips are the oldest.
 
 with
 

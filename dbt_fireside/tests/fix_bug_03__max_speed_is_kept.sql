@@ -1,6 +1,6 @@
 -- BUG-03
 -- Was:    the vendor's maxSpeed was not read.
--- Holds:  none of the newest 200 trips without a highest speed was sent with one.
+-- Holds:  of the newest 200 trips without a highest speed, none was sent with one.
 
 {% set answers %}
     (

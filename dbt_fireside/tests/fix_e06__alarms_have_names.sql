@@ -1,8 +1,9 @@
 -- FIX-E06
--- Was:    type and name null, the poll's alertTypeId and alarmTypeName were not read.
+-- Was:    type and name were null, because the poll's alertTypeId and alarmTypeName
+--         were not read.
 -- Holds:  of the polled alarms of the newest 7 days at most one in ten was read without
---         its name, and where answers came, alarms did. Read where each way of telling
---         stands by itself: alarms takes a missing name from the list of types.
+--         its name, and where answers came, alarms did. The test reads alarm_reports,
+--         because alarms fills in a missing name from the list of types.
 
 with
 

@@ -1,5 +1,5 @@
 -- FIX-E06
--- Was:    type and name null, poll and push call them differently.
+-- Was:    type and name were null, because poll and push use different fields.
 -- Holds:  each of the newest 200 alarms of both pushes is one row of alarms, and was
 --         read with its name if one was sent.
 
@@ -13,7 +13,7 @@ pushed as (
         "alarmTime" as alarm_time,
         "alarmName" as alarm_name,
         'push_openapi' as told_by
-    from {{ records('push_openapi', newest_taken('push_openapi', 'alarms')) }} as sent
+    from {{ records('push_openapi', newest_read('push_openapi', 'alarms')) }} as sent
     where is_usable
 
     union all
@@ -24,7 +24,7 @@ pushed as (
         coalesce("alarmTime", "gateTime") as alarm_time,
         "alarmName" as alarm_name,
         'push_alarm' as told_by
-    from {{ records('push_alarm', newest_taken('push_alarm', 'alarms')) }} as sent
+    from {{ records('push_alarm', newest_read('push_alarm', 'alarms')) }} as sent
     where
         is_usable
         and coalesce(upper(type), 'DEVICE') = 'DEVICE'

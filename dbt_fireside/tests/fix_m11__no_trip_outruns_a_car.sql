@@ -1,7 +1,7 @@
 -- FIX-M11
--- Was:    distances multiplied by 1000 on the way in, kilometres stored as millimetres.
--- Holds:  of the trips of the newest 7 days at most one in twenty is longer than its
---         driving time allows at 250 km/h.
+-- Was:    distances were multiplied by 1000, so kilometres became millimetres.
+-- Holds:  of the trips of the newest 7 days at most one in twenty is longer than 250
+--         km/h allows for its driving time.
 
 with
 

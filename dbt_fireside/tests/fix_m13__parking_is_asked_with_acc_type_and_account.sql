@@ -1,5 +1,5 @@
 -- FIX-M13
--- Was:    the request lacked acc_type and account, and the answer was empty.
+-- Was:    the request lacked acc_type and account, so the answer was empty.
 -- Holds:  every parking call of the newest 7 days names both.
 
 with

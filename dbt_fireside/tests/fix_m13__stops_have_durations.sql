@@ -1,9 +1,9 @@
 -- FIX-M13
--- Was:    asked without acc_type and account parking answers nothing, and the duration
---         was read from `seconds`, which the answer does not have.
+-- Was:    the parking request lacked acc_type and account, so the answer was empty; and
+--         the duration was read from `seconds`, which the answer does not have.
 -- Holds:  of the polled stops of the newest 7 days at most one in ten lacks its
---         duration, and where 20 trips or more came and parking was asked, some of its
---         answers are parked stops.
+--         duration. If 20 trips or more came and parking was asked, some answers are
+--         parked stops.
 
 with
 
@@ -51,7 +51,7 @@ where
         and exists (
             select from {{ ref('ingestion_log') }} as asked
             where
-                asked.endpoint = 'parking_report' -- acc_type 0; idling has its own
+                asked.endpoint = 'parking_report' -- only the calls for parked stops; idling has calls of its own
                 and asked.is_success
                 and asked.window_end_time > (select since.start_time from since)
         )

@@ -1,8 +1,7 @@
 -- FIX-M14
--- Was:    one fix a minute, gaps of 1 to 2 km.
--- Holds:  of the loads of the newest 200 trail calls that brought five points or more,
---         each of the first 1,000 points stands in the history. Pushes may have told of
---         some of them.
+-- Was:    the trail had one fix a minute, with gaps of 1 to 2 km.
+-- Holds:  for the loads of the newest 200 trail calls with five points or more, each of
+--         the first 1,000 points is in the history. Some of them may come from pushes.
 
 {% set landed %}
     (
@@ -19,7 +18,7 @@
                 where
                     method = 'jimi.device.track.list'
                     and records_count >= 5
-                    and {{ has_taken('position_history', 'asked_for.load_id') }}
+                    and {{ has_read('position_history', 'asked_for.load_id') }}
                 order by start_time desc
                 limit 200
             ) as asked

@@ -1,12 +1,12 @@
 -- FIX-M15
--- Was:    no way to refresh chosen vehicles at once.
--- Holds:  each of the newest 200 positions fetched on demand stands in the history.
+-- Was:    chosen vehicles could not be refreshed at once.
+-- Holds:  each of the newest 200 positions fetched on demand is in the history.
 
 {% set newest %}
     (
         select answer.*
         from {{ source('raw', 'location_get') }} as answer
-        where {{ has_taken('position_history', 'answer._dlt_load_id') }}
+        where {{ has_read('position_history', 'answer._dlt_load_id') }}
         order by answer.fetched_at desc
         limit 200
     )

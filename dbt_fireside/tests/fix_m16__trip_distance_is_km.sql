@@ -1,5 +1,5 @@
 -- FIX-M16
--- Was:    metres stored as kilometres.
+-- Was:    metres were stored as kilometres.
 -- Holds:  the median trip of the newest 7 days averages between 5 and 150 km/h.
 
 with

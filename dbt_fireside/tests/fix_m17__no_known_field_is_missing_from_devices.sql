@@ -1,14 +1,14 @@
 -- FIX-M17
--- Was:    the device sync kept 5 fields up to date; a changed driver or plate never
---         came.
--- Holds:  every field that one of the newest 200 answers of the device list fills
---         stands in devices, unless a later answer, of list or detail, says other.
+-- Was:    the device sync updated 5 fields, so a changed driver or plate never arrived.
+-- Holds:  every field that is filled in one of the newest 200 answers of the device
+--         list is in devices, unless a later answer of list or detail has another
+--         value.
 
 {% set newest %}
     (
         select answer.*
         from {{ source('raw', 'device_list') }} as answer
-        where {{ has_taken('device_attributes', 'answer._dlt_load_id') }}
+        where {{ has_read('device_attributes', 'answer._dlt_load_id') }}
         order by answer.fetched_at desc
         limit 200
     )
@@ -19,7 +19,7 @@
         select answer.*
         from {{ source('raw', 'device_detail') }} as answer
         where
-            {{ has_taken('device_attributes', 'answer._dlt_load_id') }}
+            {{ has_read('device_attributes', 'answer._dlt_load_id') }}
             and answer.fetched_at >= (
                 select min(listed.fetched_at) from {{ newest }} as listed
             )
@@ -52,7 +52,7 @@ answers as (
 
 ),
 
-told as (
+answered as (
 
     select distinct on (answers.source, answers.imei, field.key)
         answers.source,
@@ -74,17 +74,17 @@ told as (
 
 listed as (
 
-    select * from told
+    select * from answered
     where
         source = 'device_list'
         and not exists (
-            select from told as later
+            select from answered as later
             where
                 later.source = 'device_detail'
-                and later.imei = told.imei
-                and later.attribute = told.attribute
-                and later.fetched_at >= told.fetched_at
-                and later.value != told.value
+                and later.imei = answered.imei
+                and later.attribute = answered.attribute
+                and later.fetched_at >= answered.fetched_at
+                and later.value != answered.value
         )
 
 ),

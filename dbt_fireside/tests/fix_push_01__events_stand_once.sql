@@ -6,7 +6,7 @@ select
     sent.imei,
     sent."gateTime" as event_time,
     sent.type as event_type
-from {{ records('push_event', newest_taken('push_event', 'device_events')) }} as sent
+from {{ records('push_event', newest_read('push_event', 'device_events')) }} as sent
 where
     sent.is_usable
     and (

@@ -1,5 +1,5 @@
 -- PUSH-02
--- Was:    the unit is a number where a text was expected, and the record was lost.
+-- Was:    the unit is a number where a text was expected, so the record was lost.
 -- Holds:  each of the newest 200 records of /pushoil is in fuel_readings, with a unit
 --         if one was sent.
 
@@ -12,7 +12,7 @@ sent as (
         record_id,
         "gateTime" as reading_time,
         {{ json_object('body') }} ->> 'unit' as unit
-    from {{ records('push_oil', newest_taken('push_oil', 'fuel_readings')) }} as sent
+    from {{ records('push_oil', newest_read('push_oil', 'fuel_readings')) }} as sent
     where is_usable
 
 )

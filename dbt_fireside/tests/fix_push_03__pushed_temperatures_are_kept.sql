@@ -3,7 +3,7 @@
 -- Holds:  each of the newest 200 records of /pushtem is in temperature_readings, with
 --         its temperature.
 
-{% set newest = newest_taken('push_tem', 'temperature_readings') %}
+{% set newest = newest_read('push_tem', 'temperature_readings') %}
 
 with
 

@@ -12,7 +12,7 @@ sent as (
         record_id,
         "gateTime" as reading_time,
         "cellList" as cells
-    from {{ records('push_lbs', newest_taken('push_lbs', 'lbs_readings')) }} as sent
+    from {{ records('push_lbs', newest_read('push_lbs', 'lbs_readings')) }} as sent
     where is_usable
 
 )

@@ -1,5 +1,4 @@
--- Holds: a KPI that is in force names its query, its panel, its cadence and its
---        reviewer.
+-- Holds: an active KPI names its query, panel, cadence and reviewer.
 
 select
     kpi_id,

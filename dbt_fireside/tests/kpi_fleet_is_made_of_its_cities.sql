@@ -1,6 +1,6 @@
--- Holds: a KPI of the fleet is the sum of its cities, or lies between them: the mean
---        of cities of any weight does. One that is null for a city, or cut off at 0,
---        says less.
+-- Holds: the fleet value of a KPI is the sum of its cities, or lies between them, as
+--        any weighted mean does. A KPI that is null for a city, or cut off at 0, is
+--        checked less strictly.
 
 with
 
@@ -35,7 +35,7 @@ inner join cities
 where
     fleet.scope = 'fleet'
     and case register.rollup
-        -- Each city is rounded for itself, to 0.01 at the most.
+        -- Each city is rounded separately, by at most 0.01.
         when 'sum' then abs(fleet.value - cities.total) > 0.01 * cities.cities_count
         when 'mean'
             then

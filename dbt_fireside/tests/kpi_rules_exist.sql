@@ -1,4 +1,4 @@
--- Holds: every rule that a KPI names stands in operating_rules.
+-- Holds: every rule that a KPI names is in operating_rules.
 
 select
     register.kpi_id,

@@ -1,4 +1,4 @@
--- Holds: every KPI has a row for the fleet and each city of every day, and either a
+-- Holds: every KPI has a row for the fleet and each city on every day, with either a
 --        value or a reason.
 
 with

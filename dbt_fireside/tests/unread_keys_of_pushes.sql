@@ -1,5 +1,5 @@
--- Warns of what the newest pushes hold and nobody reads: one row per table and key. Map
--- it in macros/vendor_fields.sql once its meaning is known.
+-- Warns of fields in the newest pushes that no column reads: one row per table and key.
+-- Add a field to macros/vendor_fields.sql once its meaning is known.
 
 {{ config(severity='warn') }}
 

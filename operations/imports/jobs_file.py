@@ -25,7 +25,7 @@ IS_LANDED = """
         select from raw.jobs
         where
             record_id = any(%s)
-            and _dlt_load_id in (select load_id from raw._dlt_loads where status = 0)
+            and _dlt_load_id in (select load_id from raw.complete_loads)
     )
 """
 

@@ -58,7 +58,7 @@ COLUMNS = """
 """
 LANDED = """
     select request, max(fetched_at) from raw.legacy_{0}
-    where _dlt_load_id in (select load_id from raw._dlt_loads where status = 0)
+    where _dlt_load_id in (select load_id from raw.complete_loads)
     group by request
 """
 

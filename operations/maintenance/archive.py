@@ -36,11 +36,10 @@ STAYS |= {table for table in SCHEMAS if table.startswith("legacy_")}
 FILE_ROWS = 500_000  # bounds memory
 SETTLED = """
     select load.load_id
-    from raw._dlt_loads as load
+    from raw.complete_loads as load
     inner join tracksolid.offered_loads as offered using (load_id)
     where
-        load.status = 0
-        and load.inserted_at < now() - %(age)s
+        load.inserted_at < now() - %(age)s
         and offered.build_id <= (select min(build_id) from tracksolid.claims)
         and (%(loads)s::text[] is null or load.load_id = any(%(loads)s))
 """

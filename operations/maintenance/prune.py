@@ -48,7 +48,7 @@ def prune(settings: Settings, database: Database) -> None:
     pairs = [
         (changed, model["name"])
         for model in models
-        for changed in model["config"].get("takes_changes_of") or ()
+        for changed in model["config"].get("reads_changes_of") or ()
     ]
     with dbt_runner.alone(database), database.connect(autocommit=False) as connection:
         connection.execute(

@@ -107,16 +107,15 @@ def _database(database: Database) -> Iterator[Check]:
             yield Check("schema", False, pending)
             return
         yield _role(connection)
-        found = connection.execute("select to_regclass('raw._dlt_loads')").fetchone()
-        if found is None or found[0] is None:
+        known = connection.execute("select to_regclass('raw.complete_loads')").fetchone()
+        loads, newest = 0, None
+        if known != (None,):
+            row = connection.execute("select count(*), max(inserted_at) from raw.complete_loads")
+            loads, newest = row.fetchone() or (0, None)
+        if newest is None:
             yield Check("raw", True, "empty: nothing was polled yet; run orchestrate.py poll")
-            return
-        row = connection.execute(
-            "select count(*), max(inserted_at) from raw._dlt_loads where status = 0"
-        ).fetchone()
-        assert row is not None
-        newest = f"newest {row[1]:%F %T} UTC" if row[1] else "none yet"
-        yield Check("raw", True, f"{row[0]:,} complete loads, {newest}")
+        else:
+            yield Check("raw", True, f"{loads:,} complete loads, newest {newest:%F %T} UTC")
 
 
 def _role(connection: psycopg.Connection) -> Check:

@@ -26,7 +26,7 @@ LEADER = """
     )
 """
 # A table may be missing before the first poll or build; then the value is None.
-NEWEST_LOAD = "select max(inserted_at) from raw._dlt_loads where status = 0"
+NEWEST_LOAD = "select max(inserted_at) from raw.complete_loads"
 NEWEST_FIX = "select max(gps_time) from tracksolid.newest_fixes"
 EXPIRY = """
     select expires_at from tracksolid.api_token_cache where account = %s and app_key = %s

@@ -10,9 +10,9 @@ polled as (
 
     select
         imei,
-        -- FIX-E06: the poll says alertTypeId, alarmTypeName and alertTime where the
-        -- pushes say alarmType or alertType, alarmName and alarmTime. One table of the
-        -- vendor's documents calls the name alertTypeName.
+        -- FIX-E06: the poll has the fields alertTypeId, alarmTypeName and alertTime.
+        -- The pushes have alarmType or alertType, alarmName and alarmTime. One table of
+        -- the vendor's documents writes alertTypeName for the name.
         "alertTypeId" as alarm_type,
         "alertTime" as alarm_time,
         coalesce("alarmTypeName", "alertTypeName") as alarm_name,
@@ -64,8 +64,9 @@ pushed_by_open_api as (
 
 pushed_by_iot_hub as (
 
-    -- Nested in msg or flat. removeAlarmType ends an alarm: see device_events. Items
-    -- about the SIM or the vehicle (ICCID, VIN) have no alertType.
+    -- The fields are nested in msg or flat. removeAlarmType ends an alarm and becomes a
+    -- row of device_events. Items about the SIM or the vehicle (ICCID, VIN) have no
+    -- alertType.
     select
         imei,
         "alertType" as alarm_type,

@@ -1,7 +1,7 @@
 {{ config(
     unique_key=['imei', 'alarm_type', 'alarm_time'],
-    takes_from=['alarm_reports'],
-    starts_over_with=['alarm_types'],
+    reads_from=['alarm_reports'],
+    recomputed_with=['alarm_types'],
     precedence=[],
     indexes=[{'columns': ['alarm_time']}, {'columns': ['load_id']}],
 ) }}
@@ -39,9 +39,9 @@ alarm_types as (
 
 merged as (
 
-    -- FIX-E06: one row for one alarm. Each column comes from the best source that
-    -- knows it: the poll, then the push of the Open API, then that of the IoT Hub,
-    -- which sends no names. So no name is lost, in whatever order they arrive.
+    -- FIX-E06: one row for one alarm. Each column comes from the best source that has
+    -- it: the poll, then the push of the Open API, then the push of the IoT Hub, which
+    -- sends no names. No name is lost, in any order of arrival.
     select
         imei,
         alarm_type,
@@ -82,7 +82,8 @@ named as (
         merged.imei,
         merged.alarm_type,
         merged.alarm_time,
-        -- The numbers of JT/T 808 (class 1) are another table: 256 is a bit mask there.
+        -- Class 1 numbers its types by JT/T 808, another table: there 256 is a bit
+        -- mask.
         coalesce(
             merged.alarm_name,
             case when merged.message_class is distinct from 1 then alarm_types.name end

@@ -32,7 +32,7 @@ described as (
 
 attributes as (
 
-    -- FIX-M17: every field of the answer, whatever its name; none can be forgotten.
+    -- FIX-M17: every field of the answer becomes a row, so no field can be forgotten.
     select
         described.imei,
         field.key as attribute,
@@ -43,7 +43,7 @@ attributes as (
         described.load_id
     from described
     cross join lateral jsonb_each_text(described.answer) as field
-    -- An empty answer does not wipe what is known; a later value replaces it.
+    -- An empty answer changes nothing; only a later value replaces a value.
     where field.value is not null
 
 ),

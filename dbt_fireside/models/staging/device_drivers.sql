@@ -8,7 +8,7 @@ with
 
 reported as (
 
-    -- An empty name wipes nothing: nobody has said that the driver is gone.
+    -- An empty name changes nothing: it does not say that the driver has left.
     select
         imei,
         btrim("driverName") as driver_name,
@@ -25,7 +25,8 @@ reported as (
 
 first_of_day as (
 
-    -- One row a day is enough to tell when a name came, and history stays short.
+    -- The first answer of a day is enough to know when a name came. This keeps the
+    -- table small.
     select distinct on (imei, driver_name, reported_day) *
     from reported
     order by

@@ -9,7 +9,7 @@ with
 
 logged as (
 
-    -- PUSH-01: /pushevent. Times are UTC, whatever the timezone beside them.
+    -- PUSH-01: /pushevent. Times are UTC, whatever the field timezone says.
     select
         imei,
         "gateTime" as event_time,
@@ -21,7 +21,7 @@ logged as (
         fetched_at,
         record_id,
         load_id
-    from {{ records('push_event') }} as told
+    from {{ records('push_event') }} as pushed
     where is_usable
 
 ),
@@ -39,7 +39,7 @@ uploaded as (
         fetched_at,
         record_id,
         load_id
-    from {{ records('push_iothubevent') }} as told
+    from {{ records('push_iothubevent') }} as pushed
     where is_usable
 
 ),
@@ -57,14 +57,14 @@ transmitted as (
         fetched_at,
         record_id,
         load_id
-    from {{ records('push_terminaltransinfo') }} as told
+    from {{ records('push_terminaltransinfo') }} as pushed
     where is_usable
 
 ),
 
 ended as (
 
-    -- The end of an alarm is told like an alarm, and is none.
+    -- The end of an alarm has the shape of an alarm, but is an event and no alarm.
     select
         imei,
         coalesce("alarmTime", "gateTime") as event_time,
@@ -76,7 +76,7 @@ ended as (
         fetched_at,
         record_id,
         load_id
-    from {{ records('push_alarm') }} as told
+    from {{ records('push_alarm') }} as pushed
     where
         is_usable
         and "alertType" = 'removeAlarmType'
@@ -96,7 +96,7 @@ imported as (
         fetched_at,
         record_id,
         load_id
-    from {{ records('legacy_device_events') }} as told
+    from {{ records('legacy_device_events') }} as pushed
     where is_usable
 
 ),
@@ -135,7 +135,7 @@ renamed as (
 
 latest as (
 
-    -- told_by: in the alphabet, too, what is pushed goes before what is imported.
+    -- told_by descending: a pushed event (push_…) wins over an imported one (legacy_…).
     select distinct on (imei, event_time, event_type, detail_id) *
     from renamed
     order by

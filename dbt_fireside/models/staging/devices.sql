@@ -1,4 +1,4 @@
-{{ config(incremental_strategy='all_anew') }}
+{{ config(incremental_strategy='replace_all') }}
 
 with
 
@@ -26,7 +26,7 @@ described as (
 
 renamed as (
 
-    -- FIX-M17: all 26 fields; the old sync kept five of them up to date.
+    -- FIX-M17: all 26 fields; the old sync updated only five of them.
     select
         described.imei,
         field."deviceName" as device_name,
@@ -87,8 +87,8 @@ renamed as (
 
 with_vehicle as (
 
-    -- What the vendor does not know stands in a seed, where no sync can overwrite it,
-    -- or stood in the system before this one.
+    -- The vendor does not have these columns. They come from a seed, which no sync can
+    -- overwrite, else from the old system.
     select
         renamed.*,
         vehicles.vehicle_id,

@@ -8,8 +8,8 @@ with
 
 renamed as (
 
-    -- The payload is published nowhere: a record whose code stands under a name that
-    -- nobody knows yet is kept, told apart by all that it holds.
+    -- The vendor publishes no payload. If the code is in a field with an unknown name,
+    -- the record is kept and a hash of the whole record is its fault_id.
     select
         ---------- ids
         imei,

@@ -10,9 +10,9 @@ typed as (
 
     select
         *,
-        -- PUSH-02: /pushoil sends its unit as a number; a number is no unit. Its codes
-        -- are published nowhere: 1 is taken for litres, as the only sample has it; any
-        -- other stays what it is, as text.
+        -- PUSH-02: /pushoil sends the unit as a number, and publishes no list of the
+        -- numbers. The only sample uses 1 for litres, so 1 is read as l. Any other code
+        -- is kept as text.
         case
             when lower(unit) in ('1', 'l', 'litre', 'litres', 'liter', 'liters')
                 then 'l'

@@ -44,7 +44,8 @@ renamed as (
 
 latest as (
 
-    -- Each export tells of a job anew; of two lines in one file the later one counts.
+    -- Each export lists a job again. If one file has two lines for a job, the later
+    -- line counts.
     select distinct on (job_id) *
     from renamed
     order by

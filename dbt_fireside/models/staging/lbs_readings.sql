@@ -23,7 +23,8 @@ typed as (
 
 renamed as (
 
-    -- PUSH-04: /pushlbs, what a device without sky hears. lbsJson is JSON as text.
+    -- PUSH-04: /pushlbs, the cell towers or access points in reach of a device without
+    -- a GPS fix. lbsJson is JSON as text.
     select
         ---------- ids
         imei,

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-{%- set stands = {
+{%- set staging_rows = {
     'legacy_devices': "select distinct imei from " ~ ref('device_attributes')
         ~ " where source_rank = 0",
     'legacy_trips': "select from " ~ ref('trips') ~ " where source = 'legacy'",
@@ -17,23 +17,21 @@ with
 
 taken as (
 
-    {% for table in stands -%}
+    {% for table in staging_rows -%}
     select
         '{{ table }}' as raw_table,
         count(distinct answer.record_id) as records_count
     from {{ source('raw', table) }} as answer
-    inner join {{ source('raw', '_dlt_loads') }} as complete
-        on
-            answer._dlt_load_id = complete.load_id
-            and complete.status = 0
+    inner join {{ source('raw', 'complete_loads') }} as complete
+        on answer._dlt_load_id = complete.load_id
     {{ 'union all' if not loop.last }}
     {% endfor %}
 
 ),
 
-standing as (
+in_staging as (
 
-    {% for table, rows in stands.items() -%}
+    {% for table, rows in staging_rows.items() -%}
     select
         '{{ table }}' as raw_table,
         count(*) as standing_count
@@ -68,9 +66,9 @@ trips as (
                 {{ legacy_distance_unit() }},
                 case when num_nonnulls(distance_km, distance_m) > 0 then 'unknown' end
             ) as distance_unit
-        from {{ records(table, landed=source('raw', table)) }} as trip
+        from {{ records(table, landed=source('raw', table)) }} as record
         where is_usable
-    ) as told
+    ) as trip
     group by record_id
 
 ),
@@ -89,15 +87,15 @@ distances as (
 select
     taken.raw_table,
     taken.records_count,
-    standing.standing_count,
+    in_staging.standing_count,
     coalesce(refused.refused_count, 0) as refused_count,
     coalesce(refused.doubtful_count, 0) as doubtful_count,
     distances.from_millimetres_count,
     distances.from_metres_count,
     distances.unknown_distance_count
 from taken
-inner join standing
-    on taken.raw_table = standing.raw_table
+inner join in_staging
+    on taken.raw_table = in_staging.raw_table
 left join refused
     on taken.raw_table = refused.raw_table
 left join distances

@@ -8,7 +8,7 @@
     'load_id',
 ] %}
 
-{#- The newest load that newest_fixes has taken, in a build or since. #}
+{#- The newest load in newest_fixes, from a build or from keep_newest_fixes since. #}
 {% set built %}greatest(
             (
                 select coalesce(max(offered.load_id), '')
@@ -19,8 +19,8 @@
         )
 {%- endset %}
 
--- Device by device, a look into an index each: raw may be of any length, and who asks
--- for some devices waits for these alone. (No CTE, no distinct: both would hide that.)
+-- One index lookup per device: raw may be of any length, and a query for a few devices
+-- reads only those. (A CTE or a distinct would stop the planner from doing so.)
 select
     devices.imei{% for column in columns %},
     newest.{{ column }}{% endfor %}
@@ -45,20 +45,19 @@ inner join lateral ( -- noqa: ST05
                     landed.imei = devices.imei
                     and {{ is_recent('landed.fetched_at') }}
                     and exists (
-                        select from {{ source('raw', '_dlt_loads') }} as complete
-                        where
-                            complete.load_id = landed._dlt_load_id
-                            and complete.status = 0
-                        offset 0 -- asked of one answer after the other, newest first
+                        select from {{ source('raw', 'complete_loads') }} as complete
+                        where complete.load_id = landed._dlt_load_id
+                        offset 0 -- checked row by row, newest first
                     )
                 order by landed.fetched_at desc
                 limit 1
             ) as answer
             where
-                -- Nothing is parsed that is built already. (A load that is settled
-                -- late, with an old id, brings no news; the build takes it.)
+                -- Only answers that are newer than newest_fixes are parsed. (A load
+                -- that settles late has an old id. It brings no newer fix, and the next
+                -- build reads it.)
                 answer._dlt_load_id > {{ built }}
-                -- Where nothing at all is new, no device is looked up.
+                -- If the whole raw table has nothing newer, no device is looked up.
                 and (
                     select max(recent._dlt_load_id)
                     from {{ source('raw', table) }} as recent
@@ -70,8 +69,8 @@ inner join lateral ( -- noqa: ST05
         {{ located_fixes(table, landed) }}
         {% endfor %}
     ) as known
-    -- Of copies of one fix the first, as in position_history: of a vehicle that is
-    -- parked each sweep brings one.
+    -- Of several copies of one fix the first wins, as in position_history: each sweep
+    -- returns the fix of a parked vehicle again.
     order by gps_time desc, source_rank desc, fetched_at asc
     limit 1
 ) as newest on true

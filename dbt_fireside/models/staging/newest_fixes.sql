@@ -1,6 +1,6 @@
 {{ config(
     unique_key=['imei'],
-    takes_from=['position_history'],
+    reads_from=['position_history'],
     precedence=['gps_time', 'source_rank', '-fetched_at', '-record_id', '-load_id'],
     indexes=[{'columns': ['load_id']}],
 ) }}
@@ -15,7 +15,7 @@ newest as (
     from {{ ref('position_history') }}
     where
         {{ is_claimed('load_id') }}
-        and {{ is_taken_since('gps_time', 'position_history') }}
+        and {{ is_read_since('gps_time', 'position_history') }}
     group by imei
 
 ),

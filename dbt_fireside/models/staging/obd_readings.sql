@@ -8,8 +8,8 @@ with
 
 renamed as (
 
-    -- The readings stand in the record, in an inner object or in one written as text;
-    -- the payload is published nowhere, see vendor_fields().
+    -- The vendor publishes no payload. The readings may be in the record itself, in an
+    -- inner object, or in JSON as text; see vendor_fields().
     select
         ---------- ids
         imei,
@@ -23,7 +23,8 @@ renamed as (
         "remainingFuel"::numeric(12, 3) as fuel_l,
         "odometerReading"::numeric(12, 3) as odometer_km,
         "deviceAccumulatedMileage"::numeric(12, 3) as device_distance_km,
-        -- The vendor's example of 118 can only be tenths: no vehicle has 60 V.
+        -- The vendor's example has 118, which can only be tenths of volts: no vehicle
+        -- has 60 V.
         (
             case
                 when "vehicleBatterVoltage" >= 60 then "vehicleBatterVoltage" / 10

@@ -20,8 +20,8 @@ polled as (
         case when acc then 'idling' when not acc then 'parked' end as kind,
 
         ---------- numerics
-        -- FIX-M13: durSecond is the duration; seconds does not exist in the answer and
-        -- stopSecond is unexplained.
+        -- FIX-M13: durSecond is the duration. The answer has no field `seconds`, and
+        -- the meaning of stopSecond is unknown.
         "durSecond"::integer as duration_s,
 
         ---------- place
@@ -48,7 +48,7 @@ imported as (
         'legacy' as source,
         0::smallint as source_rank,
         coalesce(end_time, start_time + duration_s * interval '1 second') as end_time,
-        -- FIX-M13: with acc_type=0 it asked for nothing else.
+        -- FIX-M13: a call with acc_type=0 asks for parked stops only.
         'parked' as kind,
 
         ---------- numerics
@@ -80,7 +80,8 @@ stops as (
 
 latest as (
 
-    -- A stop that goes on is returned again, longer each time; keep its newest copy.
+    -- A stop that goes on is returned again and again, longer each time. Its newest
+    -- copy is kept.
     select distinct on (imei, start_time) *
     from stops
     order by

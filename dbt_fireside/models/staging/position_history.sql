@@ -16,7 +16,7 @@ swept as (
 
 asked_for as (
 
-    -- FIX-M15: positions fetched on demand are positions like any other.
+    -- FIX-M15: a position fetched on demand enters the history like any other.
     {{ located_fixes('location_get') }}
 
 ),
@@ -24,7 +24,8 @@ asked_for as (
 trail as (
 
     -- FIX-M14: the trail between two sweeps, 10 to 30 s apart. Its 35-minute windows
-    -- overlap and hold the swept fixes again: one row per device and instant.
+    -- overlap and repeat the fixes of the sweeps: one row per device and instant is
+    -- kept.
     select
         ---------- ids
         imei,
@@ -90,7 +91,7 @@ pushed as (
         "gpsSpeed"::numeric(6, 2) as speed_kmh,
         direction::numeric(5, 2) as heading_deg,
         acc as is_ignition_on,
-        -- The push sends metres where the poll sends km, and 0 for no odometer.
+        -- The push sends metres where the poll sends km, and 0 if there is no odometer.
         (nullif(distance, 0) / 1000)::numeric(12, 3) as odometer_km,
 
         ---------- condition
@@ -128,7 +129,7 @@ tagged as (
         null::boolean as is_late,
         null::smallint as satellites_count,
         null::smallint as signal_level,
-        -- What gpsNum says of tags.
+        -- For a tag, gpsNum is the confidence.
         "gpsNum"::smallint as confidence_level,
         null as place,
 
@@ -159,7 +160,7 @@ tagged as (
 
 imported as (
 
-    -- What the system before this one kept of the poll and of the trail.
+    -- Fixes that the old system kept from its sweeps and trails.
     select
         ---------- ids
         imei,
@@ -218,9 +219,9 @@ fixes as (
 
 best as (
 
-    -- The richest source, and of its copies the first: the readings beside a fix are
-    -- true at the time of the fix, and a device that stands still answers the same fix
-    -- every minute for weeks without it becoming news.
+    -- The copy from the source with the most fields wins. Of its copies the first wins:
+    -- the readings beside a fix are true at the time of the fix, and a parked device
+    -- returns the same fix every minute for weeks.
     select distinct on (imei, gps_time) *
     from fixes
     order by

@@ -53,7 +53,7 @@ unread as (
 
 refused as (
 
-    -- What text cannot hold or nobody could take apart; the loader kept its bytes.
+    -- Pieces that the loader could not split or store as text; it kept their bytes.
     select
         source,
         record_id,

@@ -8,7 +8,7 @@ with
 
 renamed as (
 
-    -- PUSH-03: /pushtem. The payload is published nowhere; see vendor_fields().
+    -- PUSH-03: /pushtem. The vendor publishes no payload; see vendor_fields().
     select
         ---------- ids
         imei,

@@ -15,11 +15,12 @@ polled as (
         'poll' as source,
         3 as source_rank,
         -- FIX-M16: the API sends metres, whatever its documents say.
-        -- FIX-M11: nothing is multiplied on the way; the old system stored millimetres.
+        -- FIX-M11: nothing is multiplied; the old system stored millimetres.
         distance / 1000 as distance_km,
         coalesce("runTimeSecond", elapsed) as driving_time_s,
         "avgSpeed" as avg_speed_kmh,
-        -- BUG-03: not in the vendor's documents, but in its answers.
+        -- BUG-03: maxSpeed is missing in the vendor's documents, but not in its
+        -- answers.
         "maxSpeed" as max_speed_kmh,
         {{ place('startLat', 'startLng', 'start_') }},
         {{ place('endLat', 'endLng', 'end_') }},
@@ -77,7 +78,8 @@ imported as (
         end_time,
         'legacy' as source,
         1 as source_rank,
-        -- BUG-02: the old distance_m holds millimetres, and distance_km in part metres.
+        -- BUG-02: the old distance_m holds millimetres, and some rows of distance_km
+        -- hold metres.
         {{ legacy_distance_km() }} as distance_km,
         driving_time_s,
         avg_speed_kmh,
@@ -143,8 +145,9 @@ typed as (
 
 latest as (
 
-    -- A running trip is returned again and again; keep its newest copy. A pushed one
-    -- never replaces the polled one, which knows more, nor an imported one the API's.
+    -- The API returns a running trip again and again; its newest copy is kept. A pushed
+    -- copy never replaces a polled one, which has more fields. An imported copy never
+    -- replaces one from the API.
     select distinct on (imei, start_time) *
     from typed
     order by

@@ -1,4 +1,4 @@
-{#- Every value that is known lies between min and max, bounds included. -#}
+{#- Every value that is not null is between min and max, both included. -#}
 {% test in_range(model, column_name, min, max) %}
 
 select {{ column_name }}

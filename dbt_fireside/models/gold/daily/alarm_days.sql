@@ -1,6 +1,6 @@
 {{ config(
-    incremental_strategy='days_anew',
-    takes_changes_of=['fact_alarms'],
+    incremental_strategy='replace_changed_days',
+    reads_changes_of=['fact_alarms'],
     indexes=[{'columns': ['scope', 'day_start']}],
 ) }}
 

@@ -1,7 +1,7 @@
 {{ config(
-    incremental_strategy='newest_wins',
+    incremental_strategy='upsert_best',
     unique_key=['hour_start', 'endpoint'],
-    takes_from=['ingestion_log'],
+    reads_from=['ingestion_log'],
 ) }}
 
 with
@@ -19,7 +19,7 @@ touched as (
 
 hours as (
 
-    -- By method, as the log is indexed; an endpoint has one.
+    -- Read by method, which the log has an index on; an endpoint has one method.
     select
         touched.hour_start,
         touched.endpoint,

@@ -22,7 +22,7 @@ places as (
     from {{ ref('dim_vehicles') }}
     where is_primary_device
     union all
-    -- A driver belongs where the vehicle that was driven last belongs.
+    -- A driver belongs to the city and cost centre of the vehicle driven last.
     (
         select distinct on (drivers.driver_name)
             'driver' as scope,
@@ -40,7 +40,7 @@ places as (
 
 summed as (
 
-    -- What is per km weighs as much as the km it rests on.
+    -- A figure per km is weighted by its km.
     select
         behaviour.scope,
         behaviour.scope_value,
@@ -58,7 +58,7 @@ summed as (
         sum(behaviour.after_hours_km) as after_hours_km
     from {{ ref('kpi_driver_behaviour_daily') }} as behaviour
     inner join newest
-        -- The newest day may not be over.
+        -- The newest day is left out: it may not be over.
         on behaviour.day >= newest.day - 30 and behaviour.day < newest.day
     where behaviour.scope in ('vehicle', 'driver')
     group by behaviour.scope, behaviour.scope_value

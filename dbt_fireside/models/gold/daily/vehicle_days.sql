@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
--- No CTE: a view without one is looked through, so that the order and the limit of who
--- reads it can be those of an index.
+-- No CTE: PostgreSQL then merges the view into the reader's query, and can use an index
+-- for its order and limit.
 select
     ---------- ids
     metrics.day,

@@ -4,7 +4,7 @@ with
 
 vehicle_days as (
 
-    -- Vehicles, not devices: the tracker speaks for the journey.
+    -- Vehicles and not devices: the primary device counts.
     select
         date_trunc('month', metrics.day)::date as month,
         metrics.vehicle_id,

@@ -4,7 +4,7 @@ asked as (
 
     select
         {{ day_of('min(window_start_time)') }} as first_day,
-        -- A window that ends at midnight has not touched the day that begins there.
+        -- A window that ends at midnight does not touch the day that begins then.
         {{ day_of("max(window_end_time) - interval '1 second'") }} as last_day
     from {{ ref('ingestion_log') }}
     where

@@ -30,7 +30,7 @@ changes as (
 
 drivers as (
 
-    -- The first driver known is taken for all that was before; nobody can know better.
+    -- The first known driver counts for all the time before.
     select
         imei,
         case
@@ -40,7 +40,7 @@ drivers as (
         coalesce(changed_after, 'infinity') as valid_to,
         driver_name
     from changes
-    -- Two names at one instant: a period without length.
+    -- Two names at one instant would make a period of no length.
     where changed_after is distinct from fetched_at
 
 )

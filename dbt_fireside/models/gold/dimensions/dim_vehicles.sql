@@ -24,7 +24,7 @@ located as (
         newest_fixes.latitude,
         newest_fixes.gps_time,
         max(newest_fixes.gps_time) over devices as newest_gps_time,
-        -- A vehicle may carry a tracker and a dashcam: the tracker comes first.
+        -- A vehicle may carry a tracker and a dashcam: the tracker ranks first.
         row_number() over (
             devices
             order by
@@ -44,8 +44,8 @@ located as (
 
 ranked as (
 
-    -- Who speaks for the vehicle now: not a tracker that was replaced, nor one that is
-    -- silent while the other one reports.
+    -- The device that represents the vehicle now. It is neither a tracker that was
+    -- replaced nor a device that is silent while the other one reports.
     select
         *,
         row_number() over (
@@ -86,7 +86,7 @@ vehicles as (
             'Unassigned'
         ) as city,
         ranked.known_cost_centre as cost_centre,
-        -- The icon that somebody chose for it, while the client's list names no class.
+        -- If the seed names no class, the icon that was chosen in the platform decides.
         coalesce(
             ranked.vehicle_class,
             case ranked.vehicle_icon when 'mtc' then 'motorcycle' else 'van' end
@@ -104,7 +104,7 @@ vehicles as (
         ranked.expiration_time,
         ranked.is_enabled,
 
-        -- The facts copy these from here and are recomputed when one of them changes.
+        -- The facts copy these columns and are computed again if one of them changes.
         md5(row(
             ranked.known_vehicle_id,
             ranked.is_primary_device,

@@ -2,7 +2,7 @@ with
 
 drawn as (
 
-    -- A fence drawn in the vendor's platform; of two with one name, the first.
+    -- Fences drawn in the vendor's platform. If two have one name, the first counts.
     select distinct on (lower(fence_name))
         fence_id,
         fence_name,

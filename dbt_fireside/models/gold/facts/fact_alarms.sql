@@ -1,10 +1,10 @@
 {{ config(
-    incremental_strategy='newest_wins',
+    incremental_strategy='upsert_best',
     unique_key=['imei', 'alarm_type', 'alarm_time'],
     geom_of=['longitude', 'latitude'],
-    takes_from=['alarms'],
-    starts_over_with=['dim_zones', 'alarm_types'],
-    carries_vehicles=true,
+    reads_from=['alarms'],
+    recomputed_with=['dim_zones', 'alarm_types'],
+    copies_vehicles=true,
     distributed_by='imei',
     indexes=[
         {'columns': ['day']},
@@ -25,13 +25,14 @@ vehicles as (
 
 new_alarms as (
 
-    {{ news_of('alarms') }}
+    {{ changed_rows_of('alarms') }}
     {%- if has_rows() %}
 
     union
 
-    -- A poll that is settled late knows more than the push after it, whose load the
-    -- alarm carries.
+    -- An alarm keeps the load_id of its newest report. A poll that is landed later but
+    -- was fetched earlier changes the alarm and not its load_id, so look at the reports
+    -- too.
     select alarm.*
     from {{ ref('alarm_reports') }} as report
     inner join {{ ref('alarms') }} as alarm

@@ -1,12 +1,12 @@
 {{ config(
-    incremental_strategy='newest_wins',
+    incremental_strategy='upsert_best',
     unique_key=['imei', 'day'],
-    takes_from=[
+    reads_from=[
         'trips', 'parking_events', 'alarms', 'position_history', 'heartbeats',
         'fault_codes', 'fuel_readings', 'obd_readings', 'fact_hourly_trail',
     ],
-    starts_over_with=['dim_zones', 'alarm_types', 'operating_rules'],
-    carries_vehicles=true,
+    recomputed_with=['dim_zones', 'alarm_types', 'operating_rules'],
+    copies_vehicles=true,
     distributed_by='imei',
     indexes=[
         {'columns': ['day_start']},
@@ -52,7 +52,7 @@ events as (
 
 ),
 
-news as (
+changed as (
 
     select
         imei,
@@ -68,10 +68,10 @@ next_day as (
 
 ),
 
-renewed as (
+recomputed as (
 
-    -- A vehicle that is new or has changed, and all of them once earlier days are asked
-    -- about.
+    -- Compute all days of a vehicle that is new or has changed, and all days of all
+    -- vehicles if dim_dates now begins earlier.
     {{ changed_vehicles() }}
     union
     select vehicles.imei
@@ -84,23 +84,23 @@ renewed as (
 
 touched as (
 
-    -- From its first day with news a device is recomputed to the end: a stop or a last
-    -- known place reaches into the days that follow. And all devices of its vehicle, as
-    -- each day has one that speaks for it.
+    -- A device is computed again from its first changed day to the end, because a stop
+    -- or a last position reaches into later days. So are the other devices of its
+    -- vehicle, because only one of them represents the vehicle on a day.
     select
         vehicles.imei,
         min(
             case
-                when renewed.imei is not null then '-infinity'
-                else least(news.first_day, next_day.first_day)
+                when recomputed.imei is not null then '-infinity'
+                else least(changed.first_day, next_day.first_day)
             end
         ) over (partition by vehicles.vehicle_id) as first_day
     from vehicles
     cross join next_day
-    left join news
-        on vehicles.imei = news.imei
-    left join renewed
-        on vehicles.imei = renewed.imei
+    left join changed
+        on vehicles.imei = changed.imei
+    left join recomputed
+        on vehicles.imei = recomputed.imei
 
 ),
 
@@ -130,9 +130,9 @@ device_days as (
 
 ),
 
--- What follows is read by device and time through an index, so that the cost is that of
--- the device-days recomputed, whatever the length of the history. Each is materialized:
--- inlined, the planner may compute one anew for every row of another.
+-- The following CTEs read an index by device and time, so the cost depends on the
+-- device-days computed again, not on the length of the history. They are materialized,
+-- because the planner may run an inlined one again for each row of another.
 
 driven as materialized (
 
@@ -184,8 +184,8 @@ stops as (
             and begun.start_time < device_days.day_end
         {% for kind in ['parked', 'idling'] %}
         union all
-        -- Stops of a kind follow each other: of those begun before the day only the
-        -- newest can reach into it.
+        -- Stops of one kind follow each other: of the stops that began before the day
+        -- only the newest can reach into it.
         (
             select earlier.* from {{ ref('parking_events') }} as earlier
             where
@@ -274,7 +274,8 @@ trailed as materialized (
             hourly.imei = device_days.imei
             and hourly.hour_start >= device_days.day_start
             and hourly.hour_start < device_days.day_end
-        -- It is one device, but said so, Citus sums where the hours are.
+        -- There is only one imei. The group by makes Citus compute the sums on the
+        -- nodes.
         group by hourly.imei
     ) as hours on true
 
@@ -282,7 +283,7 @@ trailed as materialized (
 
 located as materialized (
 
-    -- The last place known by the end of the day, however old.
+    -- The last position known at the end of the day, however old it is.
     select
         device_days.imei,
         device_days.day,
@@ -362,9 +363,9 @@ engine as materialized (
             from readings
         )
 
-        -- What the tank has lost from reading to reading, refuelling left out. Small
-        -- rises stay in: the swing of the tank cancels out over the day. Of several
-        -- sensors in one vehicle the first by name counts.
+        -- Fuel used is the sum of the falls between readings, without refuelling. Small
+        -- rises are included, because the swing of the fuel in the tank cancels out
+        -- over a day. If a vehicle has several sensors, the first by name counts.
         select sum(level.fuel_before_l - level.fuel_l) as fuel_measured_l
         from levels as level
         where
@@ -445,7 +446,8 @@ joined as (
 
 served as (
 
-    -- Disabled is what a device is today; on the days on which it reported it was not.
+    -- The platform only says whether a device is disabled today. It was in service on
+    -- the days on which it reported.
     select
         *,
         is_active and (coalesce(is_enabled, true) or zero is not null) as is_in_service
@@ -455,8 +457,8 @@ served as (
 
 measured as (
 
-    -- A tracker that was replaced spoke for the vehicle until the new one did, and a
-    -- dashcam speaks for it while the tracker is silent.
+    -- A tracker that was replaced represents the vehicle until the new one reports, and
+    -- a dashcam represents it while the tracker is silent.
     select
         *,
         row_number() over (
@@ -472,8 +474,8 @@ measured as (
 
 fact as (
 
-    -- Zero is a statement of the device. One that is silent states nothing: its `zero`
-    -- is null, and so is all that is added to it.
+    -- Only a device that reported can report zero. For a silent device `zero` is null,
+    -- and so is everything added to it.
     select
         ---------- ids
         measured.imei,
@@ -487,7 +489,7 @@ fact as (
         measured.cost_centre,
         measured.is_in_service,
         measured.zero is not null as has_reported,
-        -- Never by the end of this day: a bucket of its own, not "not moved".
+        -- No fix by the end of this day: counted apart, and not as "not moved".
         measured.zero is null and measured.end_latitude is null as is_never_reported,
 
         ---------- measures

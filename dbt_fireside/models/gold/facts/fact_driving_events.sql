@@ -1,14 +1,14 @@
 {#- An event belongs to the fix at the end of its step. #}
 {{ config(
-    incremental_strategy='stretches_anew',
+    incremental_strategy='replace_span',
     unique_key=['imei', 'event_time', 'kind'],
-    replaced='known.imei = stretch.imei'
-        ~ ' and known.event_time > stretch.from_time'
-        ~ ' and known.event_time <= stretch.to_time',
-    carries_drivers=true,
+    replaced='known.imei = span.imei'
+        ~ ' and known.event_time > span.from_time'
+        ~ ' and known.event_time <= span.to_time',
+    copies_drivers=true,
     distributed_by='imei',
-    takes_from=['position_history', 'device_drivers'],
-    starts_over_with=['operating_rules'],
+    reads_from=['position_history', 'device_drivers'],
+    recomputed_with=['operating_rules'],
     indexes=[{'columns': ['day']}, {'columns': ['imei', 'day']}],
 ) }}
 
@@ -16,9 +16,9 @@
 
 with
 
-stretches as (
+changed as (
 
-    {{ new_stretches() }}
+    {{ changed_spans() }}
 
 ),
 
@@ -39,10 +39,10 @@ limits as (
 fixes as (
 
     select
-        stretches.imei,
-        stretches.from_time,
+        changed.imei,
+        changed.from_time,
         trail.*
-    from stretches
+    from changed
     inner join lateral ( -- noqa: ST05
         select
             fix.gps_time,
@@ -53,9 +53,9 @@ fixes as (
             lag(fix.speed_kmh) over steps as speed_before_kmh,
             abs(fix.heading_deg - lag(fix.heading_deg) over steps) as turn_deg
         from {{ fixes_between(
-            'stretches.imei',
-            'stretches.from_time',
-            "stretches.to_time + interval '1 microsecond'",
+            'changed.imei',
+            'changed.from_time',
+            "changed.to_time + interval '1 microsecond'",
         ) }} as fix
         window steps as (order by fix.gps_time)
     ) as trail on true
@@ -72,7 +72,8 @@ steps as (
             (speed_kmh + speed_before_kmh) / 2 / 3.6
             * radians(least(turn_deg, 360 - turn_deg)) / nullif(step_s, 0)
         ) as lateral_m_per_s2,
-        -- Over a longer step the mean hides all that is harsh (domain: 10 to 30 s).
+        -- Over a longer step the mean hides every harsh change, so only steps of 5 to
+        -- 30 s count.
         step_s between 5 and 30 as is_dense
     from fixes
 

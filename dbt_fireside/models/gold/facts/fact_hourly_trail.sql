@@ -1,45 +1,45 @@
-{% set first_hour = hour_of('stretch.from_time') %}
+{% set first_hour = hour_of('span.from_time') %}
 {{ config(
-    incremental_strategy='stretches_anew',
+    incremental_strategy='replace_span',
     unique_key=['imei', 'hour_start'],
-    replaced='known.imei = stretch.imei'
+    replaced='known.imei = span.imei'
         ~ ' and known.hour_start >= ' ~ first_hour
-        ~ ' and known.hour_start <= stretch.to_time',
-    takes_from=['position_history'],
+        ~ ' and known.hour_start <= span.to_time',
+    reads_from=['position_history'],
     distributed_by='imei',
 ) }}
 
 with
 
-stretches as (
+changed as (
 
-    -- Whole hours, and the fix before them: a step belongs to the hour in which it
-    -- ends.
+    -- Whole hours, and the fix before them, because a step belongs to the hour in which
+    -- it ends.
     select
-        stretch.imei,
+        span.imei,
         {{ first_hour }} as first_hour,
-        {{ hour_of('stretch.to_time') }} + interval '1 hour' as end_time,
+        {{ hour_of('span.to_time') }} + interval '1 hour' as end_time,
         coalesce(
             (
                 select max(fix.gps_time)
                 from {{ ref('position_history') }} as fix
                 where
-                    fix.imei = stretch.imei
+                    fix.imei = span.imei
                     and fix.gps_time < {{ first_hour }}
             ),
             {{ first_hour }}
         ) as read_from
-    from ({{ new_stretches() }}) as stretch
+    from ({{ changed_spans() }}) as span
 
 ),
 
 steps as (
 
     select
-        stretches.imei,
-        stretches.first_hour,
+        changed.imei,
+        changed.first_hour,
         trail.*
-    from stretches
+    from changed
     inner join lateral ( -- noqa: ST05
         select
             fix.gps_time,
@@ -54,7 +54,7 @@ steps as (
                 'lag(fix.longitude::double precision) over steps',
             ) }} as distance_km
         from {{ fixes_between(
-            'stretches.imei', 'stretches.read_from', 'stretches.end_time'
+            'changed.imei', 'changed.read_from', 'changed.end_time'
         ) }} as fix
         -- The first fix of a day ends no step.
         window steps as (
@@ -72,7 +72,7 @@ hours as (
         {{ hour_of('gps_time') }} as hour_start,
         {{ day_of('gps_time') }} as day,
         count(*)::integer as fixes_count,
-        -- Between fixes of a standing vehicle there is only the blur of the GPS.
+        -- Between the fixes of a parked vehicle there is only GPS drift.
         (sum(distance_km) filter (
             where speed_kmh > 0 or speed_before_kmh > 0
         ))::numeric(12, 6) as trail_km,

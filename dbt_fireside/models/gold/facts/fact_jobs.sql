@@ -1,7 +1,7 @@
 {{ config(
-    incremental_strategy='newest_wins',
+    incremental_strategy='upsert_best',
     unique_key=['job_id'],
-    takes_from=['jobs'],
+    reads_from=['jobs'],
     indexes=[{'columns': ['day']}, {'columns': ['closed_time']}],
 ) }}
 
@@ -23,7 +23,8 @@ jobs as (
 
 names as (
 
-    -- What a vehicle may be called: its id, else the plate on one of its devices.
+    -- Names that a job may use for a vehicle: its id, else the plate of one of its
+    -- devices.
     select
         vehicle_id,
         vehicle_id as name,
@@ -103,7 +104,7 @@ arrivals as (
 
 repeats as (
 
-    -- A repeat without any time may have been at any time: it counts.
+    -- A repeat without any time counts: it may lie in the window.
     select
         repeat_of as job_id,
         min(coalesce(
@@ -122,7 +123,7 @@ measured as (
         {{ day_of('coalesce(arrivals.created_time, arrivals.dispatched_time)') }}
             as created_day,
         {{ day_of('arrivals.closed_time') }} as closed_day,
-        -- Times that contradict each other say nothing.
+        -- Times that contradict each other give null.
         case
             when arrivals.known_arrived_time >= arrivals.awaited_from
                 then extract(
@@ -146,8 +147,9 @@ measured as (
     from arrivals
     left join repeats
         on arrivals.job_id = repeats.job_id
-    -- Of the rules there are: the one for the service, for the customer, for the rest;
-    -- of these the city's own. One that is empty is not replaced by a weaker one.
+    -- Which rule applies: the one for the service, else for the customer class, else
+    -- the default; in each case the one of the city first. An empty rule that applies
+    -- gives no target; the next rule is not used instead.
     left join lateral (
         select rules.value as sla_target_min
         from unnest(arrivals.sla_names) with ordinality as wanted (name, rank)
@@ -208,8 +210,8 @@ fact as (
 
 select fact.* from fact
 {% if is_incremental() %}
--- A stop, a repeat, a plate or a rule may change any job, so all are looked at; but
--- most are as they were, and only the others are written.
+-- A stop, a repeat, a plate or a rule may change any job, so all jobs are computed.
+-- Only the jobs that differ are written.
 left join {{ this }} as known
     on fact.job_id = known.job_id
 where row(fact.*) is distinct from row(known.*)

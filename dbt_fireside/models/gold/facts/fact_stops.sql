@@ -1,10 +1,10 @@
 {{ config(
-    incremental_strategy='newest_wins',
+    incremental_strategy='upsert_best',
     unique_key=['imei', 'start_time'],
     geom_of=['longitude', 'latitude'],
-    takes_from=['parking_events'],
-    starts_over_with=['dim_zones', 'operating_rules'],
-    carries_vehicles=true,
+    reads_from=['parking_events'],
+    recomputed_with=['dim_zones', 'operating_rules'],
+    copies_vehicles=true,
     distributed_by='imei',
     indexes=[{'columns': ['day']}, {'columns': ['vehicle_id', 'start_time']}],
 ) }}
@@ -19,7 +19,7 @@ vehicles as (
 
 new_stops as (
 
-    {{ news_of('parking_events') }}
+    {{ changed_rows_of('parking_events') }}
 
 ),
 
@@ -29,7 +29,8 @@ placed as (
         *,
         {{ day_of('start_time') }} as day,
         {{ city_at('longitude', 'latitude') }} as stop_city,
-        -- The smallest zone that is no city: a depot inside a fence is the depot.
+        -- The smallest zone that is no city: in a depot inside a fence the stop is in
+        -- the depot.
         (
             select zone.zone_id
             from {{ ref('dim_zones') }} as zone
@@ -66,8 +67,9 @@ fact as (
         placed.duration_s,
         placed.zone_id,
         coalesce(zones.kind = 'depot', false) as is_at_depot,
-        -- The honest proxy of a job while no job system tells: a vehicle parked
-        -- outside a depot, for longer than traffic takes and shorter than a night.
+        -- A service stop stands in for a job while there is no job system: a vehicle
+        -- parked outside a depot, for longer than in traffic and shorter than
+        -- overnight.
         coalesce(
             placed.kind = 'parked'
             and placed.latitude is not null

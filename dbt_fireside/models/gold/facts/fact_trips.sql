@@ -1,9 +1,9 @@
 {{ config(
-    incremental_strategy='newest_wins',
+    incremental_strategy='upsert_best',
     unique_key=['imei', 'start_time'],
-    takes_from=['trips'],
-    starts_over_with=['dim_zones', 'operating_rules'],
-    carries_vehicles=true,
+    reads_from=['trips'],
+    recomputed_with=['dim_zones', 'operating_rules'],
+    copies_vehicles=true,
     distributed_by='imei',
     indexes=[
         {'columns': ['day_start', 'start_time']},
@@ -21,7 +21,7 @@ vehicles as (
 
 new_trips as (
 
-    {{ news_of('trips') }}
+    {{ changed_rows_of('trips') }}
 
 ),
 

@@ -1,17 +1,17 @@
-{#- A visit that only touches a stretch may go on there; midnight ends each. -#}
+{#- A visit at the edge of a span may continue there; midnight ends every visit. -#}
 {% set replaced -%}
-known.imei = stretch.imei
-            and known.day >= stretch.first_day
-            and known.exit_time >= stretch.from_time
-            and known.entry_time <= stretch.to_time
+known.imei = span.imei
+            and known.day >= span.first_day
+            and known.exit_time >= span.from_time
+            and known.entry_time <= span.to_time
 {%- endset %}
 {{ config(
-    incremental_strategy='stretches_anew',
+    incremental_strategy='replace_span',
     unique_key=['imei', 'zone_id', 'entry_time'],
     replaced=replaced,
     distributed_by='imei',
-    takes_from=['position_history'],
-    starts_over_with=['dim_zones', 'operating_rules'],
+    reads_from=['position_history'],
+    recomputed_with=['dim_zones', 'operating_rules'],
     indexes=[
         {'columns': ['day']},
         {'columns': ['imei', 'day']},
@@ -21,9 +21,9 @@ known.imei = stretch.imei
 
 with
 
-stretches as (
+changed as (
 
-    {{ new_stretches() }}
+    {{ changed_spans() }}
 
 ),
 
@@ -35,10 +35,11 @@ zones as (
 
 fixes as (
 
-    -- A fix speaks until the next one, but not longer than it counts as fresh, unless
-    -- the next one is at the same place: a parked tracker may send none all night.
+    -- A fix counts until the next fix, but no longer than it counts as fresh. If the
+    -- next fix is at the same place it counts until then: a parked tracker may send
+    -- none all night.
     select
-        stretches.imei,
+        changed.imei,
         trail.start_time,
         trail.place,
         trail.next_time,
@@ -50,7 +51,7 @@ fixes as (
                 then 'infinity'
             else trail.start_time + {{ rule('fresh_fix_age') }} * interval '1 hour'
         end as stale_time
-    from stretches
+    from changed
     inner join lateral ( -- noqa: ST05
         select
             fix.gps_time as start_time,
@@ -58,9 +59,9 @@ fixes as (
             lead(fix.gps_time) over steps as next_time,
             lead(point(fix.longitude, fix.latitude)) over steps as next_place
         from {{ fixes_between(
-            'stretches.imei',
-            'stretches.from_time',
-            "stretches.to_time + interval '1 microsecond'",
+            'changed.imei',
+            'changed.from_time',
+            "changed.to_time + interval '1 microsecond'",
         ) }} as fix
         window steps as (order by fix.gps_time)
     ) as trail on true
@@ -128,7 +129,7 @@ inside as (
         on zones.kind = 'city' and zones.area @> spans.place
     {% if has_rows() -%}
     union all
-    -- Of visits that are known what lies before and after the stretch.
+    -- Parts of known visits before and after the span.
     select
         known.imei,
         known.day,
@@ -136,14 +137,14 @@ inside as (
         part.end_time,
         known.zone_id,
         known.has_left and part.end_time = known.exit_time as is_exit
-    from stretches as stretch
+    from changed as span
     inner join {{ this }} as known
         on
             {{ replaced }}
     inner join lateral (
         values
-        (known.entry_time, least(known.exit_time, stretch.from_time)),
-        (greatest(known.entry_time, stretch.to_time), known.exit_time)
+        (known.entry_time, least(known.exit_time, span.from_time)),
+        (greatest(known.entry_time, span.to_time), known.exit_time)
     ) as part (start_time, end_time) on part.start_time < part.end_time
     {%- endif %}
 

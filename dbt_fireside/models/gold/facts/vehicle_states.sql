@@ -1,9 +1,9 @@
 {{ config(
-    incremental_strategy='tails_anew',
+    incremental_strategy='replace_from_first_change',
     unique_key=['imei', 'start_time'],
-    takes_from=['trips', 'parking_events'],
-    starts_over_with=['operating_rules'],
-    carries_vehicles=true,
+    reads_from=['trips', 'parking_events'],
+    recomputed_with=['operating_rules'],
+    copies_vehicles=true,
     indexes=[{'columns': ['vehicle_id', 'start_time']}],
 ) }}
 
@@ -15,14 +15,14 @@ vehicles as (
 
 ),
 
-news as (
+changed as (
 
     {% for table in ['trips', 'parking_events'] -%}
     select
         new_{{ table }}.imei,
         new_{{ table }}.start_time
     from (
-        {{ news_of(table) }}
+        {{ changed_rows_of(table) }}
     ) as new_{{ table }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -31,18 +31,19 @@ news as (
 
 touched as (
 
-    -- News change nothing before the state that held when they begin; silence before
-    -- them may turn out to be shorter, so that the state before it counts.
+    -- New rows change nothing before the state that is current when they begin. A
+    -- silence before them may become shorter, so start with the state before the
+    -- silence.
     select
-        news.imei,
+        changed.imei,
         {% if is_incremental() -%}
         coalesce(
             (
                 select max(known.start_time)
                 from {{ this }} as known
                 where
-                    known.imei = news.imei
-                    and known.start_time < min(news.start_time)
+                    known.imei = changed.imei
+                    and known.start_time < min(changed.start_time)
                     and known.state != 'no_signal'
             ),
             '-infinity'
@@ -50,8 +51,8 @@ touched as (
         {%- else -%}
         '-infinity'::timestamptz
         {%- endif %} as first_time
-    from news
-    group by news.imei
+    from changed
+    group by changed.imei
 
 ),
 
@@ -67,14 +68,16 @@ driven as (
     inner join {{ ref('trips') }} as trip
         on
             touched.imei = trip.imei
-            -- No trip lasts a day: of those that begin before, none else reaches over.
+            -- No trip lasts a day: a trip that began a day earlier ends before
+            -- first_time.
             and touched.first_time - interval '1 day' <= trip.start_time
 
 ),
 
 stood as (
 
-    -- Stops of a kind follow each other: of those before only the newest reaches over.
+    -- Stops of one kind follow each other: of the earlier ones only the newest reaches
+    -- over.
     select
         touched.imei,
         touched.first_time,
@@ -103,7 +106,7 @@ stood as (
 
 ),
 
-told as (
+recorded as (
 
     select * from driven
     where end_time > greatest(start_time, first_time)
@@ -116,24 +119,24 @@ told as (
 edges as (
 
     select
-        told.imei,
+        recorded.imei,
         edge.instant,
-        sum(edge.step) filter (where told.state = 'driving') as driving_step,
-        sum(edge.step) filter (where told.state = 'idling') as idling_step,
-        sum(edge.step) filter (where told.state = 'parked') as parked_step
-    from told
+        sum(edge.step) filter (where recorded.state = 'driving') as driving_step,
+        sum(edge.step) filter (where recorded.state = 'idling') as idling_step,
+        sum(edge.step) filter (where recorded.state = 'parked') as parked_step
+    from recorded
     inner join lateral (
         values
-        (greatest(told.start_time, told.first_time), 1),
-        (told.end_time, -1)
+        (greatest(recorded.start_time, recorded.first_time), 1),
+        (recorded.end_time, -1)
     ) as edge (instant, step) on true
-    group by told.imei, edge.instant
+    group by recorded.imei, edge.instant
 
 ),
 
 pieces as (
 
-    -- From edge to edge, what is going on: standing inside a trip is standing.
+    -- From edge to edge the current state: a stop inside a trip is a stop.
     select
         imei,
         instant,
@@ -142,7 +145,7 @@ pieces as (
             when sum(idling_step) over edge_by_edge > 0 then 'idling'
             when sum(parked_step) over edge_by_edge > 0 then 'parked'
             when sum(driving_step) over edge_by_edge > 0 then 'driving'
-        end as told_state
+        end as recorded_state
     from edges
     window edge_by_edge as (partition by imei order by instant)
 
@@ -150,18 +153,18 @@ pieces as (
 
 filled as (
 
-    -- Nothing told for a short while: it goes on. For long: nobody knows.
+    -- A short gap belongs to the state before it; a long one is no_signal.
     select
         imei,
         instant,
         coalesce(
-            told_state,
+            recorded_state,
             case
                 when
                     next_instant - instant
                     > {{ rule('fresh_fix_age') }} * interval '1 hour'
                     then 'no_signal'
-                else lag(told_state) over (partition by imei order by instant)
+                else lag(recorded_state) over (partition by imei order by instant)
             end
         ) as state
     from pieces

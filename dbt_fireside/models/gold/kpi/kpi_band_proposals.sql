@@ -1,4 +1,4 @@
-{{ config(incremental_strategy='all_anew') }}
+{{ config(incremental_strategy='replace_all') }}
 
 with
 
@@ -22,7 +22,7 @@ history as (
         kpi_values.scope in ('fleet', 'city')
         and kpi_values.value is not null
         and register.direction in ('higher', 'lower')
-        -- The newest day is today, and not over.
+        -- The newest day is today and is not over.
         and kpi_values.day between newest.day - 30 and newest.day - 1
 
 ),
@@ -46,8 +46,8 @@ spread as (
 
 proposals as (
 
-    -- The better quarter of the fleet's own days as the target, the worse quarter as
-    -- the warning, the worst tenth as critical.
+    -- The target is the better quartile of the fleet's own days, the warning the worse
+    -- quartile, and critical the worst tenth.
     select
         kpi_id,
         scope,

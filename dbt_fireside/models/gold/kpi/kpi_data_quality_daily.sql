@@ -1,6 +1,6 @@
 {{ config(
-    incremental_strategy='days_anew',
-    takes_changes_of=['fact_daily_fleet_metrics'],
+    incremental_strategy='replace_changed_days',
+    reads_changes_of=['fact_daily_fleet_metrics'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
 
@@ -8,7 +8,7 @@ with
 
 device_days as (
 
-    -- Devices, not vehicles: each one has to be looked after.
+    -- Devices and not vehicles, because each device needs care.
     select
         metrics.*,
         vehicles.driver_name,
@@ -62,7 +62,7 @@ quality as (
                 ) / 3600.0
             )
         )::numeric(9, 2) as fixes_per_driving_hour,
-        -- Near 100; a thousandth or a thousandfold is an error of units.
+        -- Should be near 100. A value a thousand times off is an error of units.
         (
             100 * sum(device_days.trail_km)
             / nullif(sum(device_days.distance_km), 0)

@@ -1,7 +1,7 @@
 {{ config(
-    incremental_strategy='days_anew',
-    takes_changes_of=['fact_daily_fleet_metrics', 'fact_trips'],
-    starts_over_with=['operating_rules', 'dim_zones'],
+    incremental_strategy='replace_changed_days',
+    reads_changes_of=['fact_daily_fleet_metrics', 'fact_trips'],
+    recomputed_with=['operating_rules', 'dim_zones'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
 
@@ -28,8 +28,8 @@ vehicle_days as (
 
 places as (
 
-    -- Where it was seen: at the end of its trips and of its day. An unknown place is
-    -- neither inside nor outside.
+    -- Positions at the end of trips and of the day. An unknown position is neither
+    -- inside nor outside the city.
     select
         imei,
         day,
@@ -64,9 +64,9 @@ seen as (
 
 usual as materialized (
 
-    -- Where it mostly stands at midnight, by the nights of four weeks: device-day by
-    -- device-day through an index. Each group is one device, so that Citus can work it
-    -- out where its nights are.
+    -- The usual place is the median place at midnight over four weeks, read device-day
+    -- by device-day through an index. The group by on imei lets Citus compute it on the
+    -- node that holds the nights.
     select
         vehicle_days.day,
         nights.*
@@ -101,7 +101,7 @@ described as (
         vehicle_days.cost_centre,
         vehicle_days.vehicle_id,
         seen.was_outside,
-        -- With fewer than five nights nothing is usual yet.
+        -- A vehicle with fewer than five nights has no usual place.
         case
             when vehicle_days.ends_at_depot then false
             when usual.nights_count >= 5 then {{ great_circle_km(

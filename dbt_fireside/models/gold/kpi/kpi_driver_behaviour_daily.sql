@@ -1,9 +1,9 @@
 {{ config(
-    incremental_strategy='days_anew',
-    takes_changes_of=[
+    incremental_strategy='replace_changed_days',
+    reads_changes_of=[
         'fact_daily_fleet_metrics', 'fact_trips', 'fact_alarms', 'fact_driving_events',
     ],
-    starts_over_with=['operating_rules'],
+    recomputed_with=['operating_rules'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
 
@@ -13,7 +13,8 @@ with
 
 vehicle_days as (
 
-    -- A week more than what has changed: the score is compared with the days before.
+    -- Read a week more than has changed: score_change compares with the seven days
+    -- before.
     select
         metrics.imei,
         metrics.day,
@@ -54,8 +55,8 @@ over_the_limit as (
 
 alarms as (
 
-    -- Both devices of a vehicle raise alarms, and the platform may raise the same one
-    -- for each of them.
+    -- Both devices of a vehicle raise alarms, and the platform may raise one for each
+    -- device: the same alarm at the same time counts once.
     select distinct on (vehicle_id, alarm_type, alarm_time)
         vehicle_id,
         day,
@@ -77,7 +78,7 @@ alarms as (
 
 counted as (
 
-    -- One row for each thing that is counted, with the driver of its own time.
+    -- One row for each thing to count, with the driver at its own time.
     select
         imei,
         day,
@@ -193,7 +194,7 @@ per_distance as (
 
     select
         *,
-        -- Below a few km an event is no rate.
+        -- Over a few km one event would give a meaningless rate.
         case
             when distance_km >= {{ rule('score_min_distance') }}
                 then 100 / nullif(distance_km, 0)

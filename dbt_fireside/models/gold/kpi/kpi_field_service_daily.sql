@@ -18,10 +18,10 @@ jobs as (
 
 ),
 
-told as (
+covered as (
 
-    -- The days of which the files tell: from the first job closed (an old one that is
-    -- still open tells nothing of the days since) to the last thing that happened.
+    -- The days that the imported files cover: from the first closed job to the last
+    -- event. (An old job that is still open says nothing about the days since.)
     select
         coalesce(min(closed_day), min(created_day)) as first_day,
         greatest(max(created_day), max(closed_day)) as last_day
@@ -35,9 +35,11 @@ days as (
         dates.day,
         dates.day_start,
         dates.day - dates.weekday + 1 as monday,
-        coalesce(dates.day between told.first_day and told.last_day, false) as is_told
+        coalesce(
+            dates.day between covered.first_day and covered.last_day, false
+        ) as is_covered
     from {{ ref('dim_dates') }} as dates
-    cross join told
+    cross join covered
 
 ),
 
@@ -68,7 +70,7 @@ closed as (
         scope_value,
         count(*) as jobs_count,
         count(technician) as attributed_jobs_count,
-        -- By city, so that the fleet is the mean of its cities.
+        -- Counted by city, so that the fleet is the mean of its cities.
         count(distinct technician || ', ' || city) as technicians_count,
         count(*) filter (where is_first_time_fix) as first_time_fixes_count,
         sum(response_s) as response_s,
@@ -100,14 +102,15 @@ week_to_date as (
     from days
     inner join closed
         on closed.day between days.monday and days.day
-    where days.is_told
+    where days.is_covered
     group by days.day, closed.scope, closed.scope_value
 
 ),
 
 changes as (
 
-    -- Of the number of open jobs; what was before the first day is in its balance.
+    -- Open jobs change by the jobs of the day; the balance starts with the jobs before
+    -- the first day.
     select
         jobs.scope,
         jobs.scope_value,
@@ -152,13 +155,13 @@ measured as (
         subjects.scope_value,
 
         ---------- of the day
-        case when days.is_told then coalesce(closed.jobs_count, 0) end::integer
+        case when days.is_covered then coalesce(closed.jobs_count, 0) end::integer
             as jobs_closed_count,
         (
             closed.attributed_jobs_count::numeric / nullif(closed.technicians_count, 0)
         )::numeric(9, 2) as jobs_per_technician,
         case
-            when days.is_told
+            when days.is_covered
                 then coalesce(sum(changed.jobs_count) over (
                     partition by subjects.scope, subjects.scope_value order by days.day
                 ), 0)
@@ -191,8 +194,8 @@ measured as (
 
 field_service as (
 
-    -- The register wants every day of the places; vehicles and technicians are told of
-    -- in the weeks of their jobs.
+    -- Fleet, cities and cost centres have a row for every day, as the register needs.
+    -- Vehicles and technicians have rows for the weeks of their jobs.
     select *
     from measured
     where

@@ -1,7 +1,7 @@
 {{ config(
-    incremental_strategy='days_anew',
-    takes_changes_of=['fact_daily_fleet_metrics', 'fact_trips', 'fact_stops'],
-    starts_over_with=['operating_rules'],
+    incremental_strategy='replace_changed_days',
+    reads_changes_of=['fact_daily_fleet_metrics', 'fact_trips', 'fact_stops'],
+    recomputed_with=['operating_rules'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
 
@@ -9,8 +9,8 @@ with
 
 vehicle_days as (
 
-    -- Vehicles, not devices: the tracker speaks for the journey. Distances are summed
-    -- up from Monday on, so the days back to it are read as well.
+    -- Vehicles and not devices: the primary device counts. Distances are summed from
+    -- Monday on, so the days back to Monday are read as well.
     select
         *,
         driving_time_s + idle_time_s as engine_time_s,
@@ -42,7 +42,8 @@ first_service_stops as (
 
 deadhead as (
 
-    -- From the depot to the first customer: only of days that begin in a depot.
+    -- Distance from the depot to the first customer, only for days that begin in a
+    -- depot.
     select
         trips.imei,
         trips.day,

@@ -1,7 +1,7 @@
 {{ config(
-    incremental_strategy='days_anew',
-    takes_changes_of=['fact_daily_fleet_metrics'],
-    starts_over_with=['operating_rules'],
+    incremental_strategy='replace_changed_days',
+    reads_changes_of=['fact_daily_fleet_metrics'],
+    recomputed_with=['operating_rules'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
 
@@ -29,7 +29,7 @@ vehicle_days as (
         metrics.distance_km,
         metrics.idle_time_s / 3600.0 as idle_h,
         metrics.fuel_measured_l,
-        -- Measured where the vehicle has a sensor, else its norm times its distance.
+        -- Measured if the vehicle has a sensor, else its norm times its distance.
         coalesce(metrics.fuel_measured_l, metrics.fuel_est_l) as fuel_l,
         prices.price,
         prices.currency,
@@ -59,8 +59,8 @@ summed as (
         sum(vehicle_days.distance_km) filter (where vehicle_days.fuel_l is not null)
             as fuelled_km,
         sum(vehicle_days.fuel_l * vehicle_days.co2_kg_per_l) as co2_kg,
-        -- Shillings of two countries do not add up; one vehicle without a price leaves
-        -- the cost of all unknown.
+        -- Two currencies do not add up, and one vehicle without a price makes the cost
+        -- of all unknown.
         case
             when
                 count(distinct vehicle_days.currency) = 1
@@ -96,7 +96,7 @@ fuel as (
         (
             100 * coalesce(estimated_l, 0) / nullif(fuel_l, 0)
         )::numeric(5, 2) as fuel_estimated_pct,
-        -- What an engine burns while it stands is no consumption of the metres beside.
+        -- Fuel that an engine burns at a standstill is no consumption per km.
         case
             when fuelled_km >= 1 then 100 * fuel_l / fuelled_km
         end::numeric(9, 2) as fuel_l_per_100km,
@@ -115,7 +115,8 @@ fuel as (
 
 month_days as (
 
-    -- The days of the month before those computed here are known.
+    -- The mart already holds the days of the month before the days computed in this
+    -- run.
     select
         day,
         scope,

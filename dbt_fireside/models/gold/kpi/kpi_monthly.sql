@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-{#- Their days tell of a week so far, and no mean of that is a month's. -#}
+{#- Their daily value covers the week so far; its mean is no value of the month. -#}
 {% set of_jobs = {
     'field_service.first_time_fix':
         '100.0 * count(*) filter (where jobs.is_first_time_fix) / count(*)',
@@ -13,7 +13,7 @@ with
 
 finished as (
 
-    -- Days that are over: half a day would pull a mean down.
+    -- Only days that are over: half a day would lower a mean.
     select
         kpi_values.*,
         date_trunc('month', kpi_values.day)::date as month,
@@ -29,7 +29,7 @@ finished as (
         on kpi_values.kpi_id = register.kpi_id
     where
         kpi_values.day_start + interval '1 day' <= now()
-        -- What is about this moment has no month.
+        -- A live KPI has no month.
         and register.cadence is distinct from 'live'
 
 ),
@@ -102,7 +102,8 @@ whole_months as (
 
 compared as (
 
-    -- By the mean day: months differ in length, and a first month is a part of one.
+    -- Compared by the mean day: months differ in length, and the first month is
+    -- incomplete.
     select
         *,
         case over_days

@@ -4,7 +4,7 @@ with
 
 finished as (
 
-    -- The newest day that is over: of today only the hours so far would be shown.
+    -- The newest day that is over: today would only show the hours so far.
     select day_start
     from {{ ref('kpi_values') }}
     where day_start <= now() - interval '1 day'
@@ -37,7 +37,7 @@ newest as (
 
 live as (
 
-    -- What is about this moment has no day.
+    -- A live KPI has no day.
     select
         kpi_id,
         scope,

@@ -1,7 +1,7 @@
 {{ config(
-    incremental_strategy='newest_wins',
+    incremental_strategy='upsert_best',
     unique_key=['day', 'scope', 'scope_value'],
-    takes_from=['ingestion_log', 'rejected_records'],
+    reads_from=['ingestion_log', 'rejected_records'],
 ) }}
 
 with
@@ -16,7 +16,7 @@ arrived as (
 
 known as (
 
-    -- A call ends the silence before it, which may have begun days ago.
+    -- A good call ends the gap before it, which may have begun days ago.
     select
         coalesce(
             (
@@ -100,7 +100,7 @@ pipeline as (
                 and call.start_time >= days.day_start
                 and call.start_time < days.day_end
             union all
-            -- A gap over midnight is a gap of both days, on each as long as it lasts.
+            -- A gap over midnight counts on both days, with its length on each.
             select edge.moment
             from (
                 values (days.day_start), (least(days.day_end, known.newest_time))

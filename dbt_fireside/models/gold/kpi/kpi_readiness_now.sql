@@ -4,7 +4,8 @@ with
 
 devices as materialized (
 
-    -- Judged once: each count would work out the freshness of every device anew.
+    -- Materialized: otherwise each count would compute the freshness of every device
+    -- again.
     select
         city,
         cost_centre,

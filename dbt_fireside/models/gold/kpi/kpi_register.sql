@@ -1,4 +1,4 @@
-{{ config(incremental_strategy='all_anew') }}
+{{ config(incremental_strategy='replace_all') }}
 
 {% set texts = [
     'kpi_id', 'label', 'domain', 'unit', 'formula', 'rollup', 'direction', 'cadence',
@@ -36,7 +36,7 @@ defined as (
 
 assumed as (
 
-    -- A rule that nobody has agreed on, in any city, makes the KPI an assumption.
+    -- One rule that is not agreed, in any city, makes the KPI assumed.
     select
         defined.kpi_kpi_id,
         string_agg(distinct rules.rule, ', ' order by rules.rule) as assumed_rules

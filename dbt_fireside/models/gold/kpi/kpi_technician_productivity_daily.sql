@@ -1,7 +1,7 @@
 {{ config(
-    incremental_strategy='days_anew',
-    takes_changes_of=['fact_daily_fleet_metrics', 'fact_trips', 'fact_stops'],
-    starts_over_with=['operating_rules'],
+    incremental_strategy='replace_changed_days',
+    reads_changes_of=['fact_daily_fleet_metrics', 'fact_trips', 'fact_stops'],
+    recomputed_with=['operating_rules'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
 
@@ -24,7 +24,7 @@ vehicle_days as (
 
 departures as (
 
-    -- First trip of a vehicle and a day, and who drove it.
+    -- First trip of each vehicle on each day, and its driver.
     select distinct on (imei, day)
         imei,
         day,
@@ -38,9 +38,9 @@ departures as (
 
 observed as (
 
-    -- One row for each thing that is counted: the vehicle itself, each service stop,
-    -- each departure. So a driver is credited with his own, whoever had the vehicle
-    -- before him on that day.
+    -- One row for each thing to count: the vehicle itself, each service stop, each
+    -- departure. So each counts for the driver at its own time, even if the driver
+    -- changes during the day.
     select
         vehicle_days.*,
         null as driver_name,
@@ -74,7 +74,7 @@ observed as (
     from departures
     inner join vehicle_days
         on departures.imei = vehicle_days.imei and departures.day = vehicle_days.day
-    -- Nobody has agreed on a shift at the weekend.
+    -- There is no rule for shifts at the weekend.
     where not vehicle_days.is_weekend
 
 ),

@@ -12,9 +12,9 @@
 ] %}
 
 {{ config(
-    incremental_strategy='days_anew',
-    takes_changes_of=marts,
-    starts_over_with=['kpi_register'],
+    incremental_strategy='replace_changed_days',
+    reads_changes_of=marts,
+    recomputed_with=['kpi_register'],
     indexes=[
         {'columns': ['kpi_id', 'scope', 'day_start']},
         {'columns': ['day_start', 'scope']},
@@ -31,9 +31,9 @@ register as (
 
 places as (
 
-    -- Every KPI, every day, for the fleet and whatever it is cut by on that day: a
-    -- value that is not known has a row that says why. A job may be of a city that no
-    -- vehicle is in.
+    -- Every KPI, every day, for the fleet and each city and cost centre of that day. An
+    -- unknown value has a row with a reason. A job may belong to a city without
+    -- vehicles.
     {% for mart in ['kpi_fleet_utilisation_daily', 'kpi_field_service_daily'] -%}
     select
         mart.day,

@@ -1,7 +1,7 @@
 {{ config(
-    incremental_strategy='days_anew',
-    takes_changes_of=['fact_daily_fleet_metrics'],
-    starts_over_with=['operating_rules'],
+    incremental_strategy='replace_changed_days',
+    reads_changes_of=['fact_daily_fleet_metrics'],
+    recomputed_with=['operating_rules'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}, {'columns': ['scope', 'day']}],
 ) }}
 
@@ -9,9 +9,9 @@ with
 
 readings as (
 
-    -- An odometer never runs back, nor on by more than a vehicle can drive: such a
-    -- reading is a reset or another of its counters (trip, tracker), and counts on from
-    -- there. So every day of a vehicle is read, a row each.
+    -- An odometer never runs backwards, and never forward by more than a vehicle can
+    -- drive. Any other reading is a reset or another counter (trip, tracker), and the
+    -- count goes on from it. So every day of a vehicle is read, one row each.
     select
         metrics.*,
         vehicles.vehicle_class,
@@ -59,14 +59,15 @@ odometers as (
 
 forecasts as (
 
-    -- While nobody tells when a vehicle was serviced, it is due at each multiple of
-    -- the interval.
+    -- While no service dates are recorded, a service is due at each multiple of the
+    -- interval.
     select
         imei,
         day,
         odometer_km,
         interval_km - mod(odometer_km, nullif(interval_km, 0)) as km_to_service,
-        -- A vehicle that was pushed a metre in a month would be due in a million days.
+        -- A vehicle that was pushed one metre in a month would be due in a million
+        -- days.
         case
             when km_per_day >= 0.1
                 then

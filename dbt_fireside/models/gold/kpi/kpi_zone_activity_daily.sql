@@ -1,7 +1,7 @@
 {{ config(
-    incremental_strategy='days_anew',
-    takes_changes_of=['fact_daily_fleet_metrics', 'fact_zone_visits'],
-    starts_over_with=['dim_zones'],
+    incremental_strategy='replace_changed_days',
+    reads_changes_of=['fact_daily_fleet_metrics', 'fact_zone_visits'],
+    recomputed_with=['dim_zones'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}, {'columns': ['scope', 'day']}],
 ) }}
 
@@ -9,7 +9,7 @@ with
 
 visits as (
 
-    -- Cities are where a vehicle works, not places it visits.
+    -- A city is where a vehicle works, not a place that it visits.
     select
         metrics.day,
         metrics.day_start,

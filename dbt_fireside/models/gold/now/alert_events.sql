@@ -4,7 +4,7 @@ with
 
 events as (
 
-    -- What has just happened. The columns with an index bound what is read.
+    -- Recent events. Only columns with an index bound what is read.
     select
         alarms.city,
         alarms.alarm_class as kind
@@ -27,7 +27,8 @@ events as (
 
 ),
 
--- Each city, also without an event: no row would be an alert without data.
+-- Every city has a row, also one without events: Grafana treats a missing row as "no
+-- data".
 cities as (
 
     select city

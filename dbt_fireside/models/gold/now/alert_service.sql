@@ -4,7 +4,7 @@ with
 
 last_positions as (
 
-    -- The orchestrator knows at once, the log with the next build.
+    -- job_runs is written at once; ingestion_log only follows with the next build.
     select
         greatest(
             (
@@ -26,7 +26,7 @@ last_positions as (
 
 missed as (
 
-    -- One sweep a minute, see loader/endpoints.py.
+    -- There is one sweep a minute, see loader/endpoints.py.
     select floor(extract(epoch from now() - newest_time) / 60) as sweeps_count
     from last_positions
 

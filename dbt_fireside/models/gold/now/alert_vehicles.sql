@@ -19,7 +19,8 @@ judged as (
 
     select
         vehicles.city,
-        -- Who has been silent for long is known, and no news.
+        -- A device that has been silent for a long time is known and raises no new
+        -- alert.
         vehicles.fix_age_s / 3600.0 > {{ rule('alert_silence') }}
         and vehicles.fix_age_s / 3600.0 <= {{ rule('alert_silence_known') }}
             as is_silent,
@@ -35,8 +36,8 @@ judged as (
 
 ),
 
--- A rule asks for one column, and PostgreSQL leaves out a join to one row per city if
--- nothing is asked of it.
+-- A rule reads one column. PostgreSQL skips a left join to one row per city if no
+-- column of it is read, so a rule costs only its own count.
 on_the_move_at_night as (
 
     select
@@ -58,8 +59,8 @@ on_the_move_at_night as (
 
 out_at_night as (
 
-    -- Far from where it mostly stands by the nights of four weeks; with fewer than five
-    -- nothing is usual yet. A depot is always usual.
+    -- The usual place is the median place of the nights of four weeks; a vehicle with
+    -- fewer than five nights has none. A depot is always a usual place.
     select
         moving.city,
         count(*) as vehicles_count
@@ -101,7 +102,8 @@ due as (
 
 ),
 
--- Each city, also without a vehicle: no row would be an alert without data.
+-- Every city has a row, also one without vehicles: Grafana treats a missing row as "no
+-- data".
 cities as (
 
     select city

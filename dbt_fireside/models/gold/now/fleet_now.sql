@@ -4,7 +4,8 @@ with
 
 vehicles as materialized (
 
-    -- Judged once: each count would work out the state of every vehicle anew.
+    -- Materialized: otherwise each count would compute the state of every vehicle
+    -- again.
     select
         city,
         cost_centre,

@@ -32,7 +32,8 @@ answered as (
 
 clock as (
 
-    -- Today is known up to the newest answer; the weekday before is cut at that hour.
+    -- Today is known up to the newest answer; the day a week before is cut at that
+    -- hour.
     select
         newest.day,
         newest.day_start,
@@ -59,9 +60,9 @@ periods as (
 
 observed as (
 
-    -- One row for each thing that is counted: the device on that day itself, and what
-    -- it did up to that hour. Counted in one go: joined to one another, these would be
-    -- compared row by row, as nothing is known of how many there are.
+    -- One row for each thing to count: the device on the day, and what it did up to
+    -- that hour. They are counted in one group by. As joins the planner would compare
+    -- all rows with each other, because it cannot estimate their number.
     select
         periods.is_today,
         metrics.imei,

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-{#- Said where it is needed: who does not ask for the city does not pay for it. #}
+{#- Written where it is used: a query without the city does not compute it. #}
 {% set current_city = city_at('positions.longitude', 'positions.latitude') %}
 {% set class_limit = "'speed_limit_' || moving.vehicle_class" %}
 {% set speed_limit = rule_for(class_limit, 'moving.city') %}
@@ -87,8 +87,8 @@ status as (
     select
         *,
         {{ state_code('state') }} as state_code,
-        -- Since when, as far as trips and stops have told; null while they tell
-        -- of another state.
+        -- Start of the state by trips and stops; null while they still show another
+        -- state.
         (
             select case when known.state = moving.state then known.start_time end
             from {{ ref('vehicle_states') }} as known
@@ -99,7 +99,8 @@ status as (
         {{ speed_limit }}::numeric(7, 2) as speed_limit_kmh,
         coalesce(
             state = 'driving'
-            -- Most are below every limit: asked once, not of each of them.
+            -- Most speeds are below every limit: compare with the lowest limit first,
+            -- so that the rule is looked up only for the others.
             and speed_kmh > (
                 select min(lowest.value) from {{ ref('operating_rules') }} as lowest
                 where lowest.rule like 'speed_limit_%'

@@ -4,7 +4,8 @@ with
 
 silence as (
 
-    -- The table ends with what was told last; whether that still holds the clock says.
+    -- The table ends with the last report; only the clock shows whether the state still
+    -- holds.
     select
         states.imei,
         states.vehicle_id,

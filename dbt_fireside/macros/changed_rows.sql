@@ -1,8 +1,9 @@
 {#-
-The rows of a staging table that a fact takes in this run: those of the loads it claimed,
-and all of a vehicle that has changed, since they carry what it was called before.
+Rows of a staging table that a fact computes in this run: the rows of its claimed loads, and
+all rows of a device whose vehicle has changed, because the fact copies columns of it.
+    select * from trips where load_id in (…) union select event.* from (…) as changed …
 -#}
-{% macro news_of(table) -%}
+{% macro changed_rows_of(table) -%}
     select * from {{ ref(table) }}
     where {{ is_claimed('load_id') }}
     {%- if has_rows() %}
@@ -17,7 +18,10 @@ and all of a vehicle that has changed, since they carry what it was called befor
 {%- endmacro %}
 
 
-{#- The devices about whose vehicle this model's rows say what no longer holds. -#}
+{#-
+Devices whose vehicle has changed since this model copied its columns.
+    select vehicle.imei from dim_vehicles as vehicle left join …carried_vehicles as carried …
+-#}
 {% macro changed_vehicles() -%}
     select vehicle.imei
     from {{ ref('dim_vehicles') }} as vehicle
@@ -30,11 +34,12 @@ and all of a vehicle that has changed, since they carry what it was called befor
 
 
 {#-
-Post-hook of all tables: note of each device which version of its vehicle the rows carry
-now. config `carries_vehicles`: the facts that copy columns of dim_vehicles.
+Post-hook of the facts that copy columns of dim_vehicles (config `copies_vehicles`): note the
+version of its vehicle that each device's rows now hold.
+    insert into …carried_vehicles as carried (model, imei, vehicle_version) select … on conflict …
 -#}
-{% macro note_vehicles() %}
-    {%- if config.get('carries_vehicles') %}
+{% macro note_copied_vehicles() %}
+    {%- if config.get('copies_vehicles') %}
     insert into {{ ledger('carried_vehicles') }} as carried (model, imei, vehicle_version)
     select
         '{{ this.name }}',
