@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime
 
 from benchmarks.common import Result, scratch_database
-from loader.ask import Answer, Ask, Call, Page
+from loader.ask import Answer, Ask, Call, ReplyPage
 from loader.batch import RECORD, Batch
 from loader.endpoints import Endpoint, endpoints
 from loader.landing import Landing
@@ -57,7 +57,7 @@ def _answer(endpoint: Endpoint, number: int) -> Answer:
     call = Call(uuid.uuid4().hex, endpoint.name, endpoint.method, "a", request, (imei,), now, 1)
     count = RECORDS // CALLS
     records = tuple((RECORD_TEXT % (n, number)).encode() for n in range(count))
-    return Answer(Ask(endpoint, "a", (imei,)), [Page(call, records, now)])
+    return Answer(Ask(endpoint, "a", (imei,)), [ReplyPage(call, records, now)])
 
 
 def _copy(database, batch: Batch) -> float:

@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 
 from benchmarks.common import Result, scratch_database
 from loader.ask import Ask
-from loader.client import Client
+from loader.client import TracksolidClient
 from loader.endpoints import endpoints
 from loader.http import Transport
 from loader.poll import Loader
@@ -49,7 +49,7 @@ def run() -> list[Result]:
 def _api_alone(settings: Settings, database: Database) -> float:
     """Seconds for the same calls without landing the records."""
     transport = Transport(settings)
-    client = Client(settings, transport, TokenCache(settings, transport, database))
+    client = TracksolidClient(settings, transport, TokenCache(settings, transport, database))
     endpoint = next(e for e in endpoints(settings) if e.table == "location_list")
     with database.connect() as connection:
         accounts = connection.execute(

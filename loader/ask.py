@@ -70,7 +70,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Page:
+class ReplyPage:
     """The records of one answered call, as bytes, with the call that brought them."""
 
     call: Call
@@ -85,8 +85,9 @@ class Answer:
     """What became of an Ask: its pages, the calls that failed on the way, and the final error."""
 
     ask: Ask
-    pages: list[Page] = field(default_factory=list)
-    failed: list[Page] = field(default_factory=list)
+    pages: list[ReplyPage] = field(default_factory=list)
+    failed: list[ReplyPage] = field(default_factory=list)
     error: str | None = None
     refused: str | None = None  # the API's code, when it said no for good
+    is_stopped: bool = False  # set from outside or by a stop: no further call is made for it
     is_cut: bool = False  # as many rows as one query can give: there may be more

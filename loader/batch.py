@@ -157,7 +157,7 @@ class Batch:
             "started_at": call.started_at,
             "duration_ms": call.duration_ms,
             "http_status": call.http_status,
-            "code": call.code,
+            "code": None if call.code is None else _text(call.code),
             "message": _text(call.message),
             "records": call.records,
             "missing": ",".join(call.missing) or None,

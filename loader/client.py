@@ -1,4 +1,4 @@
-"""From a question to its whole answer: pages and retries; each call on record, no secret in it."""
+"""From a question to its whole answer, with pages and retries; calls are recorded, no secrets."""
 
 import json
 import random
@@ -11,7 +11,8 @@ import stamina
 import stamina.instrumentation
 import structlog
 
-from loader.ask import Answer, Ask, Call, Page
+from loader.ask import Answer, Ask, Call, ReplyPage
+from loader.call_budget import Stopped
 from loader.endpoints import Paging
 from loader.http import (
     TIME_FORMAT,
@@ -21,7 +22,7 @@ from loader.http import (
     Transport,
     Unsettled,
 )
-from loader.slicing import NotSliceable, Reply, imei_of, slice_reply
+from loader.slicing import NotSliceable, SlicedReply, imei_of, slice_reply
 from loader.token import TokenCache
 from settings import Settings
 
@@ -34,7 +35,7 @@ RATE_LIMIT_FACTOR = 10
 NOT_YOURS = "1002"
 
 
-class Client:
+class TracksolidClient:
     """Asks Tracksolid. Thread-safe."""
 
     def __init__(self, settings: Settings, transport: Transport, tokens: TokenCache) -> None:
@@ -42,9 +43,13 @@ class Client:
         self._tokens = tokens
         self._backoff_s = settings.tracksolid_backoff_seconds
 
-    def ask(self, ask: Ask) -> Answer:
-        """Fetch all pages. The answer tells what went wrong; only LoginRefused is raised."""
-        answer = Answer(ask)
+    def ask(self, ask: Ask, answer: Answer | None = None) -> Answer:
+        """Fetch all pages into the answer, page by page, and return it.
+
+        The answer says what went wrong; only LoginRefused is raised. Once it is marked as
+        stopped, or the loader stops, no further call is made: it keeps the pages it has.
+        """
+        answer = answer or Answer(ask)
         most = ask.endpoint.most_rows
         try:
             for parameters, paging in self._page_parameters(ask, answer):
@@ -56,6 +61,9 @@ class Client:
                 is_last = page.problem or paging is None or len(page.records) < paging.size
                 if answer.is_cut or is_last:
                     break
+        except Stopped:
+            answer.is_stopped = True
+            return answer
         except (Unsettled, Refused) as error:
             answer.error = f"{ask}: {error}"
             answer.refused = error.code if isinstance(error, Refused) else None
@@ -83,7 +91,7 @@ class Client:
             at = paging.first + paging.step * len(answer.pages)
             yield parameters | {paging.parameter: str(at), "page_size": str(paging.size)}, paging
 
-    def _fetch_page(self, ask: Ask, parameters: dict[str, str], answer: Answer) -> Page:
+    def _fetch_page(self, ask: Ask, parameters: dict[str, str], answer: Answer) -> ReplyPage:
         rejected: str | None = None
         for attempt in stamina.retry_context(
             on=_wait_before_retry,
@@ -94,6 +102,8 @@ class Client:
             wait_jitter=self._backoff_s,
         ):
             with attempt:
+                if answer.is_stopped:
+                    raise Stopped
                 # Each attempt has its own timestamp and sign: an old signature is refused.
                 token = self._tokens.current(rejected)
                 page, error = self._exchange(ask, parameters, token, attempt.num)
@@ -118,7 +128,7 @@ class Client:
 
     def _exchange(
         self, ask: Ask, parameters: dict[str, str], token: str, attempt: int
-    ) -> tuple[Page, Unsettled | Refused | None]:
+    ) -> tuple[ReplyPage, Unsettled | Refused | None]:
         """One call: what came back, and what is wrong with it."""
         endpoint = ask.endpoint
         call = Call(
@@ -133,7 +143,10 @@ class Client:
         )
         try:
             response = self._transport.post(
-                endpoint.method, parameters | {"access_token": token}, endpoint.timeout_s
+                endpoint.method,
+                parameters | {"access_token": token},
+                endpoint.timeout_s,
+                urgent=endpoint.urgent,
             )
         except Unsettled as failure:
             return _page(call, message=str(failure)), failure
@@ -163,7 +176,7 @@ class Client:
 
 def _page(
     call: Call, *, message: str = "", envelope: bytes | None = None, records: tuple[bytes, ...] = ()
-) -> Page:
+) -> ReplyPage:
     """The call with its end noted, and what it brought."""
     now = datetime.now(UTC)
     call = replace(
@@ -173,10 +186,10 @@ def _page(
         envelope=envelope,
         records=len(records),
     )
-    return Page(call, records, now)
+    return ReplyPage(call, records, now)
 
 
-def _repeats(page: Page, before: list[Page]) -> bool:
+def _repeats(page: ReplyPage, before: list[ReplyPage]) -> bool:
     """True if the page repeats an earlier one: more than half of that page's records.
 
     The API ignores a paging parameter that it does not know and sends page one again
@@ -189,7 +202,7 @@ def _repeats(page: Page, before: list[Page]) -> bool:
     return any(2 * len(records & set(e.records)) > len(e.records) for e in before)
 
 
-def _complaint(reply: Reply) -> Unsettled | Refused | None:
+def _complaint(reply: SlicedReply) -> Unsettled | Refused | None:
     """The error that a reply's code stands for, None for success (docs/TRACKSOLID_API.md#codes)."""
     text = f"code {reply.code} {reply.message!r}"
     match reply.code:
@@ -211,7 +224,7 @@ def _wait_before_retry(error: Exception) -> bool | float:
     return error.wait_s if error.wait_s is not None else True
 
 
-def _completed(ask: Ask, pages: list[Page]) -> Call:
+def _completed(ask: Ask, pages: list[ReplyPage]) -> Call:
     """The last call of a whole answer: carries the window and the devices that are missing."""
     missing: tuple[str, ...] = ()
     if ask.endpoint.answers_each:

@@ -1,11 +1,9 @@
-"""From the receiver's spool to raw, and from raw.rejected back: landed first, forgotten after."""
+"""From the receiver's spool to raw: a push is landed first, and deleted from the spool after."""
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
 
 import structlog
 
@@ -13,6 +11,7 @@ from loader.batch import Batch, Origin
 from loader.landing import Landing
 from loader.pushes import PATHS, masked, take_apart
 from loader.slicing import imei_of
+from webhook.spool_reader import Push, SpoolReader
 
 log = structlog.get_logger()
 
@@ -20,46 +19,25 @@ BATCH_ROWS = 5_000
 BATCH_BYTES = 64 * 2**20
 
 
-class Push(Protocol):
-    """One row of the spool."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def receipt(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def content_type(self) -> str: ...
-    @property
-    def received_at(self) -> datetime: ...
-    @property
-    def body(self) -> bytes: ...
-
-
-class Spool(Protocol):
-    """The reader's half of the spool."""
-
-    def newest(self) -> int: ...
-
-    def batch(self, limit_rows: int, limit_bytes: int) -> Sequence[Push]: ...
-
-    def forget(self, ids: list[int]) -> None: ...
-
-
 @dataclass
 class Drained:
+    """What a drain did: pushes taken, pieces kept as rejected, records per table of raw."""
+
     pushes: int = 0
     rejected: int = 0
     tables: Counter[str] = field(default_factory=Counter)
 
 
-def drain(spool: Spool, landing: Landing, progress: Callable[[int], None] | None = None) -> Drained:
-    """Land all that was spooled before now; rows leave the spool when their load is complete.
+def drain(
+    spool: SpoolReader, landing: Landing, progress: Callable[[int], None] | None = None
+) -> Drained:
+    """Land all pushes that are in the spool now; they leave it when their load is complete.
 
-    What comes in meanwhile is for the next drain, else a busy receiver would keep this one for
-    ever; ids tell it apart, for clocks are set back. A crash between the two lands rows again
-    under the same record ids: staging keeps one.
+    Pushes that arrive meanwhile wait for the next drain, else a busy receiver would keep this one
+    running for ever. Their ids tell, not their times: a clock may be set back. A crash between
+    landing and deleting lands pushes again under the same record ids: staging keeps one.
+
+    `progress` gets the number of pushes landed so far, after each load. Raises LandingError.
     """
     total, newest = Drained(), spool.newest()
     while pushes := spool.batch(BATCH_ROWS, BATCH_BYTES):

@@ -54,6 +54,7 @@ class Endpoint:
     every: timedelta = timedelta(days=1)
     timeout_s: float = 60
     answers_each: bool = False  # a device without a record in the answer is missing
+    urgent: bool = False  # its calls go before all other calls that wait
     only_moved: bool = False  # ask only for devices whose position changed since
 
     @property
@@ -99,6 +100,7 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
             asks="target",
             every=timedelta(seconds=60),
             answers_each=True,
+            urgent=True,
         ),
         Endpoint(
             table="track_mileage",

@@ -1,12 +1,13 @@
 """From a method and its parameters to signed form posts, within the budget of calls per second."""
 
 import hashlib
+import queue
 import threading
-import time
 from datetime import UTC, datetime
 
 import requests
 
+from loader.call_budget import CallBudget, Stopped
 from settings import Settings
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"  # UTC, no zone mark (docs/TRACKSOLID_API.md#time)
@@ -53,24 +54,6 @@ def sign(parameters: dict[str, str], secret: str) -> str:
     )
 
 
-class CallBudget:
-    """Spaces the calls of all threads evenly: each caller waits for a slot of its own.
-
-    pyrate-limiter was tried first: with four threads it let 14 calls a second through of 50.
-    """
-
-    def __init__(self, per_second: float) -> None:
-        self._gap_s = 1 / per_second
-        self._free_at = time.monotonic()
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        with self._lock:
-            slot = max(self._free_at, time.monotonic())
-            self._free_at = slot + self._gap_s
-        time.sleep(max(0.0, slot - time.monotonic()))
-
-
 class Transport:
     """Sends one signed call; knows nothing of tokens, retries or records. Thread-safe."""
 
@@ -78,36 +61,60 @@ class Transport:
         self._url = settings.tracksolid_api_url
         self._app_key = settings.tracksolid_app_key
         self._secret = settings.tracksolid_app_secret.get_secret_value()
-        self._budget = CallBudget(settings.tracksolid_calls_per_second)
-        self._local = threading.local()
-
-    def post(self, method: str, private: dict[str, str], timeout_s: float) -> requests.Response:
-        """Post one call, signed at this moment, and return the HTTP response, body read.
-
-        Raises Unsettled if no whole response came.
-        """
-        self._budget.wait()
-        parameters = private | {
-            "method": method,
-            "app_key": self._app_key,
-            "timestamp": datetime.now(UTC).strftime(TIME_FORMAT),
-            "sign_method": "md5",
-            "v": "1.0",
-            "format": "json",
-        }
-        parameters["sign"] = sign(parameters, self._secret)
-        try:
-            return self._session.post(
-                self._url, data=parameters, timeout=(CONNECT_TIMEOUT_S, timeout_s)
-            )
-        except requests.RequestException as error:
-            # The type alone: the text may hold the whole body of the request.
-            raise Unsettled(f"no answer ({type(error).__name__})") from None
+        self._stopping = threading.Event()
+        self._budget = CallBudget(
+            settings.tracksolid_calls_per_second,
+            settings.tracksolid_parallel_calls,
+            self._stopping,
+        )
+        # requests does not promise that threads can share a session: each call has one alone.
+        self._idle = queue.SimpleQueue[requests.Session]()
 
     @property
+    def is_stopping(self) -> bool:
+        """Was `stop` called?"""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Make no further call. Safe in a signal handler."""
+        self._stopping.set()
+
+    def pause(self, seconds: float) -> None:
+        """Sleep. Raises Stopped as soon as the loader stops."""
+        if self._stopping.wait(seconds):
+            raise Stopped
+
+    def post(
+        self, method: str, private: dict[str, str], timeout_s: float, *, urgent: bool = False
+    ) -> requests.Response:
+        """Post one call, signed at this moment, and return the HTTP response, body read.
+
+        An urgent call goes before all that wait for the budget. Raises Unsettled if no whole
+        response came, Stopped if the loader stopped before the call was made.
+        """
+        with self._budget.call(urgent=urgent):
+            parameters = private | {
+                "method": method,
+                "app_key": self._app_key,
+                "timestamp": datetime.now(UTC).strftime(TIME_FORMAT),
+                "sign_method": "md5",
+                "v": "1.0",
+                "format": "json",
+            }
+            parameters["sign"] = sign(parameters, self._secret)
+            session = self._session()
+            try:
+                return session.post(
+                    self._url, data=parameters, timeout=(CONNECT_TIMEOUT_S, timeout_s)
+                )
+            except requests.RequestException as error:
+                # The type alone: the text may hold the whole body of the request.
+                raise Unsettled(f"no answer ({type(error).__name__})") from None
+            finally:
+                self._idle.put(session)
+
     def _session(self) -> requests.Session:
-        # requests does not promise that a session can be shared by threads.
-        if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
-        session: requests.Session = self._local.session
-        return session
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return requests.Session()

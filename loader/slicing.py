@@ -5,14 +5,16 @@ msgspec does it fast but refuses a whole reply for one lone surrogate, NaN, cont
 else, cuts the same places. One bad record costs only itself.
 """
 
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
 
 # Possessive: an unterminated string fails at once instead of being tried again at each length.
-TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
-IMEI = re.compile(rb'"(?:imei|deviceImei)"\s*:\s*"?([^"\\\s,}\x00-\x1f]{1,64})')
+TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL)
+IMEI = re.compile(rb'"(?:imei|deviceImei)"\s*+:\s*+"?([^"\\\s,}\x00-\x1f]{1,64})')
 SPACE = b" \t\r\n"
 # Found by walking the envelope: raw text of a value.
 Members = dict[str, bytes]
@@ -23,7 +25,7 @@ class NotSliceable(ValueError):
 
 
 @dataclass(frozen=True)
-class Reply:
+class SlicedReply:
     """An API reply taken apart; every piece is a slice of the bytes received.
 
     `envelope` is the reply with its list of records cut out. `problem` tells why the records
@@ -37,7 +39,7 @@ class Reply:
     problem: str | None = None
 
 
-def slice_reply(body: bytes, path: tuple[str, ...]) -> Reply:
+def slice_reply(body: bytes, path: tuple[str, ...]) -> SlicedReply:
     """Cut the records at `path` out of a reply.
 
     A list gives its items, one object gives one record (a detail call, or the single object
@@ -52,15 +54,19 @@ def slice_reply(body: bytes, path: tuple[str, ...]) -> Reply:
     for name in path:
         found = object_members(found).get(name) if found and found.startswith(b"{") else None
     if found is None or found == b"null":
-        return Reply(code, message, (), body)
+        return SlicedReply(code, message, (), body)
     if not found.startswith((b"[", b"{")):
-        return Reply(code, message, (), body, f"{'.'.join(path)} is neither a list nor an object")
+        return SlicedReply(
+            code, message, (), body, f"{'.'.join(path)} is neither a list nor an object"
+        )
     if found.startswith(b"["):
         records, rest = list_items(found), b"[]"
     else:
         records, rest = [found], b"null"
     # Verbatim to the byte, but for the records that have rows of their own.
-    return Reply(code, message, tuple(records), body.replace(found, rest, 1))
+    start = _place(body, path, found)
+    envelope = body[:start] + rest + body[start + len(found) :]
+    return SlicedReply(code, message, tuple(records), envelope)
 
 
 def object_members(text: bytes) -> Members:
@@ -71,14 +77,7 @@ def object_members(text: bytes) -> Members:
         }
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
-    members = {}
-    for item in _scan(text, b"{", b"}"):
-        name = TOKEN.match(item)
-        colon = item.find(b":", name.end()) if name else -1
-        if name is None or not name[0].startswith(b'"') or colon < 0:
-            raise NotSliceable(f"no member of a JSON object: {item[:40]!r}")
-        members[name[0][1:-1].decode("utf-8", "replace")] = item[colon + 1 :].strip(SPACE)
-    return members
+    return {name: text[start:end] for name, start, end in _member_spans(text)}
 
 
 def list_items(text: bytes) -> list[bytes]:
@@ -95,14 +94,43 @@ def imei_of(record: bytes) -> str | None:
     return found[1].decode("ascii", "replace") if found and found[1] != b"null" else None
 
 
+def _place(body: bytes, path: tuple[str, ...], found: bytes) -> int:
+    """Where the value at `path` starts. The same bytes may occur elsewhere in the reply."""
+    first = body.find(found)
+    if body.find(found, first + 1) < 0:
+        return first
+    start, end = 0, len(body)
+    for name in path:
+        spans = {key: (at, to) for key, at, to in _member_spans(body[start:end])}
+        at, to = spans[name]
+        start, end = start + at, start + to
+    return start
+
+
+def _member_spans(text: bytes) -> Iterator[tuple[str, int, int]]:
+    """Name, start and end of each value of a JSON object, in its order."""
+    for start, end in _spans(text, b"{", b"}"):
+        name = TOKEN.match(text, start, end)
+        colon = text.find(b":", name.end(), end) if name else -1
+        if name is None or not name[0].startswith(b'"') or colon < 0:
+            raise NotSliceable(f"no member of a JSON object: {text[start : start + 40]!r}")
+        value = text[colon + 1 : end]
+        yield _text(name[0]), end - len(value.lstrip(SPACE)), end
+
+
 def _scan(text: bytes, opening: bytes, closing: bytes) -> list[bytes]:
     """Cut the inside of one bracketed value at its own commas."""
-    text = text.strip(SPACE)
-    if not text.startswith(opening):
-        raise NotSliceable(f"expected {opening.decode()}, got {text[:40]!r}")
-    items: list[bytes] = []
-    depth, start, end = 0, 1, 0
-    for token in TOKEN.finditer(text):
+    return [text[start:end] for start, end in _spans(text, opening, closing)]
+
+
+def _spans(text: bytes, opening: bytes, closing: bytes) -> list[tuple[int, int]]:
+    """Start and end of each item between the brackets, without the space around it."""
+    first = len(text) - len(text.lstrip(SPACE))
+    if not text.startswith(opening, first):
+        raise NotSliceable(f"expected {opening.decode()}, got {text[first : first + 40]!r}")
+    items: list[tuple[int, int]] = []
+    depth, start, end = 0, first + 1, first
+    for token in TOKEN.finditer(text, first):
         if text[end : token.start()].strip(SPACE):
             raise NotSliceable(f"a string does not close near byte {end}")
         end = token.end()
@@ -112,15 +140,30 @@ def _scan(text: bytes, opening: bytes, closing: bytes) -> list[bytes]:
         elif mark in (b"}", b"]"):
             depth -= 1
         if (depth == 1 and mark == b",") or depth == 0:
-            items.append(text[start : token.start()].strip(SPACE))
+            items.append(_stripped(text, start, token.start()))
             start = token.end()
         if depth == 0:
             break
-    if depth != 0 or text[end:].strip(SPACE) or not text.endswith(closing):
+    if depth != 0 or text[end:].strip(SPACE) or text[end - 1 : end] != closing:
         raise NotSliceable("cut off, or more than one value")
-    return items if items != [b""] else []
+    return items if len(items) != 1 or items[0][0] < items[0][1] else []
+
+
+def _stripped(text: bytes, start: int, end: int) -> tuple[int, int]:
+    item = text[start:end]
+    return end - len(item.lstrip(SPACE)), start + len(item.rstrip(SPACE))
 
 
 def _text(raw: bytes) -> str:
-    """A scalar as text: 0 and "0" are the same code (docs/TRACKSOLID_API.md#envelope)."""
-    return raw.decode("utf-8", "replace").strip('"') if raw != b"null" else ""
+    """A scalar as text, a string without JSON's escapes.
+
+    0 and "0" are the same code (docs/TRACKSOLID_API.md). What is no valid string stays as it is.
+    """
+    text = raw.decode("utf-8", "replace")
+    if text.startswith('"'):
+        try:
+            decoded = json.loads(text, strict=False)
+        except ValueError:
+            return text.strip('"')
+        return str(decoded)
+    return text if text != "null" else ""

@@ -15,7 +15,14 @@ import msgspec
 import psycopg
 import structlog
 
-from loader.http import LoginRefused, RateLimited, TokenRefused, Transport, Unsettled
+from loader.http import (
+    CONNECT_TIMEOUT_S,
+    LoginRefused,
+    RateLimited,
+    TokenRefused,
+    Transport,
+    Unsettled,
+)
 from settings import Settings
 
 log = structlog.get_logger()
@@ -25,10 +32,11 @@ LOGIN_GAP = timedelta(seconds=60)  # token.get at most once a minute (docs/TRACK
 # After a refused login: a changed password does not heal by itself, and an account that is asked
 # without end may be locked. Doubled each time.
 REFUSED_PAUSE_S = (60.0, 900.0)
-LEASE = timedelta(seconds=45)
 TIMEOUT_S = 30
-# Other processes may hold the lease for a minute of waiting to log in.
-PATIENCE_S = 180
+# Of one call: connecting, reading, and waiting for the budget. Taken again before each call.
+LEASE = timedelta(seconds=CONNECT_TIMEOUT_S + TIMEOUT_S + 20)
+# Another process may hold the lease for a refresh, a minute of waiting to log in, and a login.
+PATIENCE_S = 240
 
 
 class Granted(msgspec.Struct, rename="camel"):
@@ -68,6 +76,7 @@ class TokenCache:
         self._password_md5 = settings.tracksolid_password_md5.get_secret_value()
         self._key = {"account": self._account, "app_key": settings.tracksolid_app_key}
         self._token: Token | None = None
+        self._lease: datetime | None = None  # until when this process holds it
         self._login_refused: LoginRefused | None = None
         self._next_login_at = 0.0  # of time.monotonic, after a refused one
         self._refused_pause_s = REFUSED_PAUSE_S[0]
@@ -95,7 +104,7 @@ class TokenCache:
                 return token
             if self._take_lease(token):
                 return self._renew(token)
-            time.sleep(0.2)
+            self._transport.pause(0.2)
         raise Unsettled("another process holds the token's lease and does not renew it")
 
     def _renew(self, token: Token | None) -> Token:
@@ -110,7 +119,12 @@ class TokenCache:
                     log.warning("token refresh refused, logging in", reason=str(error))
             return self._log_in()
         finally:
-            self._execute("update {table} set renewing_until = null where {key}")
+            # Not a lease that another process has taken since this one ran out.
+            self._execute(
+                "update {table} set renewing_until = null"
+                " where {key} and renewing_until = %(lease)s",
+                lease=self._lease,
+            )
 
     def _log_in(self) -> Token:
         self._wait_for_login()
@@ -131,7 +145,9 @@ class TokenCache:
             self._note_login()
 
     def _grant(self, method: str, private: dict[str, str]) -> Token:
-        response = self._transport.post(method, private | {"expires_in": str(LIFE_S)}, TIMEOUT_S)
+        response = self._transport.post(
+            method, private | {"expires_in": str(LIFE_S)}, TIMEOUT_S, urgent=True
+        )
         try:
             reply = msgspec.json.decode(response.content, type=GrantReply)
         except msgspec.MsgspecError:
@@ -162,18 +178,24 @@ class TokenCache:
         return self._read() or self._lost()
 
     def _wait_for_login(self) -> None:
-        """Sleep until the account may log in again."""
+        """Hold the lease, and sleep until the account may log in again."""
         row = self._execute(
             "select login_at + %(gap)s - now() from {table} where {key}", gap=LOGIN_GAP
         )
-        wait = row[0] if row and row[0] else timedelta()
-        if wait > timedelta():
+        wait = max(row[0] if row and row[0] else timedelta(), timedelta())
+        self._hold_lease(wait)
+        if wait:
             log.info("waiting to log in", wait_s=round(wait.total_seconds(), 1))
-            self._execute(
-                "update {table} set renewing_until = now() + %(lease)s where {key}",
-                lease=LEASE + wait,
-            )
-            time.sleep(wait.total_seconds())
+            self._transport.pause(wait.total_seconds())
+
+    def _hold_lease(self, wait: timedelta) -> None:
+        """Take the lease again, for the next call after this wait."""
+        row = self._execute(
+            "update {table} set renewing_until = now() + %(lease)s where {key}"
+            " returning renewing_until",
+            lease=LEASE + wait,
+        )
+        self._lease = row[0] if row else None
 
     def _note_login(self) -> None:
         self._execute("update {table} set login_at = now() where {key}")
@@ -187,10 +209,11 @@ class TokenCache:
         taken = self._execute(
             "update {table} set renewing_until = now() + %(lease)s where {key}"
             " and coalesce(renewing_until, '-infinity') < now()"
-            " and access_token is not distinct from %(seen)s returning 1",
+            " and access_token is not distinct from %(seen)s returning renewing_until",
             lease=LEASE,
             seen=seen.access if seen else None,
         )
+        self._lease = taken[0] if taken else None
         return taken is not None
 
     def _read(self) -> Token | None:

@@ -2,7 +2,8 @@
 
 import base64
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote_plus
@@ -21,7 +22,7 @@ from loader.pushes import PATHS, take_apart
 from loader.replay import replay_rejected
 from settings import Settings
 from warehouse.database import Database
-from webhook.push_paths import PUSHES
+from webhook.spool_reader import PUSHES, Push, SpoolReader
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -132,33 +133,23 @@ def test_records_of_a_form_are_the_sent_bytes(items: list) -> None:
     assert take_apart(FORM, body).records == tuple(records)
 
 
-@dataclass
-class MemoryPush:
-    id: int
-    receipt: str
-    path: str
-    content_type: str
-    received_at: datetime
-    body: bytes
-
-
-class MemorySpool:
-    """A spool reader in memory."""
+class MemorySpool(SpoolReader):
+    """A spool without a file."""
 
     def __init__(self, bodies: list[tuple[str, str, bytes]]) -> None:
         now = datetime.now(UTC)
         self.rows = {
-            n: MemoryPush(n, f"receipt-{n}", path, kind, now, body)
+            n: Push(n, f"receipt-{n}", path, kind, now, body)
             for n, (path, kind, body) in enumerate(bodies, 1)
         }
 
     def newest(self) -> int:
         return max(self.rows, default=0)
 
-    def batch(self, limit_rows: int, limit_bytes: int) -> list[MemoryPush]:
+    def batch(self, limit_rows: int, limit_bytes: int) -> list[Push]:
         return list(self.rows.values())[:limit_rows]
 
-    def forget(self, ids: list[int]) -> None:
+    def forget(self, ids: Iterable[int]) -> None:
         for row in ids:
             del self.rows[row]
 
@@ -251,7 +242,8 @@ def test_drain_takes_pushes_with_a_future_receive_time(
     landing: Landing, database: Database
 ) -> None:
     spool = MemorySpool([("/pushhb", JSON, BOTH)])
-    spool.rows[1].received_at += timedelta(days=1)
+    push = spool.rows[1]
+    spool.rows[1] = replace(push, received_at=push.received_at + timedelta(days=1))
     assert drain(spool, landing).pushes == 1
     assert spool.rows == {}
 

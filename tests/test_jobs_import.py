@@ -187,7 +187,7 @@ def test_line_with_too_many_cells_stays_rejected_after_replay(
     assert "0 jobs landed, 1 lines" in run("import-jobs", str(file)).stdout
     done = run("replay-rejected")
     assert done.returncode == 0, done.stderr
-    assert "1 rejected pieces tried, 0 records landed" in done.stdout
+    assert "1 rejected records read, 0 records landed" in done.stdout
 
 
 def test_documented_columns_are_the_columns_that_are_read() -> None:

@@ -4,7 +4,7 @@ import json
 
 import json_cases
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loader import slicing
@@ -97,6 +97,64 @@ def test_object_members_are_found(members: dict) -> None:
     found = object_members(poisoned)
     assert found.pop("zz") == b"NaN"
     assert {name: json.loads(value) for name, value in found.items()} == members
+
+
+TEXTS = st.text() | st.text('"\\\u0000\n:,[]{}n', max_size=8)
+
+
+@given(TEXTS, TEXTS | st.none(), st.booleans(), st.sampled_from([(",", ":"), (" , ", " : ")]))
+@example("0", 'Say "no"\\', True, (",", ":"))
+@example("null", "\N{SNOWMAN}\0", False, (",", ":"))
+def test_code_and_message_are_what_json_says(
+    code: str, message: str | None, is_ascii: bool, signs: tuple[str, str]
+) -> None:
+    told = {"code": code, "message": message, "result": [1, 2]}
+    body = json.dumps(told, ensure_ascii=is_ascii, separators=signs).encode()
+    # A record with NaN makes only the scanner read it.
+    for whole in (body, body.replace(b"[1", b"[NaN")):
+        reply = slice_reply(whole, ("result",))
+        assert (reply.code, reply.message) == (code, message or "")
+
+
+def test_a_text_that_json_does_not_allow_stays_as_it_is() -> None:
+    reply = slice_reply(b'{"code":0,"message":"a\\xb","result":[]}', ("result",))
+    assert reply.message == r"a\xb"
+    lone = slice_reply(rb'{"code":0,"message":"\ud800","result":[]}', ("result",))
+    assert lone.message == "\ud800"
+
+
+SMALL = st.recursive(
+    st.sampled_from([0, 1, "", "a", None]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner),
+    max_leaves=4,
+)
+# Few values: the list of records often occurs in another place, too, and as a text.
+ENVELOPES = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "data", "rows", "result", 'r"[]']), SMALL), max_size=5
+)
+
+
+@given(ENVELOPES, SMALL.map(lambda value: [value]), ENVELOPES, st.booleans(), st.booleans())
+@example([("a", [1])], [1], [("b", [1])], False, False)
+@example([("a", "[1]")], [1], [], False, False)
+def test_the_records_and_nothing_else_are_cut_out_of_the_envelope(
+    before: list, records: list, after: list, is_deep: bool, is_poisoned: bool
+) -> None:
+    """Whatever equal bytes stand before and after them, in the envelope or in a text."""
+    path = ("data", "rows") if is_deep else ("result",)
+
+    def reply(rows: object) -> bytes:
+        named = [pair for pair in before if pair[0] != path[0]]
+        value = {"a": records, "rows": rows, "b": records} if is_deep else rows
+        later = [pair for pair in after if pair[0] != path[0]]
+        pairs = [("code", 0), ("text", json.dumps(records)), *named, (path[0], value), *later]
+        members = [f"{json.dumps(name)}:{json.dumps(value)}" for name, value in pairs]
+        poison = ',"poison":NaN' if is_poisoned else ""
+        return ("{" + ",".join(members) + poison + "}").encode()
+
+    sliced = slice_reply(reply(records), path)
+    assert [json.loads(record) for record in sliced.records] == records
+    assert sliced.envelope == reply([])
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,44 @@ def test_killed_renewer_does_not_block_others(
     assert tokens(sandbox).current()
 
 
+def test_lease_covers_a_refresh_and_a_login_together(
+    sandbox: Sandbox, tokens: Make, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes less than a lease, both together more; a second process may not log in too."""
+    monkeypatch.setattr(loader.token, "LOGIN_GAP", timedelta())
+    old = tokens(sandbox).current()
+    with database.connect() as connection:
+        connection.execute("update tracksolid.api_token_cache set refresh_token = 'worn out'")
+    monkeypatch.setattr(loader.token, "LEASE", timedelta(seconds=2))
+    for method in (REFRESH, GET):
+        sandbox.misbehave(method, Fault.STALL, rate=1.0, seconds=1.4)
+    holders = [tokens(sandbox) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        found = set(pool.map(lambda holder: holder.current(rejected=old), holders))
+    assert len(found) == 1
+    assert (calls(sandbox, REFRESH), calls(sandbox, GET)) == (1, 2)
+
+
+def test_slow_process_leaves_the_lease_that_another_took(
+    sandbox: Sandbox, tokens: Make, database: Database
+) -> None:
+    sandbox.misbehave(GET, Fault.STALL, seconds=1.0)
+    slow = threading.Thread(target=tokens(sandbox).current)
+    slow.start()
+    lease = "select renewing_until::text from tracksolid.api_token_cache"
+    with database.connect() as connection:
+        deadline = time.monotonic() + 20
+        while not any(request.method == GET for request in sandbox.requests):
+            assert time.monotonic() < deadline, "no login was asked for"
+            time.sleep(0.02)
+        connection.execute(
+            "update tracksolid.api_token_cache set renewing_until = now() + interval '1 hour'"
+        )
+        taken = connection.execute(lease.encode()).fetchone()
+        slow.join()
+        assert connection.execute(lease.encode()).fetchone() == taken
+
+
 def test_no_database_connection_is_held_while_the_api_is_slow(
     sandbox: Sandbox, tokens: Make, database: Database
 ) -> None:

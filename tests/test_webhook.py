@@ -31,7 +31,8 @@ SUCCESS = {"code": 0, "msg": "success"}
 class ReceiverProcess:
     """`python -m webhook` as a process with a spool of its own."""
 
-    def __init__(self, folder: Path, **environment: object) -> None:
+    def __init__(self, folder: Path, *, open_files: int = 0, **environment: object) -> None:
+        self._limits = ["prlimit", f"--nofile={open_files}"] if open_files else []
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -55,7 +56,10 @@ class ReceiverProcess:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "webhook"], cwd=ROOT, env=self._environment, stderr=log
+                [*self._limits, sys.executable, "-m", "webhook"],
+                cwd=ROOT,
+                env=self._environment,
+                stderr=log,
             )
         eventually(self._listens, f"port {self.port} to listen", context=self.log.read_text)
 

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -28,6 +29,7 @@ from waiting import TIMEOUT_S, eventually
 
 from webhook.spool_file import create, packed, unpacked
 from webhook.spool_reader import SpoolReader
+from webhook.uvicorn_server import TooFewFiles, connections_within
 
 LONG = pytest.param(int(os.environ.get("WEBHOOK_KILLS", "8")), marks=pytest.mark.long)
 CLIENTS = 16
@@ -301,6 +303,52 @@ def test_disconnected_sender_does_not_affect_others(receiver: ReceiverProcess) -
     )
     assert {push.body for push in receiver.take()} <= {b"next", body}
     assert "Traceback" not in receiver.log.read_text()
+
+
+@pytest.mark.parametrize("open_files", [128, 200, 256])
+def test_few_open_files_leave_room_for_pushes(tmp_path: Path, open_files: int) -> None:
+    """More senders at once than there are files: some wait or get 503, none harms the others."""
+    running = ReceiverProcess(tmp_path, open_files=open_files)
+    try:
+        assert post(running, b"x").status_code == 200
+        with ExitStack() as idle:
+            for _ in range(connections_within(open_files)):
+                idle.enter_context(running.connect())
+            time.sleep(0.2)
+            assert post(running, b"y").status_code == 503
+        eventually(lambda: post(running, b"z").status_code == 200, "a push to be kept again")
+        assert httpx.get(f"{running.url}/ready").status_code == 200
+        assert [push.body for push in running.take()] == [b"x", b"z"]
+    finally:
+        assert running.stop() == 0
+
+
+def test_connections_never_use_up_the_files_of_the_process() -> None:
+    for most_files in (128, 199, 200, 201, 1_024, 65_536, 1_048_576):
+        allowed = connections_within(most_files)
+        assert 0 < allowed <= most_files - 32
+    assert connections_within(resource.RLIM_INFINITY) > 0
+    with pytest.raises(TooFewFiles, match="may open 127 files, and needs 128"):
+        connections_within(127)
+
+
+def test_second_receiver_on_the_same_spool_waits_for_the_first(tmp_path: Path) -> None:
+    first = ReceiverProcess(tmp_path)
+    second = ReceiverProcess(tmp_path)
+    try:
+        refused = post(second, b"x")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        ready = httpx.get(f"{second.url}/ready")
+        assert ready.status_code == 503
+        assert "another receiver uses" in str(ready.json()["problems"])
+        assert post(first, b"y").status_code == 200
+        first.kill()
+        assert httpx.get(f"{second.url}/ready").status_code == 200
+        assert post(second, b"z").status_code == 200
+        assert [push.body for push in second.take()] == [b"y", b"z"]
+    finally:
+        first.kill()
+        assert second.stop() == 0
 
 
 @given(st.lists(st.binary(min_size=1), min_size=1))

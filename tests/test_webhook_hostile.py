@@ -84,6 +84,8 @@ BODIES = {
     "SQL": b'[{"\'; drop table pushes; --":"\\""}]',
     "token without end": b'{"token":"' * 100_000,
     "multipart without end": b'name="token"\r\n' * 100_000,
+    "names of parts, 15 MiB": (b"name=token" * 18 + b"\r\n") * 86_000,
+    "keys, 15 MiB": b'"token":' * 1_960_000,
     "gzip without saying so": gzip.compress(b"0" * 10_000_000),
 }
 

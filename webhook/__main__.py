@@ -5,7 +5,7 @@ import sys
 import logs
 from webhook.app import make_app
 from webhook.receiver_settings import WrongSettings, read
-from webhook.uvicorn_server import serve
+from webhook.uvicorn_server import TooFewFiles, serve
 
 
 def main() -> None:
@@ -15,7 +15,11 @@ def main() -> None:
         sys.stderr.writelines(f"error: {line}\n" for line in error.faults.values())
         sys.exit(2)
     logs.configure(verbose=True)
-    serve(make_app(settings), settings)
+    try:
+        serve(make_app(settings), settings)
+    except TooFewFiles as error:
+        sys.stderr.write(f"the webhook does not start: {error}\n")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

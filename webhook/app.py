@@ -5,23 +5,22 @@ No route knows a payload's fields: taking records apart is the drain's work, nam
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
-from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from webhook import refusals, spool_file
 from webhook.intake import Intake
-from webhook.metrics import Metrics
+from webhook.metrics import ReceiverMetrics
 from webhook.openapi import DESCRIBED, described
-from webhook.push_paths import PUSHES, ROUTE, SUCCESS, TAG, TAG_SUCCESS, Push
+from webhook.push_paths import PUSHES, SUCCESS, TAG, TAG_SUCCESS
+from webhook.push_route import ROUTE, BareRoute, PushPath
 from webhook.push_token import AcceptedTokens
 from webhook.receiver_settings import ReceiverSettings
 from webhook.spool import Spool
@@ -29,22 +28,8 @@ from webhook.spool import Spool
 log = structlog.get_logger()
 
 
-class BareRoute(APIRoute):
-    """Hands its endpoint the path's parameters and the request, as they are.
-
-    FastAPI's way there, for endpoints with declared parameters, is a third of the time of a push.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        async def handle(request: Request) -> Response:
-            answer: Response = await self.endpoint(request=request, **request.path_params)
-            return answer
-
-        return handle
-
-
 def make_app(settings: ReceiverSettings, spool_class: type[Spool] = Spool) -> FastAPI:
-    metrics = Metrics()
+    metrics = ReceiverMetrics()
     spool = spool_class(settings.spool_path, settings.spool_min_free_bytes, metrics.committed)
     intake = Intake(
         AcceptedTokens(settings.tokens), settings.networks, settings.webhook_max_body_bytes
@@ -72,12 +57,12 @@ def make_app(settings: ReceiverSettings, spool_class: type[Spool] = Spool) -> Fa
         metrics.answered(push, 200)
         return Response(success[push], media_type="application/json")
 
-    async def receive(push: Push, request: Request) -> Response:
+    async def receive(push: PushPath, request: Request) -> Response:
         """Keep a push: a form, JSON, or whatever bytes it is. An empty one only tries the URL."""
         intake.check_network(request)
         body = await intake.body(request)
         if body:
-            intake.check_token(request, body)
+            await intake.check_token(request, body)
             await spool.append(f"/{push}", request.headers.get("content-type", ""), body)
             metrics.kept(len(body))
         return answer(push)
@@ -88,7 +73,7 @@ def make_app(settings: ReceiverSettings, spool_class: type[Spool] = Spool) -> Fa
 
     @app.get(ROUTE)
     @app.head(ROUTE, include_in_schema=False)
-    async def probe(push: Push, request: Request) -> Response:
+    async def probe(push: PushPath, request: Request) -> Response:
         """Say that pushes are taken here; keeps nothing."""
         intake.check_network(request)
         return answer(push)
@@ -101,26 +86,27 @@ def make_app(settings: ReceiverSettings, spool_class: type[Spool] = Spool) -> Fa
     @app.get("/ready", responses={503: {"description": "Not ready; `problems` says why."}})
     async def ready() -> Response:
         """The spool can be written, has room, and is being drained."""
-        problems = await asyncio.to_thread(_problems, settings)
+        failure = await spool.why_not_taken()
+        problems = [failure] if failure else await asyncio.to_thread(_problems, settings)
         return JSONResponse({"problems": problems}, 503 if problems else 200)
 
     @app.get("/metrics", responses={401: {"description": "Not from here without a token."}})
     async def figures(request: Request) -> Response:
         """Figures for Prometheus."""
-        intake.check_scraper(request)
+        await intake.check_scraper(request)
         measured = await asyncio.to_thread(spool_file.measure, spool.path)
         return Response(metrics.text(measured), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(request: Request) -> Response:
         intake.check_network(request)
-        intake.check_token(request)
+        await intake.check_token(request)
         return JSONResponse(described(app))
 
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
         intake.check_network(request)
-        intake.check_token(request)
+        await intake.check_token(request)
         token = quote(request.query_params.get("token", ""), safe="")
         return get_swagger_ui_html(openapi_url=f"openapi.json?token={token}", title=app.title)
 

@@ -1,13 +1,35 @@
 """uvicorn's HTTP protocol with what it lacks: a deadline, a bound on headers and on connections."""
 
 import asyncio
-from typing import Any, ClassVar
+from http import HTTPStatus
+from typing import Any, ClassVar, NamedTuple
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEADER_BYTES = 64 * 1024
 # What a request that is still on its way gets when the process is told to stop.
 GRACE_S = 5.0
+
+
+class Progress(NamedTuple):
+    """How far the request of a connection has come."""
+
+    is_handled: bool
+    """It has arrived whole, and its answer is not out yet."""
+    is_answer_begun: bool
+    """A part of its answer is out."""
+
+
+def _progress(protocol: HttpToolsProtocol) -> Progress:
+    """Read uvicorn's own state of a connection: the only place that does.
+
+    uvicorn has no public way to learn how far a request has come, and without it a deadline could
+    cut an answer in two. Tried with uvicorn 0.54; tests/test_webhook_hostile.py notices a change.
+    """
+    cycle = protocol.cycle
+    if cycle is None or cycle.response_complete:
+        return Progress(is_handled=False, is_answer_begun=False)
+    return Progress(is_handled=not cycle.more_body, is_answer_begun=cycle.response_started)
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -41,7 +63,7 @@ class GuardedProtocol(HttpToolsProtocol):
         # Chunks and trailers may be longer than what they carry, but not without end.
         if self._framing > MOST_HEADER_BYTES + self._body_bytes:
             self._refuse(431, "the headers are too long")
-        elif self._deadline is None and not self._is_answering():
+        elif self._deadline is None and not _progress(self).is_handled:
             self._arm(self.deadline_s)
 
     def on_body(self, body: bytes) -> None:
@@ -60,9 +82,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self._disarm()
             self._arm(min(GRACE_S, self.deadline_s))
 
-    def _is_answering(self) -> bool:
-        return self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete)
-
     def _arm(self, seconds: float) -> None:
         self._deadline = self.loop.call_later(seconds, self._refuse, 408, "the request is too slow")
 
@@ -73,10 +92,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, text: str, headers: bytes = b"") -> None:
         """Answer without the app, if it has not begun to, and hang up."""
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        if not _progress(self).is_answer_begun:
             body = b'{"code":%d,"msg":"%s"}' % (status, text.encode())
-            self.transport.write(
-                b"%scontent-type: application/json\r\n%scontent-length: %d\r\nconnection: close"
-                b"\r\n\r\n%s" % (STATUS_LINE[status], headers, len(body), body)
+            head = (
+                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+                f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+                "connection: close\r\n"
             )
+            self.transport.write(head.encode() + headers + b"\r\n" + body)
         self.transport.close()

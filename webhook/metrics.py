@@ -8,7 +8,7 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
 
-class Metrics:
+class ReceiverMetrics:
     """One registry per app, so that two in one process do not meet."""
 
     def __init__(self) -> None:

@@ -1,12 +1,10 @@
-"""What may be pushed: one path each, without regard to letter case; and the answer each expects."""
+"""The list of what may be pushed, each under one path, and the answer that each sender expects.
 
-import re
-from typing import Annotated
+The receiver serves these paths and the loader lands each in a table: nothing else lists them.
+Source: docs/TRACKSOLID_API.md. No import of FastAPI here: the loader reads this list, too.
+"""
 
-from fastapi import Path
-from starlette.convertors import Convertor, register_url_convertor
-
-# Section 1 of the IoT Hub's push documents, in its order (docs/TRACKSOLID_API.md#all-push-paths).
+# In the order of the IoT Hub's push documents, section 1.
 IOT_HUB = (
     "pushevent",
     "pushhb",
@@ -32,28 +30,10 @@ IOT_HUB = (
     "pushfaultinfo",
     "pushtripreport",
 )
-# The Open API has one URL for all its messages, told apart by the form field msgType.
+# The Open API sends all its messages to one URL; the form field msgType tells them apart.
 OPEN_API = "push"
 TAG = "api/v1/tag/data/push"
 PUSHES = (*IOT_HUB, OPEN_API, TAG)
 
 SUCCESS = b'{"code":0,"msg":"success"}'
 TAG_SUCCESS = b'{"code":200,"msg":"success"}'
-
-
-class PushConvertor(Convertor[str]):
-    """Matches the catalogue and nothing else, so that an unknown path is a plain 404."""
-
-    # Sources do not agree on the letter case; a slash at the end is a common slip in a form.
-    regex = f"(?i:{'|'.join(map(re.escape, PUSHES))})/?"
-
-    def convert(self, value: str) -> str:
-        return value.lower().rstrip("/")
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("push", PushConvertor())
-ROUTE = "/{push:push}"
-Push = Annotated[str, Path(json_schema_extra={"enum": list(PUSHES)})]

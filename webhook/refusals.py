@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from webhook.metrics import Metrics
+from webhook.metrics import ReceiverMetrics
 from webhook.spool import NotStored, Overloaded
 
 UNKNOWN = "nothing is pushed here: the paths are /pushgps, /pushalarm, /push and so on"
@@ -20,7 +20,7 @@ WORTH_A_RETRY: dict[type[Exception], str] = {
 RETRY_AFTER = {"Retry-After": "5"}
 
 
-def install(app: FastAPI, metrics: Metrics) -> None:
+def install(app: FastAPI, metrics: ReceiverMetrics) -> None:
     """Make the app answer errors in the platform's form, and count them."""
 
     def answer(

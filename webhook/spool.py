@@ -58,6 +58,7 @@ class Spool:
         self._wake = asyncio.Event()
         self._is_closing = False
         self._failure: str | None = None
+        self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "spool")
 
@@ -72,8 +73,14 @@ class Spool:
         self._is_closing = True
         self._wake.set()
         await self._writing
-        await self._loop.run_in_executor(self._thread, self._disconnect)
+        await self._loop.run_in_executor(self._thread, self._release)
         self._thread.shutdown()
+
+    async def why_not_taken(self) -> str | None:
+        """Try to take the spool if this process does not hold it; returns why that failed."""
+        if self._lock is None:
+            self._tell(await self._loop.run_in_executor(self._thread, self._commit, []))
+        return self._failure if self._lock is None else None
 
     async def append(self, path: str, content_type: str, body: bytes) -> str:
         """Keep a push; returns its receipt once it is on disk.
@@ -139,6 +146,8 @@ class Spool:
     def _commit(self, batch: list[Waiting]) -> str | None:
         """In the thread: returns what failed, None if all of the batch is on disk."""
         try:
+            if self._lock is None:
+                self._lock = spool_file.take(self.path)
             if self._connection is None:
                 self._connection = spool_file.create(self.path)
             if spool_file.free_bytes(self.path) < self._min_free_bytes:
@@ -159,6 +168,13 @@ class Spool:
             self._disconnect()
             return f"{type(error).__name__}: {error}"
         return None
+
+    def _release(self) -> None:
+        """In the thread: close the file and let another receiver have the spool."""
+        self._disconnect()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _disconnect(self) -> None:
         if self._connection:

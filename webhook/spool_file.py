@@ -5,10 +5,11 @@ as long, and less to sync is what makes a commit short. A form has its token amo
 mode 0600.
 """
 
+import fcntl
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,10 @@ WAITING = """
 """
 
 
+class SpoolTaken(Exception):
+    """Another process receives into the same spool."""
+
+
 @dataclass(frozen=True)
 class SpoolFigures:
     """What waits for the drain, and the room it has."""
@@ -61,7 +66,9 @@ def connect(path: Path) -> sqlite3.Connection:
 def create(path: Path) -> sqlite3.Connection:
     """Open the file for the receiver; folder, file and table are made if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # Only a new file is opened here: to close a file again drops SQLite's locks on it.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     path.chmod(0o600)  # SQLite gives its -wal and -shm the same mode
     connection = connect(path)
     try:
@@ -74,6 +81,26 @@ def create(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def take(path: Path) -> int:
+    """Take the spool for this process until the returned descriptor is closed, or it ends.
+
+    Two receivers of one spool would each believe to be its only writer. Raises SpoolTaken.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise SpoolTaken(
+            f"another receiver uses {path}: stop it, or set another SPOOL_PATH"
+        ) from None
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
 
 
 def packed(bodies: list[bytes]) -> list[zstandard.BufferSegment]:

@@ -1,7 +1,7 @@
 """The loader's side of the spool: reads batches of pushes and deletes them once they have landed.
 
-The only module of the receiver that the rest of the product may import. A body is as it arrived:
-the token in a form must not land in raw.
+The only module of the receiver that the rest of the product imports: it also gives the list of
+push paths and the reader of multipart forms. A body is as it arrived, with its token in it.
 """
 
 import sqlite3
@@ -11,9 +11,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from webhook.multipart_form import MultipartReader, NotAForm, is_multipart
+from webhook.push_paths import OPEN_API, PUSHES, TAG
 from webhook.spool_file import SpoolFigures, connect, measure, unpacked
 
-__all__ = ["Push", "SpoolFigures", "SpoolReader", "measure"]
+__all__ = [
+    "OPEN_API",
+    "PUSHES",
+    "TAG",
+    "MultipartReader",
+    "NotAForm",
+    "Push",
+    "SpoolFigures",
+    "SpoolReader",
+    "is_multipart",
+    "measure",
+]
 
 BATCH = """
     select id, receipt, path, content_type, received_at, body

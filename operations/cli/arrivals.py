@@ -1,4 +1,4 @@
-"""The commands that land what the API is not asked for: pushes, rejected pieces, lists of jobs."""
+"""The commands that land other data than the API's: pushes, rejected records, lists of jobs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +14,9 @@ app = typer.Typer()
 
 @app.command()
 def drain(verbose: Verbose = False) -> None:
-    """Take what the webhook has spooled to raw; rows leave the spool once they are landed.
+    """Land the pushes of the webhook's spool in raw, and delete them from it.
 
-    Runs while the receiver writes. Example: orchestrate.py drain
+    The receiver may run meanwhile. Example: orchestrate.py drain
     """
     import logs
     from loader.drain import drain as run
@@ -30,12 +30,12 @@ def drain(verbose: Verbose = False) -> None:
         done = run(SpoolReader(settings().spool_path), landing)
     rows = [(name, f"{count:,}") for name, count in sorted(done.tables.items())]
     print_table(("raw table", "records"), rows, right=["records"])
-    console.print(f"{done.pushes:,} pushes taken, {done.rejected:,} pieces kept as rejected")
+    console.print(f"{done.pushes:,} pushes landed, {done.rejected:,} records kept as rejected")
 
 
 @app.command(name="replay-rejected")
 def replay_rejected(verbose: Verbose = False) -> None:
-    """Try what stands in raw.rejected once more, after a fix of what reads it.
+    """Read the records in raw.rejected once more, after a fix of the loader.
 
     Example: orchestrate.py replay-rejected
     """
@@ -49,14 +49,14 @@ def replay_rejected(verbose: Verbose = False) -> None:
         landing = Landing(database, settings().work_dir)
         landing.prepare()
         tried, landed = run(database, landing, endpoints(settings()))
-    console.print(f"{tried:,} rejected pieces tried, {landed:,} records landed")
+    console.print(f"{tried:,} rejected records read, {landed:,} records landed")
 
 
 @app.command(name="restore-archive")
 def restore_archive(verbose: Verbose = False) -> None:
-    """Bring the rows back to raw that nights with RAW_RETENTION_DAYS moved to ARCHIVE_DIR.
+    """Bring back to raw the rows that RAW_RETENTION_DAYS moved to ARCHIVE_DIR.
 
-    What a full refresh needs first. Example: orchestrate.py restore-archive
+    A full refresh needs them. Example: orchestrate.py restore-archive
     """
     import logs
     from operations.maintenance.archive import ArchiveError, restore
@@ -100,4 +100,4 @@ def import_jobs(
         return
     console.print(f"{done.landed:,} jobs landed, {done.rejected:,} lines kept as rejected")
     if jobs.missing:
-        console.print(f"no column {', '.join(jobs.missing)}: what needs it stays empty")
+        console.print(f"no column {', '.join(jobs.missing)}: KPIs that need it stay empty")

@@ -1,6 +1,8 @@
 """The commands that ask the API: poll, backfill, locate, audit."""
 
 import csv
+import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,13 +37,20 @@ Endpoints = Annotated[list[str] | None, typer.Argument(help="Endpoints by name; 
 def poll(names: Endpoints = None, verbose: Verbose = False) -> None:
     """Fetch what is new from the API into raw.
 
+    Ctrl-C lands what has arrived and ends with exit code 130, SIGTERM with
+    143; the next poll goes on from there.
+
     Example: orchestrate.py poll location_list track_mileage
     """
     from operations.cli.progress import progress_bars
 
-    with _loader(verbose) as loader, progress_bars(errors) as progress:
+    with (
+        _loader(verbose) as loader,
+        progress_bars(errors) as progress,
+        _stopped_by_signals(loader) as signals,
+    ):
         summaries = loader.poll(names or (), progress)
-    _report(summaries)
+    _report(summaries, signals)
 
 
 @app.command()
@@ -52,14 +61,16 @@ def backfill(
     imei: Annotated[list[str] | None, typer.Option(help="Only these devices.")] = None,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Also what raw holds: trackers may have sent more since."),
+        typer.Option("--again", help="Fetch it all again: trackers may have sent more."),
     ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Fetch a span of the past; what raw holds of it is not fetched again.
+    """Fetch a span of the past, except for what raw holds already.
 
-    Stop it at any time and start it again. Example:
-    orchestrate.py backfill --from 2026-04-01 --to 2026-04-08 --endpoint track_list
+    Ctrl-C lands what has arrived and ends with exit code 130, SIGTERM with
+    143; the same command goes on from there.
+
+    Example: orchestrate.py backfill --from 2026-04-01 --to 2026-04-08
     """
     from operations.cli.progress import progress_bars
 
@@ -68,9 +79,13 @@ def backfill(
     until = end.replace(tzinfo=zone) if end else datetime.now(UTC)
     if since >= until:
         raise typer.BadParameter("--from must lie before --to and before now")
-    with _loader(verbose) as loader, progress_bars(errors) as progress:
+    with (
+        _loader(verbose) as loader,
+        progress_bars(errors) as progress,
+        _stopped_by_signals(loader) as signals,
+    ):
         summaries = loader.backfill(since, until, endpoint or (), imei or (), progress, again=again)
-    _report(summaries)
+    _report(summaries, signals)
 
 
 @app.command()
@@ -146,7 +161,32 @@ def _loader(verbose: bool, database: Database | None = None) -> Iterator["Loader
             raise typer.BadParameter(str(error)) from None
 
 
-def _report(summaries: "list[Summary]") -> None:
+@contextmanager
+def _stopped_by_signals(loader: "Loader") -> Iterator[list[int]]:
+    """Inside, SIGINT and SIGTERM stop the loader; a second one ends the process at once.
+
+    Yields the list of the signals that came. The exit code is 128 plus the signal's number.
+    """
+    came: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        came.append(number)
+        if len(came) > 1:
+            errors.show_cursor()
+            os._exit(128 + number)
+        # Not through the console: the progress bars may be drawing at this moment.
+        os.write(2, b"\nstopping: what has arrived is landed; a second Ctrl-C ends at once\n")
+        loader.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(summaries: "list[Summary]", signals: Sequence[int] = ()) -> None:
     from operations.cli.progress import print_summaries
 
     print_summaries(summaries)
@@ -156,11 +196,20 @@ def _report(summaries: "list[Summary]") -> None:
             more = f" and {len(imeis) - 5} more" if len(imeis) > 5 else ""
             devices = f"{len(imeis)} devices missing: {', '.join(imeis[:5])}{more}"
             say(f"{summary.endpoint}: {devices}")
+    if signals:
+        landed = sum(summary.records for summary in summaries)
+        errors.print(
+            f"stopped: {landed:,} records are landed in raw.\n"
+            "Run the same command again: it goes on from there.",
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(128 + signals[0])
     _check(summaries)
 
 
 def _check(summaries: "list[Summary]") -> None:
-    """Exit 1 if any question stayed without an answer."""
+    """Exit with 1 if any question has no answer."""
     faults = [fault for summary in summaries for fault in summary.errors]
     for fault in faults:
         errors.print(f"[red]error:[/] {fault}", highlight=False, soft_wrap=True)
