@@ -123,7 +123,7 @@ def settings_for(sandbox: Sandbox, database: Database, work_dir: Path, **more: o
 
 @pytest.fixture(scope="session")
 def world() -> Fleet:
-    """A small fleet, all states of a device in it, whose clock stands still."""
+    """A small fleet with a fixed clock; its devices are in all states."""
     from sandbox import fleet
 
     return fleet(seed=7, days=3, devices=40, now=NOW)

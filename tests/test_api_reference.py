@@ -33,7 +33,7 @@ def section(name: str) -> str:
 
 
 def words(text: str) -> set[str]:
-    """What stands in backticks, and each name in it: `msg.alertType` holds alertType."""
+    """Texts in backticks and each name in them: `msg.alertType` contains alertType."""
     return {word for code in re.findall(r"`([^`\n]+)`", text) for word in re.findall(r"\w+", code)}
 
 

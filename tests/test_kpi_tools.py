@@ -1,4 +1,4 @@
-"""The analyst's tools on a fleet whose truth is known: what they say, what they leave alone."""
+"""kpi list, show, explain and preview on a fleet whose truth is known."""
 
 import csv
 import io
@@ -175,12 +175,12 @@ def test_explain_accepts_id_plate_or_imei(
     (names,) = gold.execute(
         "select vehicle_id, vehicle_number, imei from dwh_gold.dim_vehicles where imei = %s", [imei]
     ).fetchall()
-    told = {
+    texts = {
         kpi(built, "explain", "fleet.utilisation", "--vehicle", name, "--day", str(DAY)).stdout
         for name in filter(None, names)
     }
-    assert len(told) == 1
-    (text,) = told
+    assert len(texts) == 1
+    (text,) = texts
     for said in ("Utilisation rate", "shift_length", "assumed", f"fact_trips: {trips} rows", imei):
         assert said in text
 
@@ -360,13 +360,13 @@ def test_kpi_tools_before_the_first_build_say_what_to_do(
 
 @pytest.fixture
 def change(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Change:
-    """Replaces text in a copy of the dbt project, which dbt then takes."""
+    """Replaces text in a copy of the dbt project, which dbt then uses."""
     copy = shutil.copytree(dbt_runner.PROJECT, tmp_path / "dbt_fireside")
     monkeypatch.setattr(dbt_runner, "PROJECT", copy)
 
     def replace(file: str, old: str, new: str) -> None:
         text = (copy / file).read_text()
-        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {file}"
         (copy / file).write_text(text.replace(old, new))
 
     return replace
@@ -374,7 +374,7 @@ def change(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Change:
 
 @pytest.fixture
 def untouched(gold: psycopg.Connection) -> Callable[[], None]:
-    """Compares gold, staging and the ledger, content and files, with what they were before."""
+    """Checks that gold, staging and bookkeeping tables, rows and files, are unchanged."""
 
     def seen() -> list[tuple]:
         relations = gold.execute(
@@ -586,7 +586,7 @@ def test_preview_counts_added_and_removed_rows_with_and_without_a_key(
 def test_changed_formula_applies_to_all_days(
     built: Built, gold: psycopg.Connection, change: Change
 ) -> None:
-    """A build takes only the days that changed, unless the SQL itself did."""
+    """A build recomputes only changed days, unless the SQL itself changed."""
     select = (
         "select day, scope, scope_value, distance_km, driving_h"
         " from dwh_gold.kpi_fleet_utilisation_daily order by 1, 2, 3"

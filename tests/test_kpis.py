@@ -318,7 +318,7 @@ def test_drivers_distances_add_up_to_the_fleet(
 
 
 def test_nearest_vehicles_match_truth(fleet_world: World, gold: psycopg.Connection) -> None:
-    """The stand-in's clock stands still in the past, so fresh_fix_age is raised for this test."""
+    """The stand-in's clock is fixed in the past, so fresh_fix_age is raised for this test."""
     place = (-1.2921, 36.8219)
     with gold.transaction(force_rollback=True):
         gold.execute(
@@ -423,7 +423,7 @@ def test_pipeline_kpis_match_the_api_calls(gold: psycopg.Connection) -> None:
 
 
 def test_readiness_kpis_describe_this_moment(fleet_world: World, gold: psycopg.Connection) -> None:
-    """The stand-in's clock stands still in the past, so every fix is stale."""
+    """The stand-in's clock is fixed in the past, so every fix is stale."""
     row = gold.execute(
         "select fresh_count, stale_count, never_reported_count, newest_fix_age_min::float,"
         " last_sweep_age_min::float from dwh_gold.kpi_readiness_now where scope = 'fleet'"

@@ -1,4 +1,4 @@
-"""The whole way: what really happened against what stands in gold, made up and recorded."""
+"""End to end: gold equals what really happened, for a generated fleet and for recorded taxis."""
 
 import csv
 import gzip
@@ -50,7 +50,7 @@ def assert_truth(
             truth = world.truth(imei, day)
             row = found.get((imei, day))
             if truth is None:
-                # Never heard, or expired: nothing is known, which is not the same as nothing done.
+                # Never reported, or expired: unknown, which differs from no activity.
                 assert row is None or set(row) == {None}, (imei, day, row)
                 continue
             assert row is not None, (imei, day)
@@ -97,7 +97,7 @@ def test_gold_equals_truth_after_api_faults(
     new_database, tmp_path: Path, devices: int, days_known: int
 ) -> None:
     """Every fault of a call, order and pages wrong, and every poison in alarms, trail and sweep:
-    nothing is lost, nothing counts twice, and what cannot be read stands in rejected_records."""
+    nothing is lost or counted twice, and unreadable records are in rejected_records."""
     database = new_database()
     world = fleet(seed=11, days=days_known, devices=devices, now=NOW)
     storm = [("*", fault) for fault in sorted(ON_CALLS)]
@@ -164,7 +164,7 @@ def test_two_devices_on_one_vehicle_count_as_one(
 
 
 def test_trail_distance_agrees_with_trip_distance(gold: psycopg.Connection) -> None:
-    """Great-circle length of the stored fixes inside trips; a unit bug would be a factor 1000."""
+    """Great-circle length of the fixes inside trips; a unit bug would be a factor of 1000."""
     row = gold.execute(TRAIL_KM.encode()).fetchone()
     assert row is not None
     trips_km, trail_km = row
@@ -253,7 +253,7 @@ def record(world: World, file: Path) -> Path:
 
 
 def recorded(file: Path) -> dict[str, list[Fix]]:
-    """The file itself: fixes per vehicle in order of time."""
+    """The recorded file: fixes per vehicle in order of time."""
     found: dict[str, list[Fix]] = defaultdict(list)
     with gzip.open(file, "rt") as opened:
         for row in csv.DictReader(opened):
@@ -263,7 +263,7 @@ def recorded(file: Path) -> dict[str, list[Fix]]:
 
 
 def length_km(fixes: list[Fix]) -> float:
-    """Great-circle length; a fix that nothing on wheels can have reached is passed over."""
+    """Great-circle length, without fixes that no vehicle can have reached."""
     total = 0.0
     last = fixes[0] if fixes else None
     for fix in fixes[1:]:
