@@ -154,7 +154,8 @@ def _anomalies(devices: Sequence[Device]) -> str:
     )
     return "\n\n".join(
         (
-            "In an unexpected country (by coarse outlines):",
+            "In an unexpected country, by coarse outlines. Expected is the country of the assigned"
+            " city; without one, the country of most devices.",
             _table_or(header, abroad, "None."),
             "Outside the assigned city:",
             _table_or(header, astray, "None."),

@@ -74,6 +74,15 @@ def test_a_device_abroad_is_an_anomaly(gold: psycopg.Connection) -> None:
     assert "| 0.196000 | 32.540000 | Uganda | Kenya |" in row
 
 
+def test_every_city_lies_in_its_country(gold: psycopg.Connection) -> None:
+    """Devices drive up to the edge of a city's zone, on the coast too."""
+    countries = gold.execute(
+        "select current_city, array_agg(distinct coalesce(country, 'elsewhere'))"
+        " from dwh_gold.devices_now where current_city is not null group by 1 order by 1"
+    ).fetchall()
+    assert countries == [("Kampala", ["Uganda"]), ("Mombasa", ["Kenya"]), ("Nairobi", ["Kenya"])]
+
+
 def test_html_needs_nothing_but_itself(text: str, tmp_path: Path) -> None:
     page = tmp_path / "new" / "baseline.html"
     write(text, page)
