@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import shared as shared_folder
-from sandbox_client import SandboxClient, whole_fleet
 from shared import Shared
 
 from settings import Settings
@@ -18,6 +17,7 @@ from settings import Settings
 if TYPE_CHECKING:  # a file that needs none of these starts without their imports
     import psycopg
     from databases import Built, Databases
+    from sandbox_client import SandboxClient
 
     from loader.poll import Loader
     from sandbox import Fleet, Sandbox
@@ -146,6 +146,7 @@ def loader(sandbox: Sandbox, database: Database, work_dir: Path) -> Loader:
 
 @pytest.fixture(scope="module")
 def whole_sandbox() -> Iterator[Sandbox]:
+    from sandbox_client import whole_fleet
 
     from sandbox import Sandbox
 
@@ -156,6 +157,7 @@ def whole_sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def client(whole_sandbox: Sandbox) -> Iterator[SandboxClient]:
     """Logged in to a stand-in that plays all 80 vehicles, and none of the last test's faults."""
+    from sandbox_client import SandboxClient
 
     whole_sandbox.clear()
     client = SandboxClient(whole_sandbox)

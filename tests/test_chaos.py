@@ -2,8 +2,8 @@
 
 After each fault the service must recover by itself (the restart policy may restart processes) and
 must have logged what happened. At the end, no record that the API still has may be missing,
-invented or duplicated. `make test` takes two of the faults, `make test-long` nine, and `make chaos`
-all of them, in long forms and rounds of random order.
+invented or duplicated. `make test` takes one of the faults, `make test-long`
+nine, and `make chaos` all of them, in long forms and rounds of random order.
 """
 
 import json
@@ -164,7 +164,7 @@ def test_hours_without_the_api_lose_no_record(
             with time_machine.travel(end - timedelta(hours=hours_left)):
                 summaries = loader.poll()
             api.clear()
-            errors = [fault for summary in summaries for fault in summary.errors]
+            errors = [error for summary in summaries for error in summary.errors]
             assert bool(errors) == (0 < hours_left <= hours), errors
         other = Loader(settings_for(api, clean, tmp_path / "clean"), clean)
         with time_machine.travel(end):

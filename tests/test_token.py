@@ -22,8 +22,8 @@ from warehouse.database import Database
 GET, REFRESH = "jimi.oauth.token.get", "jimi.oauth.token.refresh"
 OLDER = """
     update tracksolid.api_token_cache
-    set obtained_at = obtained_at - interval '95 minutes',
-    expires_at = expires_at - interval '95 minutes'
+    set obtained_at = obtained_at - interval '115 minutes',
+    expires_at = expires_at - interval '115 minutes'
 """
 Make = Callable[[Sandbox], TokenCache]
 
@@ -60,7 +60,7 @@ def test_concurrent_threads_renew_the_token_once(
         with ThreadPoolExecutor(16) as pool:
             first = set(pool.map(lambda n: holders[n % 4].current(), range(64)))
             assert (len(first), calls(api, GET), calls(api, REFRESH)) == (1, 1, 0)
-            with database.connect() as connection:  # three quarters of its life are over
+            with database.connect() as connection:  # five minutes of two hours are left
                 connection.execute(OLDER)
             for holder in holders:
                 holder._token = None

@@ -61,7 +61,7 @@ class ReceiverProcess:
                 env=self._environment,
                 stderr=log,
             )
-        eventually(self._listens, f"port {self.port} to listen", context=self.log.read_text)
+        eventually(self.listens, f"port {self.port} to listen", context=self.log.read_text)
 
     def listens(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()
