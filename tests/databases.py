@@ -12,6 +12,9 @@ from shared import Shared
 from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
+from warehouse.migrate import MIGRATIONS
+
+OF_THE_DATABASE = ("0001_schemas.sql", "0002_roles.sql")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,11 @@ class Databases:
             fill(database, self.folder(name))
             return database.name
 
-        return self._create(f"template {self.shared.once(name, make)}")
+        cloned = self._create(f"template {self.shared.once(name, make)}")
+        with cloned.connect() as connection:
+            for file in OF_THE_DATABASE:  # a clone has neither its settings nor rights on it
+                connection.execute((MIGRATIONS / file).read_bytes())
+        return cloned
 
     def folder(self, name: str) -> Path:
         """The work folder in which the original of the clones was made."""
