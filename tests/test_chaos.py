@@ -168,7 +168,7 @@ def test_hours_without_the_api_lose_no_record(
             assert bool(errors) == (0 < hours_left <= hours), errors
         other = Loader(settings_for(api, clean, tmp_path / "clean"), clean)
         with time_machine.travel(end):
-            other.backfill(end - timedelta(hours=27), end)
+            other.backfill(end - timedelta(hours=24 + hours + 1), end)
     for table, _, name in KEYS.values():
         expected = keys_of_the_api(clean, table, name)
         assert len(expected) > 20

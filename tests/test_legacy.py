@@ -248,7 +248,7 @@ def test_import_report_counts_imported_converted_and_rejected_rows(move: LegacyM
         "select reason from tracksolid.rejected_records where source = 'legacy_trips'"
     ) == [("start_time",)]
     assert "legacy_position_history" in move.said
-    assert "Left there: api_token_cache, live_positions" in move.said
+    assert "Not imported: api_token_cache, live_positions" in move.said
 
 
 def test_import_copies_no_secret_or_password(move: LegacyMove) -> None:
