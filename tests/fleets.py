@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,6 @@ from loader.drain import drain
 from loader.landing import Landing
 from loader.poll import Loader
 from sandbox import Fault, Sandbox, World, fleet
-from sandbox.instants import plain
 from sandbox.sent_pushes import pushes
 from settings import Settings
 from warehouse import dbt_runner
@@ -23,8 +22,6 @@ from warehouse.database import Database
 
 REGISTERS = ("child_list", "device_list", "device_detail", "location_list", "fence_list")
 NOT_BUILT = timedelta(hours=4)
-# Every fix of the trail is pushed, too; those of the last days show what then counts.
-PUSHED_FIXES = timedelta(days=2)
 PRICES = {"Nairobi": 180, "Mombasa": 186, "Kampala": 5200}
 # What an analyst would fill in: the seeds of a client who has agreed on everything.
 ASSIGN = """
@@ -120,17 +117,10 @@ def build(database: Database, work_dir: Path, *options: str) -> None:
     dbt_runner.run(settings, database, ["build", *options], lambda *_: None)
 
 
-def all_pushes(world: World) -> Iterator[tuple[str, dict]]:
-    first_fix = plain(world.now() - int(PUSHED_FIXES.total_seconds()))
-    for path, record in pushes(world, world.first, world.now()):
-        if path != "/pushgps" or record["gpsTime"] >= first_fix:
-            yield path, record
-
-
 def spooled(world: World) -> MemorySpool:
     """All that a platform would have pushed, 50 records of a path at a time."""
     waiting = defaultdict(list)
-    for path, record in all_pushes(world):
+    for path, record in pushes(world, world.first, world.now()):
         waiting[path].append(json.dumps(record).encode())
     return MemorySpool(
         [

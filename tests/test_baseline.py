@@ -90,6 +90,6 @@ def test_html_needs_nothing_but_itself(text: str, tmp_path: Path) -> None:
     assert "<title>Fleet baseline, 2026-11-18 12:30 EAT</title>" in html
     assert html.count("<table>") >= 5
     assert not re.search(r"https?:|<script|<link|url\(", html)
-    plain = tmp_path / "baseline.md"
+    plain = (tmp_path / "baseline").with_suffix(".md")
     write(text, plain)
     assert plain.read_text() == text
