@@ -56,7 +56,7 @@ lint: $(STAMP)  ## Run ruff, import-linter, mypy and sqlfluff.
 	$(BIN)/mypy
 	$(FLEET) exec $(BIN)/sqlfluff lint --processes 0 dbt_fireside
 
-chaos: $(STAMP) $(PROGRAMS)  ## Faults of minutes, ROUNDS=3 of them, 20 minutes each; make test has nine short ones.
+chaos: $(STAMP) $(PROGRAMS)  ## Faults of minutes, ROUNDS=3 of them, 20 minutes each; make test-long has nine short ones.
 	CHAOS=$(or $(ROUNDS),3) $(BIN)/python -m pytest tests/test_chaos.py --timeout 10800 -s $(ARGS)
 
 bench: $(STAMP)  ## Run all benchmarks, or ARGS="NAME …".

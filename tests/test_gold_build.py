@@ -65,6 +65,7 @@ class PollingReader:
                     self.errors.append(str(error))
 
 
+@pytest.mark.long
 def test_gold_is_consistent_at_every_moment_of_a_build(new_database, tmp_path: Path) -> None:
     database: Database = new_database()
     with dbt_runner.in_one_process(Settings(work_dir=tmp_path), database):

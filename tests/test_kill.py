@@ -76,7 +76,8 @@ def load_s(api: Sandbox, run: list[str], quiet: dict, longest_s: float) -> tuple
 
 
 # A kill that comes too late costs a day.
-@pytest.mark.parametrize(("kills", "days"), [(2, 8), pytest.param(25, 60, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("kills", "days"), [(25, 60)])
 def test_kills_lose_nothing_and_need_no_repair(
     new_database, tmp_path: Path, kills: int, days: int
 ) -> None:

@@ -41,7 +41,7 @@ FREE = {
 RECEIVERS = {
     "SPOOL_MAX_AGE_SECONDS": ["0", "inf", "long"],
     "SPOOL_MIN_FREE_BYTES": ["-1", "1G"],
-    "SPOOL_PATH": ["{folder}", "{file}/x"],
+    "SPOOL_PATH": ["{folder}"],
     "WEBHOOK_ALLOWED_NETWORKS": ["nonsense", "10.0.0.1/8", "10.0.0.0/33"],
     "WEBHOOK_HOST": ["a b", "http://x"],
     "WEBHOOK_MAX_BODY_BYTES": ["0", "16 MB"],

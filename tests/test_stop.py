@@ -82,7 +82,11 @@ def asked(sandbox: Sandbox) -> int:
 )
 @pytest.mark.parametrize(
     ("fault", "seconds"),
-    [(Fault.STALL, 120.0), (Fault.RATE_LIMITED, 0.0), (Fault.SYSTEM_BUSY, 0.0)],
+    [
+        (Fault.STALL, 120.0),
+        pytest.param(Fault.RATE_LIMITED, 0.0, marks=pytest.mark.long),
+        (Fault.SYSTEM_BUSY, 0.0),
+    ],
     ids=["silent sockets", "too many requests", "back-off"],
 )
 def test_stopped_backfill_lands_what_has_arrived_and_resumes_later(

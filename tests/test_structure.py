@@ -73,7 +73,13 @@ def structure(database: Database) -> list[tuple]:
     return [row for row in rows if not re.search(r"test_|login_|only_|old_|kpi_preview", str(row))]
 
 
-@pytest.fixture(params=["unmigrated", "one behind", "without raw's tables"])
+@pytest.fixture(
+    params=[
+        pytest.param("unmigrated", marks=pytest.mark.long),
+        "one behind",
+        pytest.param("without raw's tables", marks=pytest.mark.long),
+    ]
+)
 def behind(request: pytest.FixtureRequest, server: Database, tmp_path: Path) -> Database:
     database = server.sibling(f"behind_{uuid4().hex[:12]}")
     files = sorted(MIGRATIONS.glob("*.sql"))
