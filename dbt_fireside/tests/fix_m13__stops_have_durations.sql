@@ -51,7 +51,8 @@ where
         and exists (
             select from {{ ref('ingestion_log') }} as asked
             where
-                asked.endpoint = 'parking_report' -- only the calls for parked stops; idling has calls of its own
+                -- Only the calls for parked stops: idling has calls of its own.
+                asked.endpoint = 'parking_report'
                 and asked.is_success
                 and asked.window_end_time > (select since.start_time from since)
         )
