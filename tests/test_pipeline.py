@@ -89,16 +89,13 @@ def test_gold_equals_truth_without_pushes(databases: Databases, work_dir: Path) 
         assert_truth(fleets.polled_world(), connection)
 
 
-@pytest.mark.parametrize(
-    ("devices", "days_known"), [(30, 3), pytest.param(82, 6, marks=pytest.mark.long)]
-)
-def test_gold_equals_truth_after_api_faults(
-    new_database, tmp_path: Path, devices: int, days_known: int
-) -> None:
+# A small fleet makes too few calls to meet every fault, so there is no short form.
+@pytest.mark.long
+def test_gold_equals_truth_after_api_faults(new_database, tmp_path: Path) -> None:
     """Every fault of a call, order and pages wrong, and every poison in alarms, trail and sweep:
     nothing is lost or counted twice, and unreadable records are in rejected_records."""
     database = new_database()
-    world = fleet(seed=11, days=days_known, devices=devices, now=NOW)
+    world = fleet(seed=11, days=6, devices=82, now=NOW)
     storm = [("*", fault) for fault in sorted(ON_CALLS)]
     storm += [("jimi.device.track.mileage", Fault.SHUFFLED)]
     storm += [
@@ -109,7 +106,7 @@ def test_gold_equals_truth_after_api_faults(
     load(world, database, tmp_path, storm)
     build(database, tmp_path)
     with database.connect() as connection:
-        assert_truth(world, connection, with_alarms=False, at_least=devices * days_known // 2)
+        assert_truth(world, connection, with_alarms=False)
         rejected = connection.execute(
             "select source, count(*), count(*) filter (where is_kept)"
             " from tracksolid.rejected_records group by 1"
