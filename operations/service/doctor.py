@@ -56,9 +56,9 @@ def checks(settings: Settings, wrong: Mapping[str, str] = MappingProxyType({})) 
 def _database_checks(settings: Settings, wrong: Mapping[str, str]) -> Iterator[Check]:
     try:
         with open_database(settings, migrates=False) as database:
-            told = list(_database(database))
-            yield from told
-            if not all(check.ok for check in told):
+            found = list(_database(database))
+            yield from found
+            if not all(check.ok for check in found):
                 return
             if not wrong and not settings.missing_credentials():
                 yield _token(settings, database)
