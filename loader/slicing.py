@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-# Possessive: an unterminated string fails at once instead of being tried again at each length.
-TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL)
+# A string that does not close is a token, too: it is read once, and not again from each quote.
+TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL)
 IMEI = re.compile(rb'"(?:imei|deviceImei)"\s*+:\s*+"?([^"\\\s,}\x00-\x1f]{1,64})')
 SPACE = b" \t\r\n"
 # Found by walking the envelope: raw text of a value.
@@ -132,7 +132,7 @@ def _spans(text: bytes, opening: bytes, closing: bytes) -> list[tuple[int, int]]
     depth, start, end = 0, first + 1, first
     for token in TOKEN.finditer(text, first):
         if text[end : token.start()].strip(SPACE):
-            raise NotSliceable(f"a string does not close near byte {end}")
+            raise NotSliceable(f"no JSON near byte {end}")
         end = token.end()
         mark = token[0]
         if mark in (b"{", b"["):
