@@ -9,7 +9,7 @@ WORK = "the disk of the work folder is full"
 SERVER = "the disk of the database server is full"
 DISK_FULL = "53100"  # SQLSTATE
 # The server quotes its own system; what dbt says of the disk here begins with Python's number.
-OF_SERVER = re.compile(r"could not (extend|write|open|create|fsync|truncate).*No space left")
+OF_SERVER = re.compile(r"could not (extend|write|open|create|fsync|truncate).{0,300}No space left")
 OF_WORK = re.compile(r"\[Errno 28\]|No space left on device|database or disk is full")
 
 
