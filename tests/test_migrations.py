@@ -3,8 +3,9 @@
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -63,25 +64,41 @@ def test_concurrent_processes_apply_each_migration_once(
     assert sorted(name for names in done for name in names) == sorted(NAMES * 2)
 
 
-def test_concurrent_databases_create_roles_once() -> None:
-    """The second waits for the first. The login is not a superuser but may create roles."""
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Database]:
+    """A server whose roles no other test sees."""
     with tempfile.TemporaryDirectory(prefix="fireside-test-") as folder:
         running = start_embedded(Path(folder) / "postgres")
-        try:
-            server = embedded_url(running)
-            with server.connect() as connection:
-                connection.execute("create role maker login createrole createdb")
-            maker = Database(server.url.replace("//postgres:", "//maker:"))
-            databases = [maker.sibling(f"d{number}") for number in range(4)]
-            with ThreadPoolExecutor(4) as pool:
-                done = list(pool.map(Database.prepare, databases))
-            assert done == [NAMES] * 4
-            for database in databases:
-                for role in (LOADER_ROLE, DBT_ROLE):
-                    with database.acting_as(role).connect() as connection:
-                        assert connection.execute("select current_role").fetchone() == (role,)
-        finally:
-            running.cleanup()
+        yield embedded_url(running)
+        running.cleanup()
+
+
+def test_concurrent_databases_create_roles_once(own_server: Database) -> None:
+    """The second waits for the first. The login is not a superuser but may create roles."""
+    with own_server.connect() as connection:
+        connection.execute("create role maker login createrole createdb")
+    maker = Database(own_server.url.replace("//postgres:", "//maker:"))
+    databases = [maker.sibling(f"d{number}") for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(Database.prepare, databases))
+    assert done == [NAMES] * 4
+    for database in databases:
+        for role in (LOADER_ROLE, DBT_ROLE):
+            with database.acting_as(role).connect() as connection:
+                assert connection.execute("select current_role").fetchone() == (role,)
+
+
+def test_grafana_has_a_limited_number_of_connections(own_server: Database) -> None:
+    own_server.sibling("limited").prepare()
+    with own_server.connect() as connection, ExitStack() as opened:
+        (limit,) = connection.execute(
+            "select rolconnlimit from pg_roles where rolname = 'grafana_ro'"
+        ).fetchone()
+        assert limit > 0
+        for _ in range(limit):
+            opened.enter_context(psycopg.connect(own_server.url, user="grafana_ro"))
+        with pytest.raises(psycopg.OperationalError, match="too many connections for role"):
+            psycopg.connect(own_server.url, user="grafana_ro")
 
 
 def test_changed_migration_is_refused(unprepared: Database, folder: Path) -> None:
