@@ -7,10 +7,11 @@ import uuid
 from datetime import UTC, datetime
 
 from benchmarks.common import Result, scratch_database
-from loader.ask import Answer, Ask, Call, ReplyPage
-from loader.batch import RECORD, Batch
+from loader.batch import Batch
 from loader.endpoints import Endpoint, endpoints
 from loader.landing import Landing
+from loader.question import Answer, Call, Question, ReplyPage
+from loader.raw_tables import RECORD
 from settings import settings
 
 RECORDS = 300_000
@@ -57,7 +58,7 @@ def _answer(endpoint: Endpoint, number: int) -> Answer:
     call = Call(uuid.uuid4().hex, endpoint.name, endpoint.method, "a", request, (imei,), now, 1)
     count = RECORDS // CALLS
     records = tuple((RECORD_TEXT % (n, number)).encode() for n in range(count))
-    return Answer(Ask(endpoint, "a", (imei,)), [ReplyPage(call, records, now)])
+    return Answer(Question(endpoint, "a", (imei,)), [ReplyPage(call, records, now)])
 
 
 def _copy(database, batch: Batch) -> float:

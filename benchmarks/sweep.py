@@ -13,11 +13,11 @@ import psutil
 from dotenv import dotenv_values
 
 from benchmarks.common import Result, scratch_database
-from loader.ask import Ask
 from loader.client import TracksolidClient
 from loader.endpoints import endpoints
 from loader.http import Transport
 from loader.poll import Loader
+from loader.question import Question
 from loader.token import TokenCache
 from settings import ROOT, Settings
 from warehouse.database import Database
@@ -57,7 +57,7 @@ def _api_alone(settings: Settings, database: Database) -> float:
         ).fetchall()
     began = time.perf_counter()
     for (account,) in accounts:
-        assert client.ask(Ask(endpoint, account, (account,))).error is None
+        assert client.ask(Question(endpoint, account, (account,))).error is None
     return time.perf_counter() - began
 
 

@@ -1,4 +1,7 @@
-"""From answers to Arrow tables with raw's envelope; what text cannot hold goes to `rejected`."""
+"""From answers and pushes to Arrow tables, one per table of raw.
+
+A record that PostgreSQL cannot store as text goes to raw.rejected, as base64.
+"""
 
 import base64
 import hashlib
@@ -9,64 +12,19 @@ from datetime import datetime
 import pyarrow as pa
 import structlog
 
-from loader.ask import Answer, Call
-from loader.endpoints import TABLES
-from loader.pushes import PUSH_TABLES
+from loader.question import Answer, Call
+from loader.raw_tables import SCHEMAS
 from loader.slicing import imei_of
 
 log = structlog.get_logger()
 
-UTC = pa.timestamp("us", tz="UTC")
-RECORD = pa.schema(
-    [
-        ("body", pa.string()),
-        ("imei", pa.string()),
-        ("request", pa.string()),
-        ("fetched_at", UTC),
-        ("record_id", pa.string()),
-    ]
-)
-REJECTED = pa.schema(
-    [
-        ("source", pa.string()),
-        ("reason", pa.string()),
-        ("body_base64", pa.string()),
-        ("imei", pa.string()),
-        ("request", pa.string()),
-        ("fetched_at", UTC),
-        ("record_id", pa.string()),
-    ]
-)
-API_CALLS = pa.schema(
-    [
-        ("call_id", pa.string()),
-        ("endpoint", pa.string()),
-        ("method", pa.string()),
-        ("account", pa.string()),
-        ("request", pa.string()),
-        ("imeis", pa.string()),
-        ("window_start", UTC),
-        ("window_end", UTC),
-        ("started_at", UTC),
-        ("duration_ms", pa.float64()),
-        ("http_status", pa.int64()),
-        ("code", pa.string()),
-        ("message", pa.string()),
-        ("records", pa.int64()),
-        ("missing", pa.string()),
-        ("attempt", pa.int64()),
-        ("envelope", pa.string()),
-    ]
-)
-SCHEMAS = dict.fromkeys((*TABLES, *PUSH_TABLES), RECORD) | {
-    "api_calls": API_CALLS,
-    "rejected": REJECTED,
-}
-
 
 @dataclass(frozen=True)
 class Origin:
-    """Where records come from: a call or a push (`delivery` is its id), when, and asked how."""
+    """The call or push that brought records.
+
+    `delivery` is the id of the call or push, `request` how it was asked for (JSON, no secrets).
+    """
 
     delivery: str
     request: str
@@ -74,34 +32,41 @@ class Origin:
 
 
 class Batch:
-    """Rows on their way to raw, column by column: one batch becomes one load."""
+    """Rows for raw, kept by table and column. One batch becomes one load.
+
+    `records` counts the records without the rejected ones and the calls.
+    """
 
     def __init__(self) -> None:
         self._columns: dict[str, dict[str, list[object]]] = {}
         self.records = 0
 
     def add(self, answer: Answer) -> None:
-        """Take in all that an answer brought: records, calls, and what cannot be text."""
-        table = answer.ask.endpoint.table
-        alone = answer.ask.imeis[0] if len(answer.ask.imeis) == 1 else None
+        """Add the records and calls of an answer, and the replies that could not be taken apart."""
+        table = answer.question.endpoint.table
+        imeis = answer.question.imeis
+        only_imei = imeis[0] if len(imeis) == 1 else None
         for page in answer.pages:
             self._add_call(page.call)
             origin = Origin(page.call.call_id, page.call.request, page.fetched_at)
             for position, record in enumerate(page.records):
-                self.add_record(table, origin, position, record, imei_of(record) or alone)
+                self.add_record(table, origin, position, record, imei_of(record) or only_imei)
             if page.problem:
-                self.reject(table, origin, 0, page.whole, alone, page.problem)
+                self.reject(table, origin, 0, page.whole, only_imei, page.problem)
         for page in answer.failed:
             self._add_call(page.call)
         if answer.error and answer.failed and answer.failed[-1].whole:
             last = answer.failed[-1]
             origin = Origin(last.call.call_id, last.call.request, last.fetched_at)
-            self.reject(table, origin, 0, last.whole, alone, last.problem or "")
+            self.reject(table, origin, 0, last.whole, only_imei, last.problem or "")
 
     def add_record(
         self, table: str, origin: Origin, position: int, record: bytes, imei: str | None
     ) -> None:
-        """Take in one record, or keep its bytes as rejected if it cannot be text."""
+        """Add a record; if PostgreSQL cannot store it as text, add it to raw.rejected instead.
+
+        `position` is its number within the delivery, from 0: both make its record_id.
+        """
         if reason := why_not_text(record):
             self.reject(table, origin, position, record, imei, reason)
             return
@@ -116,7 +81,7 @@ class Batch:
     def reject(
         self, table: str, origin: Origin, position: int, body: bytes, imei: str | None, reason: str
     ) -> None:
-        """Keep what is no text, or nobody could take apart."""
+        """Add bytes to raw.rejected: a record that is not text, or a body without clear records."""
         log.warning("rejected", table=table, reason=reason, bytes=len(body), imei=imei)
         row = {
             "source": table,
@@ -130,17 +95,19 @@ class Batch:
         self._append("rejected", row)
 
     def tables(self) -> Iterator[tuple[str, pa.Table]]:
+        """(name, rows) of each table of raw that has rows in this batch."""
         for table, columns in self._columns.items():
             yield table, pa.table(columns, schema=SCHEMAS[table])
 
     def first_fetched_at(self) -> datetime | None:
-        """When the first of its records arrived; None without any."""
+        """When the earliest of its records arrived; None if it has no records."""
         times = (columns.get("fetched_at", ()) for columns in self._columns.values())
         return min(
             (time for each in times for time in each if isinstance(time, datetime)), default=None
         )
 
     def counts(self) -> dict[str, int]:
+        """Rows per table of raw."""
         return {table: len(next(iter(c.values()))) for table, c in self._columns.items()}
 
     def _add_call(self, call: Call) -> None:
@@ -175,7 +142,7 @@ class Batch:
 
 
 def why_not_text(record: bytes) -> str | None:
-    """Why PostgreSQL cannot hold these bytes as text; None if it can."""
+    """The reason why PostgreSQL cannot store these bytes as text; None if it can."""
     try:
         record.decode()
     except UnicodeDecodeError:
@@ -184,12 +151,12 @@ def why_not_text(record: bytes) -> str | None:
 
 
 def record_id(delivery: str, position: int) -> str:
-    """16 characters that are the same when the same delivery is landed twice."""
+    """A hash of 16 characters: a delivery that is landed twice gets the same ids."""
     digest = hashlib.blake2b(f"{delivery}:{position}".encode(), digest_size=12).digest()
     return base64.urlsafe_b64encode(digest).decode()
 
 
 def _text(value: str | bytes) -> str:
-    """What PostgreSQL can hold as text; the envelope of a poisoned reply may be anything."""
+    """The value without what PostgreSQL refuses as text; a reply may hold any bytes."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

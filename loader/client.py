@@ -1,28 +1,27 @@
-"""From a question to its whole answer, with pages and retries; calls are recorded, no secrets."""
+"""From a question to its whole answer: fetches all pages, retries failed calls, renews tokens."""
 
-import json
 import random
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC
 
 import stamina
 import stamina.instrumentation
 import structlog
 
-from loader.ask import Answer, Ask, Call, ReplyPage
-from loader.call_budget import Stopped
+from loader.call_budget import LoaderStopped
 from loader.endpoints import Paging
+from loader.exchange import exchange
 from loader.http import (
     TIME_FORMAT,
     RateLimited,
     Refused,
+    TemporaryFailure,
     TokenRefused,
     Transport,
-    Unsettled,
 )
-from loader.slicing import NotSliceable, SlicedReply, imei_of, slice_reply
+from loader.question import Answer, Call, Question, ReplyPage
+from loader.slicing import imei_of
 from loader.token import TokenCache
 from settings import Settings
 
@@ -31,57 +30,60 @@ stamina.instrumentation.set_on_retry_hooks([])  # the client logs its retries it
 
 ATTEMPTS = 7
 LONGEST_WAIT_S = 300.0
+# After code 1006 a retry waits this many times longer (docs/TRACKSOLID_API.md#codes).
 RATE_LIMIT_FACTOR = 10
-NOT_YOURS = "1002"
 
 
 class TracksolidClient:
-    """Asks Tracksolid. Thread-safe."""
+    """Asks Tracksolid questions. Thread-safe."""
 
     def __init__(self, settings: Settings, transport: Transport, tokens: TokenCache) -> None:
         self._transport = transport
         self._tokens = tokens
         self._backoff_s = settings.tracksolid_backoff_seconds
 
-    def ask(self, ask: Ask, answer: Answer | None = None) -> Answer:
-        """Fetch all pages into the answer, page by page, and return it.
+    def ask(self, question: Question, answer: Answer | None = None) -> Answer:
+        """Fetch all pages of the answer; returns `answer`, or a new one if none is given.
 
-        The answer says what went wrong; only LoginRefused is raised. Once it is marked as
-        stopped, or the loader stops, no further call is made: it keeps the pages it has.
+        An answer that another thread marks as stopped keeps the pages that it has. If a call fails
+        for good, `error` of the answer says why. Raises LoginRefused and no other error.
         """
-        answer = answer or Answer(ask)
-        most = ask.endpoint.most_rows
+        answer = answer or Answer(question)
+        most_rows = question.endpoint.most_rows
         try:
-            for parameters, paging in self._page_parameters(ask, answer):
-                page = self._fetch_page(ask, parameters, answer)
+            for parameters, paging in self._page_parameters(question, answer):
+                page = self._fetch_page(question, parameters, answer)
                 answer.pages.append(page)
                 found = sum(len(page.records) for page in answer.pages)
-                # Past the most of one query the API may refuse, or repeat itself.
-                answer.is_cut = most is not None and found >= most
+                # Beyond the limit of one query the API may refuse, or repeat a page.
+                answer.is_cut = most_rows is not None and found >= most_rows
                 is_last = page.problem or paging is None or len(page.records) < paging.size
                 if answer.is_cut or is_last:
                     break
-        except Stopped:
+        except LoaderStopped:
             answer.is_stopped = True
             return answer
-        except (Unsettled, Refused) as error:
-            answer.error = f"{ask}: {error}"
-            answer.refused = error.code if isinstance(error, Refused) else None
-            log.error("gave up", ask=str(ask), reason=str(error), attempts=len(answer.failed))
+        except (TemporaryFailure, Refused) as error:
+            answer.error = f"{question}: {error}"
+            answer.refusal_code = error.code if isinstance(error, Refused) else None
+            log.error(
+                "gave up", question=str(question), reason=str(error), attempts=len(answer.failed)
+            )
             return answer
         if not answer.is_cut:
-            answer.pages[-1] = replace(answer.pages[-1], call=_completed(ask, answer.pages))
+            answer.pages[-1] = replace(answer.pages[-1], call=_completed(question, answer.pages))
         return answer
 
     def _page_parameters(
-        self, ask: Ask, answer: Answer
+        self, question: Question, answer: Answer
     ) -> Iterator[tuple[dict[str, str], Paging | None]]:
-        endpoint = ask.endpoint
-        parameters = {endpoint.asks: ",".join(ask.subject)} | endpoint.params
-        if endpoint.account:
-            parameters[endpoint.account] = ask.account
-        if endpoint.window and ask.window:
-            for name, instant in zip(endpoint.window, ask.window, strict=True):
+        """The parameters of one page after the other, without end if the endpoint has pages."""
+        endpoint = question.endpoint
+        parameters = {endpoint.subject_parameter: ",".join(question.subject)} | endpoint.params
+        if endpoint.account_parameter:
+            parameters[endpoint.account_parameter] = question.account
+        if endpoint.window and question.window:
+            for name, instant in zip(endpoint.window, question.window, strict=True):
                 parameters[name] = instant.astimezone(UTC).strftime(TIME_FORMAT)
         if endpoint.paging is None:
             yield parameters, None
@@ -91,7 +93,13 @@ class TracksolidClient:
             at = paging.first + paging.step * len(answer.pages)
             yield parameters | {paging.parameter: str(at), "page_size": str(paging.size)}, paging
 
-    def _fetch_page(self, ask: Ask, parameters: dict[str, str], answer: Answer) -> ReplyPage:
+    def _fetch_page(
+        self, question: Question, parameters: dict[str, str], answer: Answer
+    ) -> ReplyPage:
+        """Fetch one page, with retries; adds failed calls to the answer.
+
+        Raises LoaderStopped, LoginRefused, Refused, or TemporaryFailure after the last attempt.
+        """
         rejected: str | None = None
         for attempt in stamina.retry_context(
             on=_wait_before_retry,
@@ -103,12 +111,11 @@ class TracksolidClient:
         ):
             with attempt:
                 if answer.is_stopped:
-                    raise Stopped
-                # Each attempt has its own timestamp and sign: an old signature is refused.
+                    raise LoaderStopped
                 token = self._tokens.current(rejected)
-                page, error = self._exchange(ask, parameters, token, attempt.num)
+                page, error = exchange(self._transport, question, parameters, token, attempt.num)
                 if not error and page.records and _repeats(page, answer.pages):
-                    error = Unsettled("a page repeats an earlier page")
+                    error = TemporaryFailure("a page repeats an earlier page")
                 if error:
                     rejected = token if isinstance(error, TokenRefused) else None
                     if isinstance(error, RateLimited):
@@ -117,117 +124,42 @@ class TracksolidClient:
                     log.warning(
                         "call failed",
                         call_id=page.call.call_id,
-                        method=ask.endpoint.method,
-                        account=ask.account,
-                        imeis=len(ask.imeis),
+                        method=question.endpoint.method,
+                        account=question.account,
+                        imeis=len(question.imeis),
                         attempt=attempt.num,
                         reason=str(error),
                     )
                     raise error
         return page
 
-    def _exchange(
-        self, ask: Ask, parameters: dict[str, str], token: str, attempt: int
-    ) -> tuple[ReplyPage, Unsettled | Refused | None]:
-        """One call: what came back, and what is wrong with it."""
-        endpoint = ask.endpoint
-        call = Call(
-            call_id=uuid.uuid4().hex,
-            endpoint=endpoint.name,
-            method=endpoint.method,
-            account=ask.account,
-            request=json.dumps({"method": endpoint.method} | parameters),
-            imeis=ask.imeis,
-            started_at=datetime.now(UTC),
-            attempt=attempt,
-        )
-        try:
-            response = self._transport.post(
-                endpoint.method,
-                parameters | {"access_token": token},
-                endpoint.timeout_s,
-                urgent=endpoint.urgent,
-            )
-        except Unsettled as failure:
-            return _page(call, message=str(failure)), failure
-        body = response.content
-        call = replace(call, http_status=response.status_code)
-        if response.status_code != 200:
-            fault = Unsettled(f"HTTP {response.status_code}")
-            return _page(call, message=str(fault)), fault
-        try:
-            reply = slice_reply(body, endpoint.records)
-        except NotSliceable as reason:
-            fault = Unsettled(f"the reply cannot be taken apart: {reason}")
-            # Kept whole: if no attempt brings a better one it goes to raw.rejected.
-            return replace(_page(call, message=str(fault)), whole=body, problem=str(reason)), fault
-        call = replace(call, code=reply.code, message=reply.message)
-        if complaint := _complaint(reply):
-            return _page(call, envelope=reply.envelope), complaint
-        page = _page(call, envelope=reply.envelope, records=reply.records)
-        if reply.problem:
-            page = replace(page, whole=body, problem=reply.problem)
-        return page, None
-
     def _rate_limit_wait_s(self, attempt: int) -> float:
         wait_s = RATE_LIMIT_FACTOR * self._backoff_s * 2.0 ** (attempt - 1)
         return min(LONGEST_WAIT_S, wait_s) + random.uniform(0, self._backoff_s)  # noqa: S311
 
 
-def _page(
-    call: Call, *, message: str = "", envelope: bytes | None = None, records: tuple[bytes, ...] = ()
-) -> ReplyPage:
-    """The call with its end noted, and what it brought."""
-    now = datetime.now(UTC)
-    call = replace(
-        call,
-        duration_ms=(now - call.started_at).total_seconds() * 1000,
-        message=message or call.message,
-        envelope=envelope,
-        records=len(records),
-    )
-    return ReplyPage(call, records, now)
+def _repeats(page: ReplyPage, earlier: list[ReplyPage]) -> bool:
+    """True if the page has more than half of the records of an earlier page.
 
-
-def _repeats(page: ReplyPage, before: list[ReplyPage]) -> bool:
-    """True if the page repeats an earlier one: more than half of that page's records.
-
-    The API ignores a paging parameter that it does not know and sends page one again
-    (docs/TRACKSOLID_API.md#paging).
-
-    Not to the byte: a trip that still runs has grown since the page came for the first time, and
-    the order may have changed. A row or two that moved on to the next page are no repetition.
+    The API ignores a paging parameter that it does not know, and sends page one again
+    (docs/TRACKSOLID_API.md#paging). Such a page need not be identical: a running trip has grown in
+    the meantime, and the order may differ. A row or two that moved to the next page are normal.
     """
     records = set(page.records)
-    return any(2 * len(records & set(e.records)) > len(e.records) for e in before)
-
-
-def _complaint(reply: SlicedReply) -> Unsettled | Refused | None:
-    """The error that a reply's code stands for, None for success (docs/TRACKSOLID_API.md#codes)."""
-    text = f"code {reply.code} {reply.message!r}"
-    match reply.code:
-        case "0":
-            return None
-        case "1006":
-            return RateLimited(text)
-        case "1004":
-            return TokenRefused(text)
-        case "-1":
-            return Unsettled(text)
-        case _:
-            return Refused(reply.code, text)
+    return any(2 * len(records & set(e.records)) > len(e.records) for e in earlier)
 
 
 def _wait_before_retry(error: Exception) -> bool | float:
-    if not isinstance(error, Unsettled):
+    """For stamina: False for no retry, True for the usual backoff, or the seconds to wait."""
+    if not isinstance(error, TemporaryFailure):
         return False
     return error.wait_s if error.wait_s is not None else True
 
 
-def _completed(ask: Ask, pages: list[ReplyPage]) -> Call:
-    """The last call of a whole answer: carries the window and the devices that are missing."""
+def _completed(question: Question, pages: list[ReplyPage]) -> Call:
+    """The last call of a complete answer, with the window and the devices that are missing."""
     missing: tuple[str, ...] = ()
-    if ask.endpoint.answers_each:
+    if question.endpoint.answers_each:
         answered = {imei_of(record) for page in pages for record in page.records}
-        missing = tuple(sorted(imei for imei in ask.expected if imei not in answered))
-    return replace(pages[-1].call, window=ask.window, missing=missing)
+        missing = tuple(sorted(imei for imei in question.expected if imei not in answered))
+    return replace(pages[-1].call, window=question.window, missing=missing)

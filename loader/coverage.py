@@ -1,7 +1,6 @@
-"""What raw already knows: accounts, devices, and which windows were fetched for which device.
+"""Which windows of which device raw lacks: the wanted windows minus those of complete answers.
 
-The loader keeps no state of its own. After a kill or an outage, what is missing is what raw
-does not hold: asked windows minus the windows of completed answers.
+The loader keeps no state of its own, so after a kill or an outage it still finds every gap.
 """
 
 from collections import defaultdict
@@ -9,23 +8,14 @@ from datetime import datetime, timedelta
 
 import psycopg
 
-from loader.ask import Window
 from loader.endpoints import Endpoint
+from loader.question import Window
 
-# Newest completed answer per request, of loads that count.
-NEWEST_CALLS = """
-    select distinct on (request) request, _dlt_load_id
-    from raw.api_calls
-    where
-        endpoint = %(endpoint)s
-        and code = '0'
-        and _dlt_load_id in (select load_id from raw.complete_loads)
-    order by request, started_at desc
-"""
-
+# Per device: the windows that complete answers cover.
 COVERED = """
     with answered as (
-        -- Batches repeat, so the windows are united per batch before it is taken apart.
+        -- The same batches of devices are asked again and again, so windows are united per batch
+        -- before the batch is split into devices.
         select imeis, range_agg(tstzrange(window_start, window_end)) as windows
         from raw.api_calls
         where
@@ -46,6 +36,8 @@ COVERED = """
     group by imei
 """
 
+# Per device: the parts of [start, end) that are not covered. A poll (from_first_window) starts at
+# the device's first window, or at first_start if it has none.
 GAPS = f"""
     with covered as ({COVERED}),
 
@@ -71,8 +63,8 @@ GAPS = f"""
     order by 1, 2
 """
 
-# FIX-M14: any vehicle whose fix is newer than what its last trail covered can have moved. The
-# one vendor field the loader looks at, found by pattern so that no poison can stop it.
+# FIX-M14: devices that may have moved, because the sweep has a newer fix than the trail. gpsTime is
+# found by a pattern, because a malformed record must not stop the loader.
 MOVED = """
     select device.imei
     from unnest(%(imeis)s::text[], %(since)s::timestamptz[]) as device (imei, since)
@@ -87,65 +79,8 @@ MOVED = """
     )
 """
 
-FIRST_LOOK = timedelta(days=1)  # how far a poll looks back when it never asked before
-HORIZON = timedelta(days=30)  # gaps older than this are for backfill
-
-
-def accounts(connection: psycopg.Connection, root: str) -> list[str]:
-    """The account tree below and with `root`, as the newest answers tell it."""
-    children = defaultdict(list)
-    for parent, child in connection.execute(
-        f"""
-        with newest as ({NEWEST_CALLS})
-        select
-            child_list.request::jsonb ->> 'target',
-            substring(child_list.body from '"account"\\s*:\\s*"([^"]*)"')
-        from raw.child_list
-        inner join newest using (request, _dlt_load_id)
-        """.encode(),
-        {"endpoint": "child_list"},
-    ):
-        children[parent].append(child)
-    tree = [root]
-    for account in tree:
-        tree += [child for child in children[account] if child and child not in tree]
-    return tree
-
-
-def devices(connection: psycopg.Connection, tree: list[str]) -> dict[str, str]:
-    """IMEI -> account, each device once, as the newest device lists of these accounts tell it."""
-    rows = connection.execute(
-        f"""
-        with newest as ({NEWEST_CALLS})
-        select distinct on (device_list.imei)
-            device_list.imei, asked.account
-        from raw.device_list
-        inner join newest using (request, _dlt_load_id)
-        cross join lateral (select device_list.request::jsonb ->> 'target' as account) as asked
-        where device_list.imei is not null and asked.account = any(%(tree)s)
-        -- A device that two accounts list belongs to the one further down the tree.
-        order by device_list.imei, array_position(%(tree)s, asked.account) desc
-        """.encode(),
-        {"endpoint": "device_list", "tree": tree},
-    )
-    return dict(rows.fetchall())
-
-
-def values(connection: psycopg.Connection, table: str, name: str) -> list[tuple[str, str]]:
-    """(value, account) of a named field in the newest answers of an endpoint."""
-    rows = connection.execute(
-        f"""
-        with newest as ({NEWEST_CALLS})
-        select distinct
-            substring(body from '"' || %(name)s || '"\\s*:\\s*"([^"]*)"') as value,
-            request::jsonb ->> 'account' as account
-        from raw.{table}
-        inner join newest using (request, _dlt_load_id)
-        order by 1
-        """.encode(),
-        {"endpoint": table, "name": name},
-    )
-    return [(value, account) for value, account in rows if value]
+FIRST_LOOK = timedelta(days=1)  # how far back the first poll of a device goes
+HORIZON = timedelta(days=30)  # polls leave older gaps to a backfill
 
 
 def gaps(
@@ -155,21 +90,22 @@ def gaps(
     start: datetime,
     end: datetime,
 ) -> dict[str, list[Window]]:
-    """Per device, the parts of [start, end) that no completed answer covers: for a backfill."""
+    """For a backfill: the parts of [start, end) that no complete answer covers, by IMEI."""
     return _gaps(connection, endpoint, imeis, start, end, from_first_window=False)
 
 
 def due(
     connection: psycopg.Connection, endpoint: Endpoint, imeis: list[str], now: datetime
 ) -> dict[str, list[Window]]:
-    """Per device, the windows a poll should ask for: what is missing since it first asked.
+    """For a poll: the windows up to `now` that are missing since the first poll, by IMEI.
 
-    Each reaches back by the endpoint's look-back, for what the vendor completed or got late.
+    Each window starts earlier by the endpoint's look-back, to fetch data that came late or has
+    changed.
     """
     missing = _gaps(connection, endpoint, imeis, now - HORIZON, now, from_first_window=True)
     if endpoint.only_moved:
-        # Who sent nothing new is not asked, so that points which a tracker stored while it had
-        # no signal, and sends later, still lie in the window of the first trail after that.
+        # A device without a new position is not asked about, so its window stays open. A tracker
+        # without signal sends its points later: they are still in the window then.
         since = {imei: spans[0][0] for imei, spans in missing.items()}
         rows = connection.execute(
             MOVED.encode(), {"imeis": list(since), "since": list(since.values())}
@@ -200,7 +136,7 @@ def _gaps(
             "end": end,
             "first_start": end - FIRST_LOOK,
             "from_first_window": from_first_window,
-            # A window is asked for after it has ended; nothing older can cover it.
+            # A window is fetched after it has ended, so earlier calls cannot cover any of it.
             "calls_since": start,
         },
     )

@@ -1,4 +1,4 @@
-"""From the receiver's spool to raw: a push is landed first, and deleted from the spool after."""
+"""From the receiver's spool to raw: a push is landed first, then deleted from the spool."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ BATCH_BYTES = 64 * 2**20
 
 @dataclass
 class Drained:
-    """What a drain did: pushes taken, pieces kept as rejected, records per table of raw."""
+    """What a drain did. `rejected` counts rows of raw.rejected, `tables` rows per other table."""
 
     pushes: int = 0
     rejected: int = 0
@@ -31,13 +31,13 @@ class Drained:
 def drain(
     spool: SpoolReader, landing: Landing, progress: Callable[[int], None] | None = None
 ) -> Drained:
-    """Land all pushes that are in the spool now; they leave it when their load is complete.
+    """Land all pushes that are in the spool now; delete them from it once their load is complete.
 
-    Pushes that arrive meanwhile wait for the next drain, else a busy receiver would keep this one
-    running for ever. Their ids tell, not their times: a clock may be set back. A crash between
-    landing and deleting lands pushes again under the same record ids: staging keeps one.
+    Pushes that arrive during the drain wait for the next one; otherwise a busy receiver would keep
+    this one running for ever. They are known by their ids, because a clock may be set back. A crash
+    between landing and deleting lands pushes twice with the same record ids: staging keeps one.
 
-    `progress` gets the number of pushes landed so far, after each load. Raises LandingError.
+    After each load, `progress` gets the number of pushes landed so far. Raises LandingError.
     """
     total, newest = Drained(), spool.newest()
     while pushes := spool.batch(BATCH_ROWS, BATCH_BYTES):
@@ -58,10 +58,10 @@ def drain(
 
 
 def _add(batch: Batch, push: Push) -> None:
-    taken = take_apart(push.content_type, push.body)
+    sliced = take_apart(push.content_type, push.body)
     request = {"path": push.path, "content_type": push.content_type, "receipt": push.receipt}
-    if taken.message_type:
-        request["msgType"] = taken.message_type
+    if sliced.message_type:
+        request["msgType"] = sliced.message_type
     origin = Origin(push.receipt, json.dumps(request), push.received_at)
     table = PATHS.get(push.path)
     if table is None:
@@ -69,7 +69,7 @@ def _add(batch: Batch, push: Push) -> None:
             "push_unknown", origin, 0, masked(push.body), None, f"no table for {push.path}"
         )
         return
-    for position, record in enumerate(taken.records):
+    for position, record in enumerate(sliced.records):
         batch.add_record(table, origin, position, record, imei_of(record))
-    if taken.problem:
-        batch.reject(table, origin, 0, taken.rest, None, taken.problem)
+    if sliced.problem:
+        batch.reject(table, origin, 0, sliced.rest, None, sliced.problem)

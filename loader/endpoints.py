@@ -1,7 +1,8 @@
-"""Tracksolid endpoints -> raw tables. Says what to ask for; landing.py says how it lands.
+"""The table of all API endpoints, in one file so that all can be compared (over 200 lines).
 
-The source of every parameter, window and limit below is docs/TRACKSOLID_API.md, in the section
-named after the table. Read it before you add an endpoint: #add-an-endpoint lists the steps.
+An entry says what to ask and which table of raw the records go to. The source of every parameter,
+window and limit is docs/TRACKSOLID_API.md, in the section named after the table. Read it before you
+add an endpoint: docs/TRACKSOLID_API.md#add-an-endpoint lists the steps.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +18,11 @@ PAGE_SIZE = 100
 
 @dataclass(frozen=True)
 class Paging:
-    """How a method pages: the parameter that moves, its first value, and what one page adds."""
+    """How a method pages (docs/TRACKSOLID_API.md#paging).
+
+    `parameter` chooses the page: it is `first` for page one and grows by `step` with each page.
+    `size` is the number of rows that a page is asked for.
+    """
 
     parameter: str
     first: int
@@ -31,35 +36,35 @@ BY_PAGE = Paging("page_no", first=1, step=1)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One way to ask the API, and the raw table its records land in.
+    """One way to ask the API, and the table of raw that its records go to.
 
-    `per` is what one call is about: an account of the tree, a device, a batch of devices of one
-    account, or a value named in another endpoint's records (`of`: table and field).
+    `per` is what one call asks about: an account of the tree, a device, a batch of devices of one
+    account, or a value that another endpoint's records contain.
     """
 
     table: str
     method: str
-    records: tuple[str, ...]
+    records: tuple[str, ...]  # path to the records (docs/TRACKSOLID_API.md#envelope)
     per: Literal["account", "device", "batch", "value"]
-    asks: str  # the parameter that carries the account, the IMEI(s) or the value
-    of: tuple[str, str] | None = None
-    account: str | None = None  # parameter that names the account as well
-    window: tuple[str, str] | None = None  # parameters of begin and end, UTC
-    longest: timedelta = timedelta(days=7)  # of one window
-    look_back: timedelta = timedelta()  # overlap with what was asked before
+    subject_parameter: str  # the parameter that holds the account, the IMEI(s) or the value
+    values_from: tuple[str, str] | None = None  # for `per` value: table and field of the values
+    account_parameter: str | None = None  # a further parameter that holds the account
+    window: tuple[str, str] | None = None  # the parameters of its begin and its end, UTC
+    longest_window: timedelta = timedelta(days=7)  # longer windows are split
+    look_back: timedelta = timedelta()  # a poll starts this much earlier, as data may come late
     paging: Paging | None = None
-    most_rows: int | None = None  # of one query, all pages together; more are silently cut off
-    params: dict[str, str] = field(default_factory=dict)
-    variant: str = ""
-    every: timedelta = timedelta(days=1)
+    most_rows: int | None = None  # most rows of one query on all pages; the API omits the rest
+    params: dict[str, str] = field(default_factory=dict)  # sent with every call
+    variant: str = ""  # tells endpoints of the same table apart
+    every: timedelta = timedelta(days=1)  # time from one poll to the next
     timeout_s: float = 60
-    answers_each: bool = False  # a device without a record in the answer is missing
-    urgent: bool = False  # its calls go before all other calls that wait
-    only_moved: bool = False  # ask only for devices whose position changed since
+    answers_each: bool = False  # True: a device without a record in the answer is missing
+    urgent: bool = False  # True: its calls go before all other calls that wait
+    only_moved: bool = False  # True: ask only about devices with a new position
 
     @property
     def name(self) -> str:
-        """As raw.api_calls and the command line call it."""
+        """Its name in raw.api_calls and on the command line, such as parking_report:on."""
         return f"{self.table}:{self.variant}" if self.variant else self.table
 
 
@@ -67,37 +72,37 @@ SWEEP, TRAIL = "location_list", "track_list"
 
 
 def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
-    """All endpoints that these settings switch on, in the order in which they depend."""
+    """All endpoints that these settings switch on; each comes after those that it depends on."""
     return (
         Endpoint(
             table="child_list",
             method="jimi.user.child.list",
             records=("result",),
             per="account",
-            asks="target",
+            subject_parameter="target",
         ),
         Endpoint(
             table="device_list",
             method="jimi.user.device.list",
             records=("result",),
             per="account",
-            asks="target",
+            subject_parameter="target",
         ),
         Endpoint(
             table="device_detail",
             method="jimi.track.device.detail",
             records=("result",),
             per="device",
-            asks="imei",
+            subject_parameter="imei",
             answers_each=True,
         ),
-        # The sweep: one call an account, newest fix of every device.
+        # The sweep: one call per account returns the newest fix of each of its devices.
         Endpoint(
             table=SWEEP,
             method="jimi.user.device.location.list",
             records=("result",),
             per="account",
-            asks="target",
+            subject_parameter="target",
             every=timedelta(seconds=60),
             answers_each=True,
             urgent=True,
@@ -107,9 +112,9 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
             method="jimi.device.track.mileage",
             records=("result",),
             per="batch",
-            asks="imeis",
+            subject_parameter="imeis",
             window=("begin_time", "end_time"),
-            # Long enough for a trip still running at the last poll to come again, finished.
+            # Long enough to fetch a trip again, finished, that was still running at the last poll.
             look_back=timedelta(hours=6),
             paging=BY_ROW,  # 100 rows a call at most (docs/TRACKSOLID_API.md#track_mileage)
             every=timedelta(minutes=15),
@@ -121,13 +126,13 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
                 method="jimi.open.platform.report.parking",
                 records=("data", "rows"),
                 per="batch",
-                asks="imeis",
+                subject_parameter="imeis",
                 window=("start_time", "end_time"),
                 look_back=timedelta(hours=6),
                 paging=BY_ROW,
-                # FIX-M13: without both of these the answer is empty
+                # FIX-M13: without both of these parameters the answer is empty
                 # (docs/TRACKSOLID_API.md#parking_report).
-                account="account",
+                account_parameter="account",
                 params={"acc_type": kind},
                 every=timedelta(minutes=15),
             )
@@ -138,22 +143,22 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
             method="jimi.device.alarm.list",
             records=("result",),
             per="batch",
-            asks="imeis",
+            subject_parameter="imeis",
             window=("begin_time", "end_time"),
             look_back=timedelta(hours=1),
             paging=BY_PAGE,
             most_rows=1000,  # docs/TRACKSOLID_API.md#limits
-            longest=timedelta(days=3),
+            longest_window=timedelta(days=3),
             every=timedelta(minutes=5),
         ),
-        # FIX-M14: the trail between the sweeps. One call was seen to take 137 s, hence the timeout
+        # FIX-M14: the trail between the sweeps. The timeout is long because one call took 137 s
         # (docs/TRACKSOLID_API.md#track_list).
         Endpoint(
             table=TRAIL,
             method="jimi.device.track.list",
             records=("result",),
             per="device",
-            asks="imei",
+            subject_parameter="imei",
             window=("begin_time", "end_time"),
             look_back=timedelta(minutes=35),
             every=timedelta(minutes=30),
@@ -165,7 +170,7 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
             method="jimi.open.platform.fence.list",
             records=("result", "rows"),
             per="account",
-            asks="account",
+            subject_parameter="account",
             paging=Paging("page_no", first=1, step=1, size=50),
         ),
         Endpoint(
@@ -173,8 +178,8 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
             method="jimi.open.platform.fence.detail",
             records=("result",),
             per="value",
-            asks="fence_id",
-            of=("fence_list", "fence_id"),
+            subject_parameter="fence_id",
+            values_from=("fence_list", "fence_id"),
         ),
         *(
             (
@@ -183,8 +188,8 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
                     method="jimi.device.obd.list",
                     records=("data", "result"),
                     per="batch",
-                    asks="imeis",
-                    account="account",
+                    subject_parameter="imeis",
+                    account_parameter="account",
                     window=("start_time", "end_time"),
                     look_back=timedelta(hours=1),
                     paging=BY_PAGE,
@@ -197,17 +202,18 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
     )
 
 
-# FIX-M15: the newest fix of chosen devices at once; on demand, so in no schedule
+# FIX-M15: the newest fix of chosen devices. It is fetched on demand and has no schedule
 # (docs/TRACKSOLID_API.md#location_get).
 LOCATION_GET = Endpoint(
     table="location_get",
     method="jimi.device.location.get",
     records=("result",),
     per="batch",
-    asks="imeis",
+    subject_parameter="imeis",
     answers_each=True,
 )
 
+# All tables of raw that polls and imports fill; pushes.py lists those of the pushes.
 TABLES = (
     "child_list",
     "device_list",

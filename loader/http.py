@@ -1,4 +1,4 @@
-"""From a method and its parameters to signed form posts, within the budget of calls per second."""
+"""From a method and its parameters to a signed form post, within the budget of API calls."""
 
 import hashlib
 import queue
@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 
 import requests
 
-from loader.call_budget import CallBudget, Stopped
+from loader.call_budget import CallBudget, LoaderStopped
 from settings import Settings
 
-TIME_FORMAT = "%Y-%m-%d %H:%M:%S"  # UTC, no zone mark (docs/TRACKSOLID_API.md#time)
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"  # UTC without a zone (docs/TRACKSOLID_API.md#time)
 CONNECT_TIMEOUT_S = 10
 
 
 class Refused(Exception):
-    """The API said no for good: asking again the same way cannot help. `code` is its code."""
+    """The API refused the question for good: a retry cannot help. `code` is the API's code."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -23,22 +23,25 @@ class Refused(Exception):
 
 
 class LoginRefused(Exception):
-    """The account cannot log in: no call can be made until somebody mends the settings."""
+    """The account cannot log in: no call is possible until the settings are corrected."""
 
 
-class Unsettled(Exception):
-    """A call failed in a way that may pass; `wait_s` is how long to wait, None for the usual."""
+class TemporaryFailure(Exception):
+    """A call failed for a reason that may pass: retry it.
+
+    `wait_s` is how many seconds to wait before the retry; None means the usual backoff.
+    """
 
     def __init__(self, text: str, wait_s: float | None = None) -> None:
         super().__init__(text)
         self.wait_s = wait_s
 
 
-class RateLimited(Unsettled):
+class RateLimited(TemporaryFailure):
     """Code 1006: too many requests (docs/TRACKSOLID_API.md#codes)."""
 
 
-class TokenRefused(Unsettled):
+class TokenRefused(TemporaryFailure):
     """Code 1004: the access token is invalid, missing or expired (docs/TRACKSOLID_API.md#codes)."""
 
 
@@ -46,7 +49,8 @@ def sign(parameters: dict[str, str], secret: str) -> str:
     """The signature of a call: MD5 of secret + sorted names and values + secret, in hex capitals.
 
     `parameters` are all that are sent, as plain text before URL encoding. Empty values are left
-    out, as the server leaves them out. Source and test vector: docs/TRACKSOLID_API.md#signature.
+    out, because the server leaves them out. Source and test vector:
+    docs/TRACKSOLID_API.md#signature.
     """
     pairs = "".join(name + value for name, value in sorted(parameters.items()) if name and value)
     return (
@@ -55,7 +59,10 @@ def sign(parameters: dict[str, str], secret: str) -> str:
 
 
 class Transport:
-    """Sends one signed call; knows nothing of tokens, retries or records. Thread-safe."""
+    """Sends signed calls. Tokens, retries and records are the business of its callers. Thread-safe.
+
+    Source of the common parameters: docs/TRACKSOLID_API.md#common-parameters.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.tracksolid_api_url
@@ -67,12 +74,12 @@ class Transport:
             settings.tracksolid_parallel_calls,
             self._stopping,
         )
-        # requests does not promise that threads can share a session: each call has one alone.
-        self._idle = queue.SimpleQueue[requests.Session]()
+        # requests does not promise that a session can be shared, so no two calls use one at once.
+        self._idle_sessions = queue.SimpleQueue[requests.Session]()
 
     @property
     def is_stopping(self) -> bool:
-        """Was `stop` called?"""
+        """True after `stop`."""
         return self._stopping.is_set()
 
     def stop(self) -> None:
@@ -80,17 +87,18 @@ class Transport:
         self._stopping.set()
 
     def pause(self, seconds: float) -> None:
-        """Sleep. Raises Stopped as soon as the loader stops."""
+        """Sleep. Raises LoaderStopped as soon as the loader stops."""
         if self._stopping.wait(seconds):
-            raise Stopped
+            raise LoaderStopped
 
     def post(
         self, method: str, private: dict[str, str], timeout_s: float, *, urgent: bool = False
     ) -> requests.Response:
-        """Post one call, signed at this moment, and return the HTTP response, body read.
+        """Sign and post one call; returns the HTTP response with its body.
 
-        An urgent call goes before all that wait for the budget. Raises Unsettled if no whole
-        response came, Stopped if the loader stopped before the call was made.
+        `private` are the parameters of the method; the common ones are added. An urgent call goes
+        before all others that wait for the budget. Raises TemporaryFailure if no complete response
+        arrives, LoaderStopped if the loader stops before the call is made.
         """
         with self._budget.call(urgent=urgent):
             parameters = private | {
@@ -108,13 +116,13 @@ class Transport:
                     self._url, data=parameters, timeout=(CONNECT_TIMEOUT_S, timeout_s)
                 )
             except requests.RequestException as error:
-                # The type alone: the text may hold the whole body of the request.
-                raise Unsettled(f"no answer ({type(error).__name__})") from None
+                # Only the type: the error's text may contain the body of the request.
+                raise TemporaryFailure(f"no answer ({type(error).__name__})") from None
             finally:
-                self._idle.put(session)
+                self._idle_sessions.put(session)
 
     def _session(self) -> requests.Session:
         try:
-            return self._idle.get_nowait()
+            return self._idle_sessions.get_nowait()
         except queue.Empty:
             return requests.Session()

@@ -1,7 +1,7 @@
-"""From the bytes of a push to the bytes of its records, whatever shape it came in.
+"""From the bytes of a push to the bytes of its records, for every form in which pushes come.
 
-Shapes: docs/TRACKSOLID_API.md, the push chapters. Senders choose these bytes, so all work on them
-is linear in their number.
+The forms: docs/TRACKSOLID_API.md#how-a-push-looks. Anyone can send any bytes, so the work must be
+linear in their number.
 """
 
 import re
@@ -14,16 +14,17 @@ from loader.slicing import SPACE, NotSliceable, list_items, object_members
 from webhook.spool_reader import OPEN_API, PUSHES, TAG, MultipartReader, NotAForm, is_multipart
 
 _NAMED = {OPEN_API: "push_openapi", TAG: "push_tag"}
-# The table of raw for each path that the receiver serves.
+# The table of raw for each path that the receiver serves (docs/TRACKSOLID_API.md#all-push-paths).
 PATHS = {
     f"/{push}": _NAMED.get(push, f"push_{push.removeprefix('push')}") for push in PUSHES
 }  # fmt: skip
 PUSH_TABLES = tuple(PATHS.values())
 
-# A repetition without a bound is possessive (`++`, `*+`) and no match fails after it, but for the
-# space behind a quoted key: no byte is read again. tests/test_hostile_bytes.py checks all patterns.
+# A repetition without a bound is possessive (`++`, `*+`) and the match cannot fail after it, so
+# that no byte is read twice; only the space after a quoted key is. tests/test_hostile_bytes.py
+# checks every pattern that reads bytes of a sender.
 FIELD = re.compile(rb"(?:^|&)([^&=]{4,40}+)=([^&]*+)")
-# A string that does not close counts, too: it may hold a token that was cut off.
+# A string that does not close also matches: it may be a token that was cut off.
 TOKEN_IN_JSON = re.compile(
     rb'("token"\s*+:\s*+)"(?:[^"\\]++|\\.)*+\\?"?', re.IGNORECASE | re.DOTALL
 )
@@ -32,7 +33,7 @@ BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 LINE = re.compile(rb"[^\r\n]*+")
 MASK = b"***"
 
-# An object with these keys alone wraps the records; any other object is a record.
+# An object with only these keys is a wrapper around the records; any other object is a record.
 ENVELOPE = {"token", "msgType", "data_list", "data"}
 
 
@@ -40,8 +41,8 @@ ENVELOPE = {"token", "msgType", "data_list", "data"}
 class SlicedPush:
     """A push taken apart.
 
-    `problem` says why there are no records; `rest` is then what to keep: the bytes without the
-    token. `message_type` is the form field msgType, if there is one.
+    If there are no records, `problem` says why, and `rest` holds the bytes without the token.
+    `message_type` is the form field msgType; None if there is none.
     """
 
     records: tuple[bytes, ...] = ()
@@ -51,14 +52,14 @@ class SlicedPush:
 
 
 def take_apart(content_type: str, body: bytes) -> SlicedPush:
-    """Cut the records out of a push: form or JSON, a list, one object, or either as JSON text.
+    """Cut the records out of a push: a form or JSON, with a list or one object, perhaps as text.
 
-    Never raises: if the push cannot be taken apart, `problem` and `rest` are set.
+    Raises nothing: if the push cannot be taken apart, `problem` and `rest` of the result are set.
     """
     try:
         fields = _form(content_type, body)
     except NotAForm as error:
-        return SlicedPush(problem=f"no form: {error}", rest=masked(body))
+        return SlicedPush(problem=f"the form cannot be read: {error}", rest=masked(body))
     value, message_type = body, None
     if fields is not None:
         message_type = fields.get("msgType", b"").decode("utf-8", "replace") or None
@@ -72,6 +73,7 @@ def take_apart(content_type: str, body: bytes) -> SlicedPush:
 
 
 def _records(value: bytes, depth: int = 0) -> list[bytes]:
+    """The records in a list, in one object, or in a JSON text of either. Raises NotSliceable."""
     value = value.strip(SPACE)
     if value.startswith(b"["):
         return list_items(value)
@@ -90,9 +92,9 @@ def _records(value: bytes, depth: int = 0) -> list[bytes]:
 
 
 def _form(content_type: str, body: bytes) -> dict[str, bytes] | None:
-    """The fields of a form, decoded to bytes; None if the body is none.
+    """The decoded fields of a form; None if the body is JSON.
 
-    Raises NotAForm if the body is not the multipart form that the content type announces.
+    Raises NotAForm if the content type announces a multipart form and the body is none.
     """
     if is_multipart(content_type):
         form = MultipartReader(content_type)
@@ -113,14 +115,14 @@ def _unquoted(text: bytes) -> bytes:
 
 
 def masked(body: bytes) -> bytes:
-    """The body as it came, with *** for each token: of a form, of a part, of a JSON key."""
+    """The body with *** for each token in a form field, a multipart part or a JSON key."""
     return _mask_json(_mask_fields(_mask_parts(body)))
 
 
 def _mask_parts(body: bytes) -> bytes:
-    """Mask the first line after the headers of each part that is named token.
+    """Mask the first line after the headers of each multipart part that is named token.
 
-    It looks for names and blank lines alone, so that a form that breaks all other rules is masked.
+    Only names and blank lines are looked for, so that a malformed form is masked too.
     """
     pieces, kept = [], 0
     while name := TOKEN_PART.search(body, kept):
@@ -134,7 +136,7 @@ def _mask_parts(body: bytes) -> bytes:
 
 
 def _mask_fields(body: bytes) -> bytes:
-    """Mask the field token of a urlencoded form, whatever its letter case and its encoding."""
+    """Mask the field token of a urlencoded form, in any letter case and encoding."""
 
     def mask(found: re.Match[bytes]) -> bytes:
         if _unquoted(found[1]).strip().lower() != b"token":
@@ -145,5 +147,5 @@ def _mask_fields(body: bytes) -> bytes:
 
 
 def _mask_json(record: bytes) -> bytes:
-    # Not as in a form: the address of a signed file has a token of its own.
+    # Only JSON keys: a field of a record may be a URL with a token of its own, which is data.
     return TOKEN_IN_JSON.sub(rb'\1"***"', record)

@@ -1,8 +1,8 @@
-"""From the bytes of a reply to the bytes of its records: cut at the commas, never re-serialised.
+"""From the bytes of a reply to the bytes of its records, which are cut out and never re-serialised.
 
-msgspec does it fast but refuses a whole reply for one lone surrogate, NaN, control character or
-1,200 levels in one record; then a scanner that knows strings and brackets, and judges nothing
-else, cuts the same places. One bad record costs only itself.
+msgspec is fast, but refuses a whole reply for one lone surrogate, NaN, control character or deep
+nesting in one record. Such a reply is cut at the same places by a scanner that looks at nothing but
+strings, brackets, commas and colons. So one bad record spoils only itself.
 """
 
 import json
@@ -12,24 +12,23 @@ from dataclasses import dataclass
 
 import msgspec
 
-# A string that does not close is a token, too: it is read once, and not again from each quote.
+# A string that does not close also matches, so that it is read once, and not again from each quote.
 TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL)
 IMEI = re.compile(rb'"(?:imei|deviceImei)"\s*+:\s*+"?([^"\\\s,}\x00-\x1f]{1,64})')
 SPACE = b" \t\r\n"
-# Found by walking the envelope: raw text of a value.
-Members = dict[str, bytes]
+Members = dict[str, bytes]  # of a JSON object: name and the raw text of the value
 
 
 class NotSliceable(ValueError):
-    """The bytes are no JSON value whose brackets and strings close."""
+    """The bytes are not one JSON value of the expected kind, or they are cut off."""
 
 
 @dataclass(frozen=True)
 class SlicedReply:
-    """An API reply taken apart; every piece is a slice of the bytes received.
+    """An API reply taken apart; each record is a slice of the bytes received.
 
-    `envelope` is the reply with its list of records cut out. `problem` tells why the records
-    could not be found, in which case there are none and the whole reply is worth keeping.
+    `envelope` is the reply without its records. If the records could not be found, `records` is
+    empty, `problem` says why, and the caller should keep the whole reply.
     """
 
     code: str
@@ -40,12 +39,13 @@ class SlicedReply:
 
 
 def slice_reply(body: bytes, path: tuple[str, ...]) -> SlicedReply:
-    """Cut the records at `path` out of a reply.
+    """Cut the records at `path` (names of nested keys) out of a reply.
 
-    A list gives its items, one object gives one record (a detail call, or the single object
-    that location.get is said to send: docs/TRACKSOLID_API.md#location_get). Null or nothing
-    gives none. Where each method puts its records: docs/TRACKSOLID_API.md#envelope.
-    Raises NotSliceable if the reply is no JSON object at all: HTML, or a body cut off.
+    A list gives its items. One object gives one record: detail methods answer so, and perhaps
+    location.get (docs/TRACKSOLID_API.md#location_get). Null and a missing key give no records.
+    Where each method puts its records: docs/TRACKSOLID_API.md#envelope.
+
+    Raises NotSliceable if the reply is no JSON object, such as HTML or a body that is cut off.
     """
     members = object_members(body)
     code = _text(members.get("code", b""))
@@ -63,14 +63,17 @@ def slice_reply(body: bytes, path: tuple[str, ...]) -> SlicedReply:
         records, rest = list_items(found), b"[]"
     else:
         records, rest = [found], b"null"
-    # Verbatim to the byte, but for the records that have rows of their own.
-    start = _place(body, path, found)
+    # The envelope keeps every byte except the records, which have rows of their own.
+    start = _position(body, path, found)
     envelope = body[:start] + rest + body[start + len(found) :]
     return SlicedReply(code, message, tuple(records), envelope)
 
 
 def object_members(text: bytes) -> Members:
-    """The members of a JSON object as raw bytes; of equal names the last wins."""
+    """The members of a JSON object as raw bytes; the last of equal names wins.
+
+    Raises NotSliceable if the text is no JSON object.
+    """
     try:
         return {
             k: bytes(v) for k, v in msgspec.json.decode(text, type=dict[str, msgspec.Raw]).items()
@@ -81,7 +84,7 @@ def object_members(text: bytes) -> Members:
 
 
 def list_items(text: bytes) -> list[bytes]:
-    """The items of a JSON list as raw bytes, in their order."""
+    """The items of a JSON list as raw bytes, in order. Raises NotSliceable if it is no list."""
     try:
         return [bytes(item) for item in msgspec.json.decode(text, type=list[msgspec.Raw])]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -89,13 +92,13 @@ def list_items(text: bytes) -> list[bytes]:
 
 
 def imei_of(record: bytes) -> str | None:
-    """The IMEI that a record names itself, as text; the only field the loader knows."""
+    """The IMEI in a record, as text; None if it has none. The loader reads no other field of it."""
     found = IMEI.search(record)
     return found[1].decode("ascii", "replace") if found and found[1] != b"null" else None
 
 
-def _place(body: bytes, path: tuple[str, ...], found: bytes) -> int:
-    """Where the value at `path` starts. The same bytes may occur elsewhere in the reply."""
+def _position(body: bytes, path: tuple[str, ...], found: bytes) -> int:
+    """The start of the value at `path`, whose bytes `found` may occur elsewhere too."""
     first = body.find(found)
     if body.find(found, first + 1) < 0:
         return first
@@ -108,23 +111,23 @@ def _place(body: bytes, path: tuple[str, ...], found: bytes) -> int:
 
 
 def _member_spans(text: bytes) -> Iterator[tuple[str, int, int]]:
-    """Name, start and end of each value of a JSON object, in its order."""
+    """(name, start, end) of each value of a JSON object, in order."""
     for start, end in _spans(text, b"{", b"}"):
         name = TOKEN.match(text, start, end)
         colon = text.find(b":", name.end(), end) if name else -1
         if name is None or not name[0].startswith(b'"') or colon < 0:
-            raise NotSliceable(f"no member of a JSON object: {text[start : start + 40]!r}")
+            raise NotSliceable(f"not a member of a JSON object: {text[start : start + 40]!r}")
         value = text[colon + 1 : end]
         yield _text(name[0]), end - len(value.lstrip(SPACE)), end
 
 
 def _scan(text: bytes, opening: bytes, closing: bytes) -> list[bytes]:
-    """Cut the inside of one bracketed value at its own commas."""
+    """The items between the brackets of one value."""
     return [text[start:end] for start, end in _spans(text, opening, closing)]
 
 
 def _spans(text: bytes, opening: bytes, closing: bytes) -> list[tuple[int, int]]:
-    """Start and end of each item between the brackets, without the space around it."""
+    """(start, end) of each item between the brackets, without the space around it."""
     first = len(text) - len(text.lstrip(SPACE))
     if not text.startswith(opening, first):
         raise NotSliceable(f"expected {opening.decode()}, got {text[first : first + 40]!r}")
@@ -145,7 +148,7 @@ def _spans(text: bytes, opening: bytes, closing: bytes) -> list[tuple[int, int]]
         if depth == 0:
             break
     if depth != 0 or text[end:].strip(SPACE) or text[end - 1 : end] != closing:
-        raise NotSliceable("cut off, or more than one value")
+        raise NotSliceable("the text is cut off, or holds more than one value")
     return items if len(items) != 1 or items[0][0] < items[0][1] else []
 
 
@@ -155,9 +158,9 @@ def _stripped(text: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def _text(raw: bytes) -> str:
-    """A scalar as text, a string without JSON's escapes.
+    """A scalar as text; JSON's escapes in a string are decoded if it is valid.
 
-    0 and "0" are the same code (docs/TRACKSOLID_API.md). What is no valid string stays as it is.
+    The codes 0 and "0" become the same text (docs/TRACKSOLID_API.md#envelope).
     """
     text = raw.decode("utf-8", "replace")
     if text.startswith('"'):

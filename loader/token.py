@@ -1,113 +1,103 @@
-"""The API token: one for all threads and processes, kept in tracksolid.api_token_cache.
+"""The API token: one for all threads and processes, renewed by one of them at a time.
 
-The first process that finds it expired takes a lease on its row and renews it; the others wait.
-No transaction is open while a call is under way. The rules are those of
-docs/TRACKSOLID_API.md#token.
+The process that finds the token expired and takes the lease renews it; the others wait. No
+transaction is open during a call. Source of the rules: docs/TRACKSOLID_API.md#token.
 """
 
 import threading
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
 
 import msgspec
-import psycopg
 import structlog
 
 from loader.http import (
     CONNECT_TIMEOUT_S,
     LoginRefused,
     RateLimited,
+    TemporaryFailure,
     TokenRefused,
     Transport,
-    Unsettled,
 )
+from loader.token_row import ConnectionSource, Token, TokenRow
 from settings import Settings
 
 log = structlog.get_logger()
 
-LIFE_S = 7200  # the longest life the vendor grants (docs/TRACKSOLID_API.md#token)
-LOGIN_GAP = timedelta(seconds=60)  # token.get at most once a minute (docs/TRACKSOLID_API.md#token)
-# After a refused login: a changed password does not heal by itself, and an account that is asked
-# without end may be locked. Doubled each time.
+LIFE_S = 7200  # the longest life that the vendor grants (docs/TRACKSOLID_API.md#token)
+LOGIN_GAP = timedelta(seconds=60)  # one login a minute at most (docs/TRACKSOLID_API.md#token)
+# Pause after a refused login: the first and the longest, doubled each time. A wrong password stays
+# wrong, and an account with many failed logins may be locked.
 REFUSED_PAUSE_S = (60.0, 900.0)
 TIMEOUT_S = 30
-# Of one call: connecting, reading, and waiting for the budget. Taken again before each call.
+# Long enough for one call: connecting, reading, and waiting for the budget. Renewed before each.
 LEASE = timedelta(seconds=CONNECT_TIMEOUT_S + TIMEOUT_S + 20)
-# Another process may hold the lease for a refresh, a minute of waiting to log in, and a login.
+# How long to wait for another process: it may refresh, wait a minute before a login, and log in.
 PATIENCE_S = 240
 
 
 class Granted(msgspec.Struct, rename="camel"):
-    """`result` of both token methods; expiresIn comes as number or text."""
+    """`result` of both token methods (docs/TRACKSOLID_API.md#token)."""
 
     access_token: str
     refresh_token: str
-    expires_in: int | str
+    expires_in: int | str  # seconds
 
 
 class GrantReply(msgspec.Struct):
+    """The reply of both token methods."""
+
     code: int | str
     message: str = ""
     result: Granted | None = None
 
 
-@dataclass(frozen=True)
-class Token:
-    access: str
-    refresh: str
-    renew_at: datetime
-
-
-class Connecting(Protocol):
-    """Something that opens autocommit connections."""
-
-    def connect(self) -> psycopg.Connection: ...
-
-
 class TokenCache:
     """Hands out the shared access token and renews it. Thread-safe."""
 
-    def __init__(self, settings: Settings, transport: Transport, database: Connecting) -> None:
+    def __init__(
+        self, settings: Settings, transport: Transport, database: ConnectionSource
+    ) -> None:
         self._transport = transport
-        self._database = database
         self._account = settings.tracksolid_account
         self._password_md5 = settings.tracksolid_password_md5.get_secret_value()
-        self._key = {"account": self._account, "app_key": settings.tracksolid_app_key}
+        self._row = TokenRow(database, self._account, settings.tracksolid_app_key)
         self._token: Token | None = None
-        self._lease: datetime | None = None  # until when this process holds it
         self._login_refused: LoginRefused | None = None
-        self._next_login_at = 0.0  # of time.monotonic, after a refused one
+        self._next_login_at = 0.0  # by time.monotonic; set after a refused login
         self._refused_pause_s = REFUSED_PAUSE_S[0]
         self._lock = threading.Lock()
 
     def current(self, rejected: str | None = None) -> str:
-        """A token with life left that is not `rejected` (one the API answered 1004 to).
+        """A token that is still valid and is not `rejected`, which the API answered with 1004.
 
-        Raises LoginRefused if the account cannot log in (and again at once until a pause is over:
-        REFUSED_PAUSE_S), Unsettled if no token came in time.
+        Raises LoginRefused if the account cannot log in, and again without a call until the pause
+        of REFUSED_PAUSE_S is over; TemporaryFailure if there is no token within PATIENCE_S.
         """
         with self._lock:
             if self._login_refused and time.monotonic() < self._next_login_at:
                 raise self._login_refused
-            if not self._usable(self._token, rejected):
+            if not _is_usable(self._token, rejected):
                 self._token = self._fetch(rejected)
             assert self._token is not None
             return self._token.access
 
     def _fetch(self, rejected: str | None) -> Token:
+        """Take the token from the row, or renew it; wait while another process does."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            token = self._read()
-            if token is not None and self._usable(token, rejected):
+            token = self._row.token()
+            if token is not None and _is_usable(token, rejected):
                 return token
-            if self._take_lease(token):
+            if self._row.take_lease(token, LEASE):
                 return self._renew(token)
             self._transport.pause(0.2)
-        raise Unsettled("another process holds the token's lease and does not renew it")
+        raise TemporaryFailure(
+            f"another process has had the lease on the token for {PATIENCE_S} s without renewing it"
+        )
 
     def _renew(self, token: Token | None) -> Token:
+        """Refresh the token, or log in if there is none or the refresh is refused."""
         try:
             if token is not None:
                 try:
@@ -119,16 +109,11 @@ class TokenCache:
                     log.warning("token refresh refused, logging in", reason=str(error))
             return self._log_in()
         finally:
-            # Not a lease that another process has taken since this one ran out.
-            self._execute(
-                "update {table} set renewing_until = null"
-                " where {key} and renewing_until = %(lease)s",
-                lease=self._lease,
-            )
+            self._row.release_lease()
 
     def _log_in(self) -> Token:
         self._wait_for_login()
-        self._note_login()  # before the call, so that a kill during it does not hide it
+        self._row.note_login()  # before the call, in case this process is killed during it
         try:
             return self._grant(
                 "jimi.oauth.token.get",
@@ -137,105 +122,56 @@ class TokenCache:
         except LoginRefused as error:
             self._login_refused = error
             self._next_login_at = time.monotonic() + self._refused_pause_s
-            log.error("login refused", again_in_s=self._refused_pause_s, reason=str(error))
+            log.error("login refused", retry_in_s=self._refused_pause_s, reason=str(error))
             self._refused_pause_s = min(2 * self._refused_pause_s, REFUSED_PAUSE_S[1])
             raise
         finally:
-            # The API counts from when the call reached it, which may have been only now.
-            self._note_login()
+            # The API counts from the moment at which a slow call reached it, perhaps only now.
+            self._row.note_login()
+
+    def _wait_for_login(self) -> None:
+        """Hold the lease, and sleep until the account may log in again."""
+        wait = self._row.wait_before_login(LOGIN_GAP)
+        self._row.extend_lease(LEASE + wait)
+        if wait:
+            log.info("waiting to log in", wait_s=round(wait.total_seconds(), 1))
+            self._transport.pause(wait.total_seconds())
 
     def _grant(self, method: str, private: dict[str, str]) -> Token:
+        """Call a token method and store the token.
+
+        Raises LoginRefused, TokenRefused, or TemporaryFailure.
+        """
         response = self._transport.post(
             method, private | {"expires_in": str(LIFE_S)}, TIMEOUT_S, urgent=True
         )
         try:
             reply = msgspec.json.decode(response.content, type=GrantReply)
         except msgspec.MsgspecError:
-            raise Unsettled(f"{method}: HTTP {response.status_code}, not a token") from None
+            raise TemporaryFailure(
+                f"{method}: the reply (HTTP {response.status_code}) holds no token"
+            ) from None
         code = str(reply.code)
         if code == "1006":
             raise RateLimited(f"{method}: too many requests")
         if code == "1004":
             raise TokenRefused(f"{method}: {reply.message}")
         if code == "-1":
-            raise Unsettled(f"{method}: {reply.message}")
+            raise TemporaryFailure(f"{method}: {reply.message}")
         if code != "0" or reply.result is None:
             raise LoginRefused(
                 f"{method} refused account {self._account!r}: code {code} {reply.message!r};"
                 " check TRACKSOLID_ACCOUNT, _PASSWORD_MD5, _APP_KEY and _APP_SECRET",
             )
         life_s = int(reply.result.expires_in)
-        self._execute(
-            "update {table} set access_token = %(access)s, refresh_token = %(refresh)s,"
-            " obtained_at = now(), expires_at = now() + make_interval(secs => %(life_s)s)"
-            " where {key}",
-            access=reply.result.access_token,
-            refresh=reply.result.refresh_token,
-            life_s=life_s,
-        )
+        self._row.store(reply.result.access_token, reply.result.refresh_token, life_s)
         self._login_refused, self._refused_pause_s = None, REFUSED_PAUSE_S[0]
         log.info("token renewed", by=method, life_s=life_s)
-        return self._read() or self._lost()
+        token = self._row.token()
+        if token is None:
+            raise TemporaryFailure("the row of the token was deleted during the renewal")
+        return token
 
-    def _wait_for_login(self) -> None:
-        """Hold the lease, and sleep until the account may log in again."""
-        row = self._execute(
-            "select login_at + %(gap)s - now() from {table} where {key}", gap=LOGIN_GAP
-        )
-        wait = max(row[0] if row and row[0] else timedelta(), timedelta())
-        self._hold_lease(wait)
-        if wait:
-            log.info("waiting to log in", wait_s=round(wait.total_seconds(), 1))
-            self._transport.pause(wait.total_seconds())
 
-    def _hold_lease(self, wait: timedelta) -> None:
-        """Take the lease again, for the next call after this wait."""
-        row = self._execute(
-            "update {table} set renewing_until = now() + %(lease)s where {key}"
-            " returning renewing_until",
-            lease=LEASE + wait,
-        )
-        self._lease = row[0] if row else None
-
-    def _note_login(self) -> None:
-        self._execute("update {table} set login_at = now() where {key}")
-
-    def _take_lease(self, seen: Token | None) -> bool:
-        """True for the one process that may renew the token that was seen."""
-        self._execute(
-            "insert into {table} (account, app_key) values (%(account)s, %(app_key)s)"
-            " on conflict do nothing"
-        )
-        taken = self._execute(
-            "update {table} set renewing_until = now() + %(lease)s where {key}"
-            " and coalesce(renewing_until, '-infinity') < now()"
-            " and access_token is not distinct from %(seen)s returning renewing_until",
-            lease=LEASE,
-            seen=seen.access if seen else None,
-        )
-        self._lease = taken[0] if taken else None
-        return taken is not None
-
-    def _read(self) -> Token | None:
-        row = self._execute(
-            # Ten minutes before the end, or a quarter of a shorter life.
-            "select access_token, refresh_token,"
-            " expires_at - least(interval '10 minutes', (expires_at - obtained_at) / 4)"
-            " from {table} where {key} and access_token is not null"
-        )
-        return Token(*row) if row else None
-
-    def _usable(self, token: Token | None, rejected: str | None) -> bool:
-        return token is not None and token.access != rejected and datetime.now(UTC) < token.renew_at
-
-    def _execute(self, statement: str, **values: Any) -> tuple[Any, ...] | None:
-        text = statement.format(
-            table="tracksolid.api_token_cache",
-            key="account = %(account)s and app_key = %(app_key)s",
-        )
-        with self._database.connect() as connection:
-            result = connection.execute(text.encode(), self._key | values)
-            return result.fetchone() if result.description else None
-
-    def _lost(self) -> Token:
-        raise Unsettled("the token's row vanished from tracksolid.api_token_cache")
+def _is_usable(token: Token | None, rejected: str | None) -> bool:
+    return token is not None and token.access != rejected and datetime.now(UTC) < token.renew_at

@@ -58,8 +58,8 @@ def fields_read() -> dict[str, set[str]]:
 def test_every_endpoint_has_a_section_that_names_what_is_sent(endpoint: Endpoint) -> None:
     text = section(endpoint.table)
     assert f"`{endpoint.method}`" in text
-    sent = {endpoint.asks, *(endpoint.window or ()), *endpoint.params}
-    sent |= {name for name in (endpoint.account,) if name}
+    sent = {endpoint.subject_parameter, *(endpoint.window or ()), *endpoint.params}
+    sent |= {name for name in (endpoint.account_parameter,) if name}
     if endpoint.paging:
         sent |= {endpoint.paging.parameter, "page_size"}
     assert sent - words(text) == set()

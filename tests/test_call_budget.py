@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import NOW, settings_for
 
-from loader.call_budget import CallBudget, Stopped
+from loader.call_budget import CallBudget, LoaderStopped
 from loader.poll import Loader
 from sandbox import Fault, Sandbox
 from warehouse.database import Database
@@ -46,7 +46,7 @@ class Calls:
                 with self.budget.call(urgent=urgent):
                     self.began.append(name)
                     self._ends[name].wait(WAIT_S)
-            except Stopped:
+            except LoaderStopped:
                 self.stopped.append(name)
 
         threading.Thread(target=run, daemon=True).start()
@@ -112,7 +112,7 @@ def test_stop_ends_all_waiting_and_no_call_begins_after_it() -> None:
     stopping.set()
     until(lambda: sorted(calls.stopped) == ["b", "c"], "both that waited")
     calls.end("first")
-    with pytest.raises(Stopped), calls.budget.call(urgent=True):
+    with pytest.raises(LoaderStopped), calls.budget.call(urgent=True):
         pass
 
 
@@ -180,7 +180,7 @@ def test_sweep_does_not_wait_behind_other_endpoints(
     assert summary.errors == []
     methods = [request.method for request in sandbox.requests]
     last_sweep = len(methods) - methods[::-1].index(SWEEP)
-    assert methods.count(SWEEP) == summary.asks
+    assert methods.count(SWEEP) == summary.questions
     # In the order of the requests, the sweep would come after all 40.
     assert methods[:last_sweep].count(TRAIL) < 20
     slow.stop()

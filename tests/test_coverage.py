@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loader import coverage
+from loader import coverage, newest_answers
 from loader.endpoints import endpoints
 from loader.landing import Landing
 from settings import Settings
@@ -169,7 +169,7 @@ def test_fleet_is_the_newest_device_list_of_each_account(raw: psycopg.Connection
     insert_device_list(raw, "sold", ["4"], NOON, "sold")
     insert_device_list(raw, "emptied", ["5"], NOON - timedelta(days=1), "before")
     insert_device_list(raw, "emptied", [], NOON, "after")
-    found = coverage.devices(raw, ["root", "sub", "emptied"])
+    found = newest_answers.devices(raw, ["root", "sub", "emptied"])
     assert found == {"2": "sub", "3": "sub"}
 
 
@@ -184,4 +184,4 @@ def test_account_tree_is_read_from_landed_child_lists(
                 "insert into raw.child_list (request, body, _dlt_load_id) values (%s, %s, 'done')",
                 [request, f'{{"account": "{child}", "name": "x"}}'],
             )
-    assert sorted(coverage.accounts(raw, "root")) == ["a", "b", "c", "root"]
+    assert sorted(newest_answers.accounts(raw, "root")) == ["a", "b", "c", "root"]

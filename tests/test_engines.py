@@ -18,8 +18,8 @@ from test_dashboard_queries import answer, choices, reading
 from test_order import contents
 
 from grafana.kit.files import ALL_QUERIES
-from loader.batch import SCHEMAS
 from loader.landing import Landing
+from loader.raw_tables import SCHEMAS
 from operations.maintenance import archive, timescale
 from sandbox import fleet
 from settings import ROOT, Settings

@@ -19,9 +19,10 @@ import loader.client
 import loader.poll
 import loader.token
 from loader.batch import Batch, Origin
+from loader.fetcher import Summary
 from loader.http import LoginRefused
 from loader.landing import Landing, LandingError
-from loader.poll import Loader, Summary
+from loader.poll import Loader
 from sandbox import Fault, Sandbox, Sent
 from sandbox.faults import POISON
 from warehouse.database import Database

@@ -12,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 import logs
 from loader.drain import drain
+from loader.fetcher import Summary
 from loader.landing import Landing
-from loader.poll import Loader, Summary
+from loader.poll import Loader
 from operations.cli.command import chosen_database
 from operations.cli.demo_figures import row_counts, show
 from operations.cli.demo_processes import StandIn, stand_in, webhook

@@ -6,7 +6,7 @@ from decimal import Decimal
 from rich.console import Console
 
 from analyst.values import number
-from loader.poll import Summary
+from loader.fetcher import Summary
 from operations.cli.tables import print_table, say
 from settings import Settings
 from warehouse.database import Database

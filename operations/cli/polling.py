@@ -27,7 +27,8 @@ from settings import settings
 from warehouse.database import Database
 
 if TYPE_CHECKING:
-    from loader.poll import Loader, Summary
+    from loader.fetcher import Summary
+    from loader.poll import Loader
 
 app = typer.Typer()
 Endpoints = Annotated[list[str] | None, typer.Argument(help="Endpoints by name; none means all.")]

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from loader.poll import Progress as Report
-from loader.poll import Summary
+from loader.fetcher import Progress as Report
+from loader.fetcher import Summary
 from operations.cli.tables import print_table
 
 

@@ -22,7 +22,7 @@ import structlog
 from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
-from loader.batch import SCHEMAS
+from loader.raw_tables import SCHEMAS
 from settings import Settings
 from warehouse import archived_files, dbt_runner
 from warehouse.archived_files import Note
@@ -30,7 +30,8 @@ from warehouse.database import Database
 
 log = structlog.get_logger()
 
-# The loader reads these from raw (coverage.py, replay.py), and imports look for what has landed.
+# The loader reads these from raw (newest_answers.py, coverage.py, replay.py), and imports look for
+# what has landed.
 STAYS = {"api_calls", "rejected", "child_list", "device_list", "fence_list", "jobs"}
 STAYS |= {table for table in SCHEMAS if table.startswith("legacy_")}
 FILE_ROWS = 500_000  # bounds memory

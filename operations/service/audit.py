@@ -1,13 +1,13 @@
 """Devices in the API compared with the database: missing, gone, silent, fields not filled in."""
 
-from loader import coverage
+from loader.newest_answers import NEWEST_CALLS
 from warehouse.database import Database, DatabaseError
 
 COLUMNS = ("finding", "imei", "device", "account", "detail")
 
 # The audit polls first: raw.device_list is what the API has, tracksolid.devices what was built.
 FINDINGS = f"""
-    with newest as ({coverage.NEWEST_CALLS}),
+    with newest as ({NEWEST_CALLS}),
 
     in_api as (
         select device_list.imei, min(device_list.request::jsonb ->> 'target') as account

@@ -11,7 +11,7 @@ import requests
 from apprise import Apprise
 from psycopg.conninfo import make_conninfo
 
-from loader.http import CONNECT_TIMEOUT_S, LoginRefused, Transport, Unsettled
+from loader.http import CONNECT_TIMEOUT_S, LoginRefused, TemporaryFailure, Transport
 from loader.token import TokenCache
 from operations.service.pending import what_is_pending
 from settings import Settings, WrongSettings
@@ -140,7 +140,7 @@ def _role(connection: psycopg.Connection) -> Check:
 def _token(settings: Settings, database: Database) -> Check:
     try:
         TokenCache(settings, Transport(settings), database).current()
-    except (LoginRefused, Unsettled) as error:
+    except (LoginRefused, TemporaryFailure) as error:
         return Check("token", False, str(error))
     with database.connect() as connection:
         row = connection.execute(

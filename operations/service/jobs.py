@@ -9,9 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 
 from loader.drain import drain
+from loader.fetcher import Summary
 from loader.http import LoginRefused
 from loader.landing import LandingError
-from loader.poll import Loader, Summary
+from loader.poll import Loader
 from operations.service import nightly
 from settings import Settings
 from warehouse import dbt_runner, pending_loads, run_history
@@ -94,14 +95,14 @@ class Work:
         try:
             summaries = fetch()
         except psycopg.errors.UndefinedTable as error:
-            self._loader.landing.remake_what_is_gone()  # for the next poll
+            self._loader.landing.recreate_dropped_tables()  # for the next poll
             raise JobFailed(str(error).splitlines()[0]) from error
         except (LoginRefused, LandingError) as error:
             raise JobFailed(str(error)) from error
         if SWEEPS & set(names):
             self._keep_newest_fixes()
         # Judged per endpoint: one with a call per device would outvote one with a single call.
-        failed = [summary for summary in summaries if 2 * len(summary.errors) > summary.asks]
+        failed = [summary for summary in summaries if 2 * len(summary.errors) > summary.questions]
         faults = [fault for summary in failed or summaries for fault in summary.errors]
         note = "; ".join(faults[:FAULTS_SHOWN]) or None
         if len(faults) > FAULTS_SHOWN:

@@ -1,4 +1,4 @@
-"""One question to the API and what becomes of it: its calls, pages and final answer."""
+"""One question to the API and its answer: the calls that were made and the pages they brought."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -9,21 +9,29 @@ Window = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One question to the API; several calls if its answer has pages."""
+class Question:
+    """One question to the API. It takes several calls if its answer has several pages.
+
+    `subject` holds the IMEIs that it asks about, or one account, or one value. `expected` holds the
+    IMEIs that have to be in the answer.
+    """
 
     endpoint: Endpoint
     account: str
-    subject: tuple[str, ...]  # IMEIs, or the one account or value
+    subject: tuple[str, ...]
     window: Window | None = None
-    expected: frozenset[str] = frozenset()  # IMEIs of which an answer is due
+    expected: frozenset[str] = frozenset()
 
     @property
     def imeis(self) -> tuple[str, ...]:
+        """The IMEIs that it asks about; empty if it asks about an account or a value."""
         return self.subject if self.endpoint.per in ("device", "batch") else ()
 
-    def halves(self) -> list["Ask"]:
-        """The same question as two, by device or else by time; empty if it cannot be halved."""
+    def halves(self) -> list["Question"]:
+        """Split the question in two: by device or, for one device, by time.
+
+        Returns an empty list if it cannot be split further.
+        """
         if len(self.subject) > 1:
             half = len(self.subject) // 2
             return [
@@ -39,16 +47,16 @@ class Ask:
 
     def __str__(self) -> str:
         span = f", {self.window[0]:%F %T} to {self.window[1]:%F %T} UTC" if self.window else ""
-        about = f"{self.endpoint.asks} {','.join(self.subject)}"
+        about = f"{self.endpoint.subject_parameter} {','.join(self.subject)}"
         return f"{self.endpoint.method} of account {self.account} ({about}{span})"
 
 
 @dataclass(frozen=True)
 class Call:
-    """One row of raw.api_calls: a call as it was made, whether it was answered or not.
+    """One row of raw.api_calls: a call that was made, answered or not.
 
-    `window` stands on the call that completed the answer for it, and nowhere else: a window
-    counts as fetched when its last page is in.
+    Only the call that completes an answer has a `window`: a window counts as fetched once its last
+    page has arrived.
     """
 
     call_id: str
@@ -66,28 +74,36 @@ class Call:
     envelope: bytes | None = None
     records: int = 0
     missing: tuple[str, ...] = ()
-    window: tuple[datetime, datetime] | None = None
+    window: Window | None = None
 
 
 @dataclass(frozen=True)
 class ReplyPage:
-    """The records of one answered call, as bytes, with the call that brought them."""
+    """The reply to one call: its records, each as the bytes that arrived.
+
+    If no records could be found in it, `problem` says why and `whole` is the reply itself.
+    """
 
     call: Call
     records: tuple[bytes, ...]
     fetched_at: datetime
-    whole: bytes = b""  # the reply itself, when its records could not be found
+    whole: bytes = b""
     problem: str | None = None
 
 
 @dataclass
 class Answer:
-    """What became of an Ask: its pages, the calls that failed on the way, and the final error."""
+    """The answer to a question: its pages, the attempts that failed, and the final error.
 
-    ask: Ask
+    `refusal_code` is the API's code if it refused the question for good. `is_cut` means that one
+    query cannot return more rows than these, so there may be more. Once `is_stopped` is set, which
+    any thread may do, no further call is made.
+    """
+
+    question: Question
     pages: list[ReplyPage] = field(default_factory=list)
     failed: list[ReplyPage] = field(default_factory=list)
     error: str | None = None
-    refused: str | None = None  # the API's code, when it said no for good
-    is_stopped: bool = False  # set from outside or by a stop: no further call is made for it
-    is_cut: bool = False  # as many rows as one query can give: there may be more
+    refusal_code: str | None = None
+    is_stopped: bool = False
+    is_cut: bool = False
