@@ -96,7 +96,7 @@ def test_the_receiver_says_the_same(
     value = value.format(**places)
     monkeypatch.setenv("WEBHOOK_TOKEN", "a token")
     monkeypatch.setenv(name, value)
-    with pytest.raises(receiver_settings.WrongSettings) as wrong:
+    with pytest.raises(receiver_settings.WrongReceiverSettings) as wrong:
         receiver_settings.read()
     [line] = wrong.value.faults.values()
     assert line.startswith(name)

@@ -1,17 +1,17 @@
-"""python -m webhook: the receiver, set by the environment; exit code 2 if a setting is wrong."""
+"""python -m webhook: run the receiver. Exit code 2 means that a setting or a limit is wrong."""
 
 import sys
 
 import logs
+from webhook import receiver_settings
 from webhook.app import make_app
-from webhook.receiver_settings import WrongSettings, read
 from webhook.uvicorn_server import TooFewFiles, serve
 
 
 def main() -> None:
     try:
-        settings = read()
-    except WrongSettings as error:
+        settings = receiver_settings.read()
+    except receiver_settings.WrongReceiverSettings as error:
         sys.stderr.writelines(f"error: {line}\n" for line in error.faults.values())
         sys.exit(2)
     logs.configure(verbose=True)

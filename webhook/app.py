@@ -1,6 +1,6 @@
-"""The receiver: answers success once a push is on disk, whatever the push holds.
+"""The receiver: it answers success once a push is on disk.
 
-No route knows a payload's fields: taking records apart is the drain's work, naming them staging's.
+No route reads the fields of a push: the drain cuts out the records, and staging names the fields.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 
 def make_app(settings: ReceiverSettings, spool_class: type[Spool] = Spool) -> FastAPI:
+    """Build the app. Its lifespan opens and closes the spool."""
     metrics = ReceiverMetrics()
     spool = spool_class(settings.spool_path, settings.spool_min_free_bytes, metrics.committed)
     intake = Intake(
@@ -58,7 +59,7 @@ def make_app(settings: ReceiverSettings, spool_class: type[Spool] = Spool) -> Fa
         return Response(success[push], media_type="application/json")
 
     async def receive(push: PushPath, request: Request) -> Response:
-        """Keep a push: a form, JSON, or whatever bytes it is. An empty one only tries the URL."""
+        """Keep a push: a form, JSON, or any other bytes. An empty body only tests the URL."""
         intake.check_network(request)
         body = await intake.body(request)
         if body:
@@ -74,25 +75,25 @@ def make_app(settings: ReceiverSettings, spool_class: type[Spool] = Spool) -> Fa
     @app.get(ROUTE)
     @app.head(ROUTE, include_in_schema=False)
     async def probe(push: PushPath, request: Request) -> Response:
-        """Say that pushes are taken here; keeps nothing."""
+        """Answer that pushes are received here; keep nothing."""
         intake.check_network(request)
         return answer(push)
 
     @app.get("/health")
     async def health() -> Response:
-        """The process is alive."""
+        """Answer that the process is alive."""
         return JSONResponse({"status": "alive"})
 
     @app.get("/ready", responses={503: {"description": "Not ready; `problems` says why."}})
     async def ready() -> Response:
-        """The spool can be written, has room, and is being drained."""
-        failure = await spool.why_not_taken()
+        """Answer whether the spool can be written, has room, and is being drained."""
+        failure = await spool.take_if_free()
         problems = [failure] if failure else await asyncio.to_thread(_problems, settings)
         return JSONResponse({"problems": problems}, 503 if problems else 200)
 
-    @app.get("/metrics", responses={401: {"description": "Not from here without a token."}})
+    @app.get("/metrics", responses={401: {"description": "A token is needed from this network."}})
     async def figures(request: Request) -> Response:
-        """Figures for Prometheus."""
+        """Return the metrics for Prometheus."""
         await intake.check_scraper(request)
         measured = await asyncio.to_thread(spool_file.measure, spool.path)
         return Response(metrics.text(measured), media_type=CONTENT_TYPE_LATEST)
@@ -115,6 +116,7 @@ def make_app(settings: ReceiverSettings, spool_class: type[Spool] = Spool) -> Fa
 
 
 def _problems(settings: ReceiverSettings) -> list[str]:
+    """Why the receiver is not ready; empty if it is."""
     try:
         spool_file.try_to_write(settings.spool_path)
         figures = spool_file.measure(settings.spool_path)

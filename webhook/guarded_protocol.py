@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with what it lacks: a deadline, a bound on headers and on connections."""
+"""uvicorn's HTTP protocol with a deadline and limits on headers and connections, which it lacks."""
 
 import asyncio
 from http import HTTPStatus
@@ -7,33 +7,37 @@ from typing import Any, ClassVar, NamedTuple
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEADER_BYTES = 64 * 1024
-# What a request that is still on its way gets when the process is told to stop.
+# When the process is told to stop, a request in transit has this long to arrive.
 GRACE_S = 5.0
 
 
-class Progress(NamedTuple):
-    """How far the request of a connection has come."""
+class RequestProgress(NamedTuple):
+    """How far the current request of a connection has come."""
 
     is_handled: bool
-    """It has arrived whole, and its answer is not out yet."""
+    """The request has arrived completely and its answer is not complete yet."""
     is_answer_begun: bool
-    """A part of its answer is out."""
+    """A part of the answer has been sent."""
 
 
-def _progress(protocol: HttpToolsProtocol) -> Progress:
-    """Read uvicorn's own state of a connection: the only place that does.
+def _progress(protocol: HttpToolsProtocol) -> RequestProgress:
+    """Read uvicorn's private state of a connection. No other place does this.
 
-    uvicorn has no public way to learn how far a request has come, and without it a deadline could
-    cut an answer in two. Tried with uvicorn 0.54; tests/test_webhook_hostile.py notices a change.
+    uvicorn has no public way to ask how far a request has come. Without it, a deadline could cut an
+    answer in two. Tried with uvicorn 0.54; tests/test_webhook_hostile.py notices a change.
     """
     cycle = protocol.cycle
     if cycle is None or cycle.response_complete:
-        return Progress(is_handled=False, is_answer_begun=False)
-    return Progress(is_handled=not cycle.more_body, is_answer_begun=cycle.response_started)
+        return RequestProgress(is_handled=False, is_answer_begun=False)
+    return RequestProgress(is_handled=not cycle.more_body, is_answer_begun=cycle.response_started)
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """A connection whose requests arrive whole and in time, or not at all."""
+    """A connection that refuses requests that are too slow, too many or too long.
+
+    `deadline_s` is the time for a request to arrive, `most_connections` the most at once. The
+    methods without an underscore are called by uvicorn.
+    """
 
     deadline_s: ClassVar[float]
     most_connections: ClassVar[int]
@@ -42,7 +46,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._deadline: asyncio.TimerHandle | None = None
         self._framing = 0
-        """Bytes of this request that are no body: headers, sizes of chunks, trailers."""
+        """Bytes of this request outside its body: headers, sizes of chunks, trailers."""
         self._body_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -60,7 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
-        # Chunks and trailers may be longer than what they carry, but not without end.
+        # Chunk sizes and trailers may be longer than the body itself, but not without limit.
         if self._framing > MOST_HEADER_BYTES + self._body_bytes:
             self._refuse(431, "the headers are too long")
         elif self._deadline is None and not _progress(self).is_handled:
@@ -83,15 +87,17 @@ class GuardedProtocol(HttpToolsProtocol):
             self._arm(min(GRACE_S, self.deadline_s))
 
     def _arm(self, seconds: float) -> None:
+        """Start the deadline."""
         self._deadline = self.loop.call_later(seconds, self._refuse, 408, "the request is too slow")
 
     def _disarm(self) -> None:
+        """Cancel the deadline."""
         if self._deadline:
             self._deadline.cancel()
             self._deadline = None
 
     def _refuse(self, status: int, text: str, headers: bytes = b"") -> None:
-        """Answer without the app, if it has not begun to, and hang up."""
+        """Answer in place of the app, unless it has begun to answer, and close the connection."""
         if not _progress(self).is_answer_begun:
             body = b'{"code":%d,"msg":"%s"}' % (status, text.encode())
             head = (

@@ -1,4 +1,4 @@
-"""The checks of a request: an allowed network, plain bytes, not too many, a valid token."""
+"""The checks of a request: network, encoding, length and token."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from webhook.spool import MOST_WAITING_BYTES, Overloaded
 
 log = structlog.get_logger()
 
-WHERE_IT_GOES = (
+WHERE_TO_SEND_IT = (
     "no valid token: send it as form field, JSON key or query parameter 'token', "
     "or as header 'X-Token' or 'Authorization: Bearer'"
 )
 
 
 class Intake:
-    """The checks before a push is kept. Each raises the HTTP error that answers the sender."""
+    """The checks before a push is kept. Each raises the HTTP error that the sender gets."""
 
     def __init__(
         self, tokens: AcceptedTokens, networks: Sequence[IPv4Network | IPv6Network], most_bytes: int
@@ -30,30 +30,37 @@ class Intake:
         self._held_bytes = 0
 
     def check_network(self, request: Request) -> None:
+        """Raises 403 if networks are configured and the sender's is not among them."""
         if self._networks and not self._is_allowed(request):
             raise HTTPException(403, "your network is not on the allow-list")
 
     async def check_token(self, request: Request, body: bytes = b"") -> None:
-        """Raises 401 if no valid token is found; other requests run between the steps."""
+        """Raises 401 if no valid token is found. Other requests run between steps of the search."""
         scope = request.scope
         for is_found in self._tokens.search(scope["headers"], scope["query_string"], body):
             if is_found:
                 return
             await asyncio.sleep(0)
-        raise HTTPException(401, WHERE_IT_GOES, {"WWW-Authenticate": "Bearer"})
+        raise HTTPException(401, WHERE_TO_SEND_IT, {"WWW-Authenticate": "Bearer"})
 
     async def check_scraper(self, request: Request) -> None:
-        """Metrics are for this machine, for allowed networks, and for requests with a token."""
+        """Raises 401 unless it comes from this machine or an allowed network, or has a token."""
         address = _address(request)
-        is_near = address is not None and address.is_loopback
-        if not is_near and not self._is_allowed(request):
+        is_local = address is not None and address.is_loopback
+        if not is_local and not self._is_allowed(request):
             await self.check_token(request)
 
     async def body(self, request: Request) -> bytes:
-        """The body as it came, read no further than it may be long."""
+        """Read the body.
+
+        Raises 413 as soon as it is too long, 415 if it is compressed, Overloaded if too many bytes
+        of long bodies are in memory.
+        """
         encoding = request.headers.get("content-encoding", "")
         if encoding.lower() not in ("", "identity"):
-            raise HTTPException(415, "Content-Encoding is not taken: send the body as it is")
+            raise HTTPException(
+                415, "Content-Encoding is not supported: send the body uncompressed"
+            )
         if int(request.headers.get("content-length", 0)) > self._most_bytes:
             raise self._too_long()
         pieces: list[bytes] = []
@@ -65,7 +72,8 @@ class Intake:
                 self._held_bytes += len(piece)
                 if size > self._most_bytes:
                     raise self._too_long()
-                # Long bodies share a bound; a push in one piece never waits behind slow senders.
+                # All long bodies together are limited. A push in one piece is always read, however
+                # much slow senders have sent.
                 if len(pieces) > 2 and self._held_bytes > MOST_WAITING_BYTES + self._most_bytes:
                     raise Overloaded
         finally:
@@ -81,7 +89,7 @@ class Intake:
 
 
 def _address(request: Request) -> IPv4Address | IPv6Address | None:
-    """The sender's; None if a proxy in between did not say an address."""
+    """The address of the sender; None if a proxy did not pass it on."""
     try:
         address = ip_address(request.client.host if request.client else "")
     except ValueError:

@@ -1,6 +1,7 @@
-"""From the bytes of a multipart form to its fields, piece by piece; python-multipart parses.
+"""From the bytes of a multipart form to its fields, piece by piece, with python-multipart.
 
-Receiver and loader both read forms with it. The work is linear in the bytes, whatever they are.
+The receiver and the loader read forms with it. The work is linear in the number of bytes, also for
+malformed ones.
 """
 
 import binascii
@@ -19,24 +20,24 @@ LONGEST_CONTENT_TYPE = 1024
 
 
 class NotAForm(ValueError):
-    """The bytes are no multipart form, or the content type names no boundary."""
+    """The bytes are not a multipart form, or the content type has no valid boundary."""
 
 
 def is_multipart(content_type: str) -> bool:
-    """Does this Content-Type header announce a multipart form?"""
+    """True if this Content-Type header announces a multipart form."""
     return content_type.partition(";")[0].strip().lower() == KIND
 
 
 class MultipartReader:
-    """Reads a form as its bytes come. The content type is the header of the whole request."""
+    """Reads a form while its bytes arrive. `content_type` is the header of the request."""
 
     def __init__(self, content_type: str) -> None:
-        """Raises NotAForm if the content type has no boundary, or is too long."""
+        """Raises NotAForm if the content type has no boundary or is too long."""
         if len(content_type) > LONGEST_CONTENT_TYPE:
             raise NotAForm("the content type is too long")
         boundary = _options(content_type.encode("latin-1", "replace")).get(b"boundary")
         if not boundary:
-            raise NotAForm("the content type names no boundary")
+            raise NotAForm("the content type has no boundary")
         self._fields: list[tuple[str, bytes]] = []
         self._header = [bytearray(), bytearray()]
         self._headers: dict[bytes, bytes] = {}
@@ -56,9 +57,9 @@ class MultipartReader:
         )
 
     def feed(self, piece: bytes) -> list[tuple[str, bytes]]:
-        """Take the next bytes; returns the (name, value) of each field that they complete.
+        """Read the next bytes; returns (name, value) of each field that they complete.
 
-        Raises NotAForm if the bytes break the form's rules.
+        Raises NotAForm if the bytes are malformed.
         """
         try:
             self._parser.write(piece)
@@ -68,7 +69,7 @@ class MultipartReader:
         return complete
 
     def rest(self) -> list[tuple[str, bytes]]:
-        """After the last bytes: the field whose end did not come, if there is one."""
+        """Call after the last bytes: returns (name, value) of a field that has no end, if any."""
         if self._value is not None:
             self._end_part()
         return self._fields
@@ -105,7 +106,7 @@ class MultipartReader:
 
 
 def _options(header: bytes) -> dict[bytes, bytes]:
-    """The parameters of a header, e.g. its boundary or name."""
+    """The parameters of a header, such as boundary or name. Raises NotAForm."""
     try:
         _, options = parse_options_header(header)
     except (MessageError, ValueError, TypeError) as error:
@@ -114,7 +115,7 @@ def _options(header: bytes) -> dict[bytes, bytes]:
 
 
 def _decoded(value: bytes, encoding: bytes) -> bytes:
-    """The value without its transfer encoding; as it is if that encoding does not fit."""
+    """The value without its transfer encoding; unchanged if it is not in that encoding."""
     if encoding == b"quoted-printable":
         return binascii.a2b_qp(value)
     if encoding == b"base64":

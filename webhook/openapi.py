@@ -1,4 +1,4 @@
-"""How pushes look in the OpenAPI: FastAPI cannot derive it, since the receiver reads raw bytes."""
+"""The description of pushes for OpenAPI. FastAPI cannot derive it: the receiver reads raw bytes."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ _REFUSALS = {
     403: "The network is not on the allow-list.",
     408: "The request did not arrive in time.",
     413: "The body is too long.",
-    415: "Content-Encoding is not taken.",
-    503: "Not kept: overload or a fault of the disk. Send it again after Retry-After seconds.",
+    415: "Content-Encoding is not supported.",
+    503: "Not kept: overload or a failure of the disk. Send it again after Retry-After seconds.",
 }
 _FORM = {
     "type": "object",
@@ -23,7 +23,7 @@ _FORM = {
         "token": {"type": "string"},
         "data_list": {"type": "string", "description": "A JSON array as text."},
         "msgType": {"type": "string"},
-        "data": {"type": "string", "description": "The Open API's one object as text."},
+        "data": {"type": "string", "description": "One object of the Open API as text."},
     },
 }
 
@@ -56,7 +56,7 @@ _SCHEMES = {
 
 
 def described(app: FastAPI) -> dict[str, Any]:
-    """The app's OpenAPI with the three ways to carry a token beside the body."""
+    """The OpenAPI schema of the app, with the three ways to send a token outside the body."""
     schema = app.openapi()
     schema.setdefault("components", {})["securitySchemes"] = _SCHEMES
     return schema

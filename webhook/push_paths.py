@@ -1,7 +1,8 @@
-"""The list of what may be pushed, each under one path, and the answer that each sender expects.
+"""The paths that are pushed to, and the answers that the senders expect.
 
-The receiver serves these paths and the loader lands each in a table: nothing else lists them.
-Source: docs/TRACKSOLID_API.md. No import of FastAPI here: the loader reads this list, too.
+This is the only list: the receiver serves these paths, and the loader lands each in a table of raw.
+Source: docs/TRACKSOLID_API.md#all-push-paths. The loader imports this module, so it must not import
+FastAPI.
 """
 
 # In the order of the IoT Hub's push documents, section 1.
@@ -30,7 +31,7 @@ IOT_HUB = (
     "pushfaultinfo",
     "pushtripreport",
 )
-# The Open API sends all its messages to one URL; the form field msgType tells them apart.
+# The Open API sends all its messages to one URL, with their kind in the form field msgType.
 OPEN_API = "push"
 TAG = "api/v1/tag/data/push"
 PUSHES = (*IOT_HUB, OPEN_API, TAG)

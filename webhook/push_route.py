@@ -1,4 +1,4 @@
-"""The route of a push: it matches the listed paths in any letter case, and adds no overhead."""
+"""The route of a push: it matches the listed paths in any case of letters, with little overhead."""
 
 import re
 from collections.abc import Callable, Coroutine
@@ -12,9 +12,9 @@ from webhook.push_paths import PUSHES
 
 
 class PushConvertor(Convertor[str]):
-    """Matches a listed path and nothing else, so that an unknown path is a plain 404."""
+    """Matches a listed path and nothing else, so that an unknown path gets 404."""
 
-    # Sources do not agree on the letter case; a slash at the end is a common slip in a form.
+    # The vendor's documents differ in letter case, and a slash at the end is a common mistake.
     regex = f"(?i:{'|'.join(map(re.escape, PUSHES))})/?"
 
     def convert(self, value: str) -> str:
@@ -25,9 +25,9 @@ class PushConvertor(Convertor[str]):
 
 
 class BareRoute(APIRoute):
-    """Hands its endpoint the path's parameters and the request, as they are.
+    """Calls its endpoint with the request and the parameters of the path, nothing else.
 
-    FastAPI's own handling of declared parameters costs a third of the time of a push.
+    FastAPI's handling of declared parameters takes a third of the time of a push.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

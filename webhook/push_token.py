@@ -1,8 +1,8 @@
-"""Who may push: finds the token wherever senders put it, and compares it in constant time.
+"""Finds the token in a push, in every place where senders put it, and compares it in constant time.
 
-The body is searched, not parsed: a push that is broken further on is still an authentic one.
-Every search is linear in the bytes and goes in short steps, so that one long body without a
-token cannot keep the event loop from the other senders.
+The body is searched and not parsed, because a malformed push with a valid token is kept too. Each
+search is linear in the number of bytes and goes in short steps: one long body without a token
+cannot block the event loop for the other senders.
 """
 
 import hmac
@@ -14,15 +14,15 @@ from urllib.parse import unquote_to_bytes
 
 from webhook.multipart_form import MultipartReader, NotAForm, is_multipart
 
-# All repetitions have bounds and give nothing back: a failure costs 1.2 kB of reading at most.
+# Each repetition is bounded and possessive, so that a failed match reads 1.2 kB at most.
 IN_JSON = re.compile(rb'"token"\s{0,64}+:\s{0,64}+("(?:[^"\\]|\\.){1,512}+")')
-LONGEST_IN_JSON = 2048
-# A record may have a key "token" of its own.
+LONGEST_IN_JSON = 2048  # bytes of a match
+# Keys "token" that are tried: records may have such a key too.
 MOST_CANDIDATES = 100
-LONGEST = 2048
-# What one step reads: about a millisecond of work for each of the searches.
+LONGEST_TOKEN = 2048
+# Bytes per step: about a millisecond of work in each of the searches.
 STEP = 256 * 1024
-# Of a multipart form only the head is searched, in smaller steps, as parts cost more than bytes.
+# Only the head of a multipart form is searched, in smaller steps because parsing takes longer.
 MULTIPART_HEAD = 1024 * 1024
 MULTIPART_STEP = 8 * 1024
 
@@ -36,10 +36,10 @@ class AcceptedTokens:
         self._valid = valid
 
     def search(self, headers: Headers, query: bytes, body: bytes) -> Iterator[bool]:
-        """Look for a valid token in the headers, the query and the body, step by step.
+        """Search the headers, the query and the body for a valid token, step by step.
 
-        Yields True when it is found, and False after each step that did not find it: let other
-        work go on there. The request has no valid token if the steps end without a True.
+        Yields True when it is found, and False after each step without it, so that the caller can
+        let other work run. If the steps end without True, the request has no valid token.
         """
         candidates = chain(
             _in_headers(headers),
@@ -51,7 +51,7 @@ class AcceptedTokens:
         return (found is not None and self._is_valid(found) for found in candidates)
 
     def _is_valid(self, candidate: bytes) -> bool:
-        # Compare with every token, always: the time must not tell which one came close.
+        # Always compare with every token: the time must not show which one almost matched.
         return sum([hmac.compare_digest(candidate, token) for token in self._valid]) > 0
 
 
@@ -64,7 +64,7 @@ def _in_headers(headers: Headers) -> Iterator[bytes]:
 
 
 def _in_fields(text: bytes) -> Iterator[bytes | None]:
-    """The field `token` of a query or a urlencoded form; None after each step without it."""
+    """The field "token" of a query or a urlencoded form; None after each step without it."""
     at = 0
     if not text.startswith(b"token="):
         for start in range(0, len(text), STEP):
@@ -75,21 +75,21 @@ def _in_fields(text: bytes) -> Iterator[bytes | None]:
                 break
         else:
             return
-    # A value that is longer than any token is not looked at.
-    end = text.find(b"&", at, at + 6 + LONGEST + 1)
-    if end < 0 and len(text) - at > 6 + LONGEST:
+    # A value that is too long for a token is ignored.
+    end = text.find(b"&", at, at + 6 + LONGEST_TOKEN + 1)
+    if end < 0 and len(text) - at > 6 + LONGEST_TOKEN:
         return
     value = text[at + 6 : end if end >= 0 else len(text)]
     yield unquote_to_bytes(value.replace(b"+", b" ")).strip()
 
 
 def _in_json(body: bytes) -> Iterator[bytes | None]:
-    """The texts under the keys "token", decoded; None after each step."""
+    """The decoded text of each key "token"; None after each step."""
     seen = 0
     for start in range(0, len(body), STEP):
         if start:
             yield None
-        # The window is longer than the step: a match that begins in the step is found whole.
+        # The search goes beyond the step, to find all of a match that begins within it.
         for found in IN_JSON.finditer(body, start, start + STEP + LONGEST_IN_JSON):
             if found.start() >= start + STEP:
                 break
@@ -98,7 +98,7 @@ def _in_json(body: bytes) -> Iterator[bytes | None]:
                 return
             try:
                 yield json.loads(found[1]).encode()
-            except ValueError:  # a wrong escape, a lone surrogate
+            except ValueError:  # an invalid escape or a lone surrogate
                 continue
 
 
@@ -118,4 +118,4 @@ def _in_multipart(headers: Headers, body: bytes) -> Iterator[bytes | None]:
 
 
 def _tokens_of(fields: Sequence[tuple[str, bytes]]) -> Iterator[bytes]:
-    return (value for name, value in fields if name == "token" and len(value) <= LONGEST)
+    return (value for name, value in fields if name == "token" and len(value) <= LONGEST_TOKEN)

@@ -1,4 +1,4 @@
-"""The receiver's settings, from the environment or `.env`: typed, with defaults, secrets masked."""
+"""The receiver's settings, from the environment or `.env`. docs/CONNECTIONS.md explains each."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -12,25 +12,25 @@ ROOT = Path(__file__).parent.parent
 
 
 class ReceiverSettings(BaseSettings):
-    """Names in the environment are these names in upper case."""
+    """In the environment, the names are in upper case."""
 
     model_config = SettingsConfigDict(env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore")
 
-    # Required. Several, separated by commas, are valid at once while a token is rotated.
+    # Required. To rotate the token, give the old and the new one, separated by a comma.
     webhook_token: SecretStr
     webhook_host: str = "127.0.0.1"
     webhook_port: int = Field(default=8090, ge=0, le=65535)
-    # Networks that may push, e.g. "10.0.0.0/8, 2001:db8::/32"; empty lets everybody try a token.
+    # Networks that may push, such as "10.0.0.0/8, 2001:db8::/32"; empty allows all networks.
     webhook_allowed_networks: str = ""
     webhook_max_body_bytes: int = Field(default=16 * 1024**2, gt=0)
-    # From the first byte of a request to its last; slower senders are cut off.
+    # Time for a request to arrive; slower senders are disconnected.
     webhook_timeout_seconds: float = Field(default=30.0, gt=0, allow_inf_nan=False)
 
     spool_path: Path = ROOT / ".fireside" / "spool.sqlite"
-    # With less room on the disk pushes are refused: the drain needs some to delete what it took,
-    # and so do the spool's neighbours.
+    # Pushes are refused if the disk has less room: the drain needs some room to delete pushes, and
+    # so do other programs on that disk.
     spool_min_free_bytes: int = Field(default=256 * 1024**2, ge=0)
-    # /ready complains when a push has waited longer for the drain.
+    # /ready reports a problem if a push has waited longer than this for the drain.
     spool_max_age_seconds: float = Field(default=900.0, gt=0, allow_inf_nan=False)
 
     @field_validator("webhook_token")
@@ -59,7 +59,7 @@ class ReceiverSettings(BaseSettings):
         path = ROOT / value
         if path.is_dir():
             raise ValueError("it must be a file, and this is a folder")
-        return path  # a folder that cannot be used yet: pushes get 503 until it can
+        return path  # while its folder cannot be used, pushes get 503
 
     @property
     def tokens(self) -> list[bytes]:
@@ -68,7 +68,7 @@ class ReceiverSettings(BaseSettings):
 
     @property
     def networks(self) -> list[IPv4Network | IPv6Network]:
-        """The networks that may push; none means all."""
+        """The networks that may push; an empty list means all."""
         return _networks(self.webhook_allowed_networks)
 
 
@@ -83,8 +83,8 @@ def _networks(text: str) -> list[IPv4Network | IPv6Network]:
         raise ValueError(f"it must be networks such as 10.0.0.0/8, but {error}") from None
 
 
-class WrongSettings(Exception):
-    """Settings cannot be used. `faults` has a line for each, by its name."""
+class WrongReceiverSettings(Exception):
+    """Settings of the receiver are wrong. `faults` has a line for each, by its name."""
 
     def __init__(self, faults: dict[str, str]) -> None:
         super().__init__("; ".join(faults.values()))
@@ -92,17 +92,21 @@ class WrongSettings(Exception):
 
 
 def read() -> ReceiverSettings:
-    """Read the settings. Raises WrongSettings with name, value (never a token) and the reason."""
+    """Read the settings.
+
+    Raises WrongReceiverSettings with the name, the value (never a token) and the reason.
+    """
     try:
         return ReceiverSettings.model_validate({})
     except ValidationError as error:
         faults = {str(fault["loc"][0]).upper(): _line(dict(fault)) for fault in error.errors()}
     except (OSError, UnicodeError) as error:
         faults = {".env": f".env cannot be read: {error}; it must be a text file in UTF-8"}
-    raise WrongSettings(faults)
+    raise WrongReceiverSettings(faults)
 
 
 def _line(fault: dict[str, Any]) -> str:
+    """One of pydantic's faults in words."""
     name = str(fault["loc"][0]).upper()
     if fault["type"] == "missing":
         return f"{name} is not set: it must be the token agreed with the platform"

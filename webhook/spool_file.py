@@ -1,8 +1,7 @@
-"""The spool file, a SQLite database in WAL mode: how both sides make, open and measure it.
+"""The spool file, a SQLite database in WAL mode: creates, opens and measures it.
 
-It holds bodies as zstd frames, a tenth of what came: while the database is down they last ten times
-as long, and less to sync is what makes a commit short. A form has its token among its fields: hence
-mode 0600.
+Bodies are zstd frames of a tenth of the size: while the database is down, the disk lasts ten times
+longer, and a commit has less to sync. The file has mode 0600, because forms contain the token.
 """
 
 import fcntl
@@ -16,12 +15,12 @@ from pathlib import Path
 
 import zstandard
 
-# How long one side waits for the other's transaction.
+# How long the receiver waits for a transaction of the drain, and the drain for the receiver's.
 BUSY_S = 5.0
 VERSION = 1
-# Many small pushes, or a large one, in a commit: larger pages mean fewer of them.
+# Larger than usual, because a commit holds many small pushes or a large one.
 PAGE_BYTES = 16 * 1024
-# The WAL is cut back to this after a checkpoint; without it, it keeps the size of its worst day.
+# A checkpoint cuts the WAL to this size; without a limit it would never become smaller.
 WAL_BYTES = 16 * 1024**2
 TABLE = """
     create table if not exists pushes (
@@ -33,7 +32,7 @@ TABLE = """
         body         blob not null -- a zstd frame
     )
 """
-# The drain takes rows in the order of their ids, so what lies between two ids is still waiting.
+# How many pushes wait, and since when. The drain deletes in the order of ids, so there are no gaps.
 WAITING = """
     select coalesce(max(id) - min(id) + 1, 0),
            (select received_at from pushes where id = (select min(id) from pushes))
@@ -42,12 +41,12 @@ WAITING = """
 
 
 class SpoolTaken(Exception):
-    """Another process receives into the same spool."""
+    """Another process writes to the same spool."""
 
 
 @dataclass(frozen=True)
 class SpoolFigures:
-    """What waits for the drain, and the room it has."""
+    """How many pushes wait for the drain, how long, and how much room they take and have left."""
 
     rows: int
     oldest_age_s: float
@@ -56,7 +55,7 @@ class SpoolFigures:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the file; each statement is its own transaction, durable when it returns."""
+    """Open the file. Each statement is a transaction of its own, on disk when it returns."""
     connection = sqlite3.connect(path, BUSY_S, isolation_level=None, check_same_thread=False)
     connection.execute("pragma synchronous = full")
     connection.execute(f"pragma journal_size_limit = {WAL_BYTES}")
@@ -64,15 +63,15 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def create(path: Path) -> sqlite3.Connection:
-    """Open the file for the receiver; folder, file and table are made if missing."""
+    """Open the file for the receiver; folder, file and table are created if they are missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Only a new file is opened here: to close a file again drops SQLite's locks on it.
+    # Only a new file is opened here, because closing an existing file would drop SQLite's locks.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    path.chmod(0o600)  # SQLite gives its -wal and -shm the same mode
+    path.chmod(0o600)  # SQLite gives the -wal and -shm files the same mode
     connection = connect(path)
     try:
-        # These two count for a new file only, and before its first table.
+        # The first two take effect only in a new file, before its first table.
         connection.execute(f"pragma page_size = {PAGE_BYTES}")
         connection.execute("pragma auto_vacuum = incremental")
         connection.execute("pragma journal_mode = wal")
@@ -84,9 +83,9 @@ def create(path: Path) -> sqlite3.Connection:
 
 
 def take(path: Path) -> int:
-    """Take the spool for this process until the returned descriptor is closed, or it ends.
+    """Take the spool for this process, until the returned descriptor is closed or the process ends.
 
-    Two receivers of one spool would each believe to be its only writer. Raises SpoolTaken.
+    The receiver relies on being the only writer. Raises SpoolTaken if another process has it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
@@ -104,13 +103,13 @@ def take(path: Path) -> int:
 
 
 def packed(bodies: list[bytes]) -> list[zstandard.BufferSegment]:
-    """A zstd frame of each. All in one turn without the interpreter's lock."""
+    """A zstd frame of each body. The interpreter's lock is released once for all of them."""
     frames = zstandard.ZstdCompressor(level=1).multi_compress_to_buffer([*bodies])
     return [frames[number] for number in range(len(frames))]
 
 
 def unpacked(body: bytes) -> bytes:
-    """What `packed` was given; the body itself if it is no frame, as in spools of old."""
+    """The body in a frame of `packed`; unchanged if it is no frame, as in old spools."""
     try:
         return zstandard.ZstdDecompressor().decompress(body)
     except zstandard.ZstdError:
@@ -118,7 +117,7 @@ def unpacked(body: bytes) -> bytes:
 
 
 def measure(path: Path) -> SpoolFigures:
-    """Count what waits, without a scan. Raises sqlite3.Error if the file cannot be read."""
+    """Measure the spool without a scan. Raises sqlite3.Error if the file cannot be read."""
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", BUSY_S, uri=True)) as connection:
         rows, oldest = connection.execute(WAITING).fetchone()
     age_s = (datetime.now(UTC) - datetime.fromisoformat(oldest)).total_seconds() if oldest else 0.0
@@ -132,11 +131,11 @@ def measure(path: Path) -> SpoolFigures:
 
 
 def free_bytes(path: Path) -> int:
-    """Room left on the disk of the file."""
+    """Free bytes on the disk of the file."""
     return shutil.disk_usage(path.parent).free
 
 
 def try_to_write(path: Path) -> None:
-    """Commit one page that changes nothing. Raises sqlite3.Error if a push could not be kept."""
+    """Commit a page that changes nothing. Raises sqlite3.Error if the file cannot be written."""
     with closing(connect(path)) as connection:
         connection.execute(f"pragma user_version = {VERSION}")

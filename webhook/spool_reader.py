@@ -1,7 +1,7 @@
-"""The loader's side of the spool: reads batches of pushes and deletes them once they have landed.
+"""The drain's side of the spool: reads batches of pushes, and deletes them once they have landed.
 
-The only module of the receiver that the rest of the product imports: it also gives the list of
-push paths and the reader of multipart forms. A body is as it arrived, with its token in it.
+The rest of the product imports this module only, so it also exports the list of push paths and the
+reader of multipart forms. Bodies are as they arrived, with their token.
 """
 
 import sqlite3
@@ -35,16 +35,16 @@ BATCH = """
     limit ?
 """
 NEWEST = "select coalesce(max(id), 0) from pushes"
-# Deleted in small transactions, so that the receiver never waits long for its turn.
+# Pushes are deleted in small transactions, so that the receiver never waits long.
 ROWS_PER_TRANSACTION = 200
-# Free pages up to this stay in the file for the next pushes; beyond it they go back to the disk.
+# So many free pages stay in the file for the next pushes; the rest is given back to the disk.
 FREE_PAGES_KEPT = 256
 PAGES_PER_TRANSACTION = 1_000
 
 
 @dataclass(frozen=True)
 class Push:
-    """One request as the receiver took it."""
+    """One push as it arrived; `receipt` is the id that the receiver gave it."""
 
     id: int
     receipt: str
@@ -55,13 +55,13 @@ class Push:
 
 
 class SpoolReader:
-    """Reads and empties a spool, whether its receiver runs or not."""
+    """Reads and empties a spool. The receiver may be running."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def newest(self) -> int:
-        """The largest id; 0 if there is no push, or no spool yet."""
+        """The largest id; 0 if there is no push or no spool yet."""
         if not self._path.exists():
             return 0
         with closing(connect(self._path)) as connection:
@@ -71,9 +71,10 @@ class SpoolReader:
         return int(number)
 
     def batch(self, limit_rows: int, limit_bytes: int) -> list[Push]:
-        """The oldest pushes up to both limits, in the order of their ids.
+        """The oldest pushes within both limits, in the order of their ids.
 
-        One push is always given, however large. Empty if there is none, or no spool yet.
+        The first push is returned even if it alone is longer than `limit_bytes`. Empty if there is
+        no push or no spool yet.
         """
         pushes: list[Push] = []
         size = 0
@@ -94,10 +95,10 @@ class SpoolReader:
         return pushes
 
     def forget(self, ids: Iterable[int]) -> None:
-        """Delete exactly these pushes, and give room back if much of the file is empty."""
+        """Delete these pushes, and shrink the file if much of it is empty."""
         numbers = [(number,) for number in ids]
         with closing(connect(self._path)) as connection:
-            # A delete that a power cut undoes costs a replay, which lands nothing twice.
+            # If a power cut undoes the delete, the pushes are landed again with the same ids.
             connection.execute("pragma synchronous = normal")
             for start in range(0, len(numbers), ROWS_PER_TRANSACTION):
                 connection.execute("begin immediate")
@@ -108,7 +109,7 @@ class SpoolReader:
                 before = _free_pages(connection)
                 connection.execute(f"pragma incremental_vacuum({PAGES_PER_TRANSACTION})").fetchall()
                 if _free_pages(connection) >= before:
-                    break  # a file that was not made by the receiver cannot shrink
+                    break  # a file that the receiver did not create cannot shrink
             connection.execute("pragma wal_checkpoint(passive)")
 
 

@@ -1,4 +1,4 @@
-"""Runs the app in one uvicorn process until it is told to stop; code 0 once all is answered."""
+"""Runs the app in one uvicorn process. SIGTERM and SIGINT end it with code 0, after all answers."""
 
 import gc
 import resource
@@ -11,25 +11,28 @@ from fastapi import FastAPI
 from webhook.guarded_protocol import GuardedProtocol
 from webhook.receiver_settings import ReceiverSettings
 
-# Beside connections the process needs files of its own; running out of them stops `accept`. A
-# quarter of what it may open is enough, and never more than 200; it has 30 open when it starts.
+# Files that are reserved for the process itself (30 at the start), because without a free file it
+# cannot accept a connection: a quarter of the files that it may open, at most 200.
 OWN_FILES = 200
 FEWEST_FILES = 128
 MOST_CONNECTIONS = 20_000
-# Longer than senders pause: one that reuses a connection just closed loses its push.
+# Longer than senders pause: a push is lost if its connection is closed at the same moment.
 KEEP_ALIVE_S = 75
 STOP_S = 10
-# How long the thread that writes the spool waits for the interpreter while requests are handled:
-# all senders of a commit wait with it.
+# How long the thread that writes the spool waits for the interpreter's lock while requests are
+# handled. All requests of a commit wait with it.
 SWITCH_S = 0.0002
 
 
 class TooFewFiles(Exception):
-    """The process may open so few files that it could serve nobody."""
+    """The process may open too few files to accept connections."""
 
 
 def connections_within(most_files: int) -> int:
-    """How many connections may be open at once, if the process may open so many files."""
+    """How many connections may be open at once if the process may open `most_files`.
+
+    Raises TooFewFiles.
+    """
     if most_files == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS
     if most_files < FEWEST_FILES:
@@ -41,9 +44,9 @@ def connections_within(most_files: int) -> int:
 
 
 def serve(app: FastAPI, settings: ReceiverSettings) -> None:
-    """Listen until SIGTERM or SIGINT; requests in flight are answered first.
+    """Listen until SIGTERM or SIGINT, then answer the requests in flight and exit with code 0.
 
-    Raises TooFewFiles if the process may not open enough files.
+    Raises TooFewFiles if the process may open too few files.
     """
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
@@ -54,11 +57,11 @@ def serve(app: FastAPI, settings: ReceiverSettings) -> None:
         most_connections = allowed
 
     sys.setswitchinterval(SWITCH_S)
-    # What start-up has made stays; walked through by the collector again and again, it would
-    # hold up all senders for some 40 ms each time.
+    # Objects from the start-up are never garbage. Without freeze, the collector would check them
+    # again and again, and block all senders for some 40 ms each time.
     gc.collect()
     gc.freeze()
-    # uvicorn raises the signal again once all is answered and closed.
+    # uvicorn raises the signal again when all requests are answered.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     uvicorn.Server(

@@ -170,7 +170,7 @@ def _grafana(settings: Settings, database: Database) -> Check:
 def _webhook() -> Check:
     try:
         receiver_settings.read()
-    except receiver_settings.WrongSettings as error:
+    except receiver_settings.WrongReceiverSettings as error:
         if error.faults.keys() == {"WEBHOOK_TOKEN"}:
             return Check("webhook", True, "WEBHOOK_TOKEN is not set: pushes cannot be taken")
         return Check("webhook", False, str(error))
