@@ -1,4 +1,4 @@
-"""The one way to log: structured lines on standard error, JSON unless it is a terminal."""
+"""Logging for all programs: structured lines on standard error, as JSON unless it is a terminal."""
 
 import logging
 import sys
@@ -7,9 +7,9 @@ import structlog
 
 
 def configure(*, verbose: bool = False) -> None:
-    """Send structlog and the standard library's warnings to standard error, in one format.
+    """Send the logs of structlog and of the standard library to standard error, in one format.
 
-    Warnings and errors are logged; with `verbose` also every load, call and job worth a line.
+    Warnings and errors are logged; with `verbose`, information about loads, calls and jobs too.
     """
     renderer = (
         structlog.dev.ConsoleRenderer()
@@ -36,5 +36,5 @@ def configure(*, verbose: bool = False) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    # APScheduler warns of each run that it skips because the job still runs: that is intended.
+    # APScheduler warns when it skips a run because the job is still running, which is intended.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

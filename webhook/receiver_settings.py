@@ -58,7 +58,7 @@ class ReceiverSettings(BaseSettings):
     def _from_the_root(cls, value: Path) -> Path:
         path = ROOT / value
         if path.is_dir():
-            raise ValueError("it must be a file, and this is a folder")
+            raise ValueError("it must be a file, but this is a folder")
         return path  # while its folder cannot be used, pushes get 503
 
     @property
