@@ -23,6 +23,8 @@ from sandbox.world import World
 
 
 class Profile(StrEnum):
+    """The fleets of sandbox.profiles, as the command line names them."""
+
     FLEET = "fleet"
     BASELINE = "baseline"
 
@@ -37,23 +39,25 @@ def _script(rules: list[str]) -> list[tuple[str, Fault, float]]:
         return [(method, Fault(fault), float(rate)) for method, fault, rate in parts]
     except ValueError as error:
         names = ", ".join(Fault)
-        raise typer.BadParameter(f"{error}; want METHOD:FAULT:RATE with one of {names}") from None
+        raise typer.BadParameter(f"{error}; use METHOD:FAULT:RATE; faults: {names}") from None
 
 
 def main(
     profile: Annotated[Profile, typer.Option(help="The fleet to simulate.")] = Profile.FLEET,
-    seed: Annotated[int, typer.Option(help="Another seed is another fleet.")] = 1,
-    devices: Annotated[int, typer.Option(min=10, help="Size of the profile fleet.")] = 82,
+    seed: Annotated[int, typer.Option(help="Another seed makes another fleet.")] = 1,
+    devices: Annotated[int, typer.Option(min=10, help="Devices of the profile fleet.")] = 82,
     days: Annotated[int, typer.Option(min=0, help="Days of history before the data clock.")] = 14,
     now: Annotated[
-        datetime | None, typer.Option(help="Fixed data clock, UTC. Default: the real one, live.")
+        datetime | None, typer.Option(help="Fixed data clock, UTC. Default: the real time.")
     ] = None,
     traces: Annotated[
         Path | None, typer.Option(exists=True, help="Recorded fixes to serve instead of a profile.")
     ] = None,
     host: str = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 = any free one.")] = 0,
-    token_life: Annotated[float | None, typer.Option(help="Seconds a token lives at most.")] = None,
+    port: Annotated[int, typer.Option(help="0 = any free port.")] = 0,
+    token_life: Annotated[
+        float | None, typer.Option(help="Longest life of a token, seconds.")
+    ] = None,
     login_interval: Annotated[
         float, typer.Option(help="Seconds between two logins; 0 = no limit.")
     ] = 60.0,
@@ -63,7 +67,7 @@ def main(
     push_to: Annotated[
         str | None, typer.Option(help="Push the last hours to this receiver before serving.")
     ] = None,
-    push_token: Annotated[str, typer.Option(help="The token the receiver expects.")] = "",
+    push_token: Annotated[str, typer.Option(help="Token that the receiver expects.")] = "",
     push_hours: Annotated[
         float, typer.Option(min=0, help="Hours before the data clock to push.")
     ] = 24.0,
@@ -71,7 +75,7 @@ def main(
         Path | None, typer.Option(help="Write the settings of a client to this file.")
     ] = None,
 ) -> None:
-    """Serve a stand-in Tracksolid; print what a client needs to know, then run until SIGTERM.
+    """Serve a stand-in Tracksolid until SIGTERM or Ctrl-C; print the settings of a client first.
 
     Example: python -m sandbox --profile baseline --fault "*:rate_limited:0.05"
     """
@@ -106,7 +110,7 @@ def main(
         values = sandbox.environment | span
         settings = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
         if env_file:
-            # Written whole before it gets its name: a reader never finds half a file.
+            # The file gets its name when it is complete, so that a reader never finds half a file.
             unfinished = env_file.with_suffix(".unfinished")
             unfinished.write_text("\n".join(settings) + "\n")
             unfinished.replace(env_file)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from random import Random
 
-from sandbox.geometry import Point
+from sandbox.entities import Alarm, Fence
+from sandbox.geometry import GeoPoint
 from sandbox.instants import MINUTE
 from sandbox.plan import Kind, Phase, Plan
 from sandbox.roads import Route
-from sandbox.world import Alarm, Fence
 
 DASHCAM_IDS = {"41": "144", "48": "145"}
 """The same events as a video recorder reports them (docs/TRACKSOLID_API.md#alarm-types)."""
@@ -38,17 +38,17 @@ def _alarm(phase: Phase, at: int, alarm_type: str, fence: Fence | None = None) -
     if phase.drive is None:
         return Alarm(at, alarm_type, phase.point, 0.0, fence)
     lat, lng, _, speed = phase.drive.place(at)
-    return Alarm(at, alarm_type, Point(lat, lng), speed, fence)
+    return Alarm(at, alarm_type, GeoPoint(lat, lng), speed, fence)
 
 
 def _crossings(phase: Phase, fence: Fence) -> Iterator[Alarm]:
-    """Alarms `in` and `out`, raised at the first fix on the other side of the fence."""
+    """Alarms `in` and `out`, each at the first fix on the other side of the fence."""
     if phase.drive is None or not _may_meet(phase.drive.route, fence):
         return
     was_inside = fence.holds(phase.point)
     for at in phase.fix_times(phase.start, phase.end):
         lat, lng, _, _ = phase.drive.place(at)
-        is_inside = fence.holds(Point(lat, lng))
+        is_inside = fence.holds(GeoPoint(lat, lng))
         word = "in" if is_inside else "out"
         if is_inside != was_inside and word in fence.alert_type.split(","):
             yield _alarm(phase, at, word, fence)
@@ -56,7 +56,7 @@ def _crossings(phase: Phase, fence: Fence) -> Iterator[Alarm]:
 
 
 def _may_meet(route: Route, fence: Fence) -> bool:
-    """True if the bounding boxes overlap. It spares most drives the exact test."""
+    """True if the bounding boxes overlap. For most drives this makes the exact test unnecessary."""
     south, west, north, east = route.box
     reach = (fence.radius_m or 0) / 100_000
     lats = [point.lat for point in fence.points]

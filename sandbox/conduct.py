@@ -1,4 +1,4 @@
-"""From a request and the fault rules to what is sent: the true reply or a spoilt one."""
+"""From a request and the fault rules to the reply that is sent: the true one or a spoilt one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _WITHOUT_ANSWER = {
 
 
 class Conduct:
-    """Decides for each request whether it is answered well. Safe to call from many threads."""
+    """Decides for each request whether its reply is spoilt, and how. Thread-safe."""
 
     def __init__(self, dispatch: MethodDispatch, tokens: IssuedTokens, script: Script) -> None:
         self._dispatch = dispatch
@@ -57,6 +57,7 @@ class Conduct:
         self._script = script
 
     def outcome(self, params: Mapping[str, str]) -> Outcome:
+        """The outcome of a call with these form parameters."""
         rule = self._script.next(params.get("method", ""), ON_CALLS)
         if rule is None:
             return self._answered(params)
@@ -69,7 +70,7 @@ class Conduct:
         return self._answered_badly(params, rule)
 
     def _answered_badly(self, params: Mapping[str, str], rule: FaultRule) -> Outcome:
-        """The true reply, but late, of the first page, or cut in half."""
+        """The true reply, but late, cut in half, or with page one instead of the page asked for."""
         if rule.fault is Fault.STALL:
             return replace(self._answered(params), fault=rule.fault, stall_s=rule.seconds)
         acted_on = params

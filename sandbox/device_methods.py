@@ -1,28 +1,30 @@
 """Methods about accounts, devices, newest positions and fences: from an authorised call to a reply.
 
-Each is explained in docs/TRACKSOLID_API.md, in the section of its name. Each raises ApiError.
+docs/TRACKSOLID_API.md explains each in the section of its name. Each raises ApiError.
 """
 
 from __future__ import annotations
 
 from sandbox import device_records as records
+from sandbox.entities import Device
 from sandbox.method_call import MethodCall
 from sandbox.reply import ApiError, ReplyBody, encode, in_object, in_result, object_in_result
-from sandbox.world import Device
 
 
 def child_list(call: MethodCall) -> ReplyBody:
+    """The accounts directly below the target account."""
     target = call.account("target")
     children = (account for account in call.world.accounts if account.parent == target.account)
     return in_result([encode(records.child(account)) for account in children])
 
 
 def device_list(call: MethodCall) -> ReplyBody:
-    """Only devices directly below the target account. Paging parameters are ignored."""
+    """The devices directly below the target account. Paging parameters are ignored."""
     return in_result([encode(records.listed(device)) for device in _directly_under(call)])
 
 
 def device_detail(call: MethodCall) -> ReplyBody:
+    """All fields of one device."""
     device = call.device()
     fix = call.world.last_fix(device.imei)
     metres = call.world.odometer_m(device.imei, fix.at) if fix else None
@@ -30,15 +32,17 @@ def device_detail(call: MethodCall) -> ReplyBody:
 
 
 def location_list(call: MethodCall) -> ReplyBody:
-    """Devices that never had a fix are left out without an error."""
+    """The newest fixes of all devices of an account, without the devices that never had one."""
     return in_result(_locations(call, _directly_under(call)))
 
 
 def location_get(call: MethodCall) -> ReplyBody:
+    """The newest fixes of the devices in `imeis`."""
     return in_result(_locations(call, call.devices()))
 
 
 def fence_list(call: MethodCall) -> ReplyBody:
+    """The fences of an account, by page."""
     account = call.account("account").account
     page = call.numbered_page(largest=50, default=10)
     fences = [fence for fence in call.world.fences if fence.account == account]
@@ -47,6 +51,7 @@ def fence_list(call: MethodCall) -> ReplyBody:
 
 
 def fence_detail(call: MethodCall) -> ReplyBody:
+    """One fence."""
     wanted = call.text("fence_id")
     for fence in call.world.fences:
         if fence.fence_id == wanted:

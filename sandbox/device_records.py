@@ -8,8 +8,8 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
+from sandbox.entities import Account, Device, Fence, GpsFix
 from sandbox.instants import DAY, plain
-from sandbox.world import Account, Device, Fence, Fix
 
 Record = dict[str, Any]
 
@@ -88,12 +88,17 @@ def detail(device: Device, customer: str, odometer_m: float | None) -> Record:
 
 
 def location(
-    device: Device, customer: str, fix: Fix | None, heartbeat: int | None, metres: float, now: int
+    device: Device,
+    customer: str,
+    fix: GpsFix | None,
+    heartbeat: int | None,
+    metres: float,
+    now: int,
 ) -> Record:
     """A record of location_list and location_get, 35 fields.
 
-    Without a fix the device has expired and its position is 0, 0. `heartbeat` and `now` are Unix
-    seconds, `metres` is the odometer; it is sent as kilometres.
+    An expired device has no fix, and its position is 0, 0. `heartbeat` and `now` are Unix seconds.
+    `metres` is the odometer, which is sent as kilometres.
     """
     is_on = fix is not None and fix.is_ignition_on
     return {
@@ -136,7 +141,7 @@ def location(
 
 
 def fence(fence: Fence) -> Record:
-    """A record of fence_list: latitude first, points joined by `;`, the radius (metres) as text."""
+    """A record of fence_list: points joined by `;`, latitude first; radius in metres, as text."""
     return {
         "fence_id": fence.fence_id,
         "fence_name": fence.name,

@@ -90,7 +90,7 @@ class Drive:
         return (*self.route.at(metre), speed * KMH)
 
     def max_speed_until(self, at: int) -> float:
-        """Highest speed so far, km/h: speed is linear between knots, so their maximum is exact."""
+        """Highest speed so far, km/h. It is exact, because speed is linear between the knots."""
         seen = bisect_right(self._seconds, at - self.start)
         return max(*self._speeds[:seen], self._moment(at)[1]) * KMH
 

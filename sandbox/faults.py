@@ -10,29 +10,29 @@ from threading import Lock
 
 
 class Fault(StrEnum):
-    """What can go wrong, as a client sees it."""
+    """A failure as a client sees it."""
 
     RATE_LIMITED = "rate_limited"
     """Code 1006."""
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a name
-    """Code 1004, and the token is revoked from then on."""
+    """Code 1004, and the token is no longer valid."""
     SYSTEM_BUSY = "system_busy"
     """Code -1."""
     HTTP_500 = "http_500"
     HTML_PAGE = "html_page"
     """HTTP 200 with a page of HTML."""
     CUT_OFF = "cut_off"
-    """Half the body that Content-Length announced, then the end."""
+    """Half of the body that Content-Length announces, then the end of the connection."""
     NOT_JSON = "not_json"
-    """Half the body, its length announced truthfully."""
+    """Half of the body, with the right Content-Length."""
     STALL = "stall"
-    """Nothing for some seconds, then the true answer."""
+    """No answer for some seconds, then the true one."""
     RESET = "reset"
     """A TCP reset instead of an answer."""
     REPEATED_PAGE = "repeated_page"
-    """Page one, whatever page was asked for."""
+    """Page one instead of the page that was asked for."""
     SHUFFLED = "shuffled"
-    """The records in another order."""
+    """The records in a different order."""
     NUL_ESCAPE = "nul_escape"
     """`\\u0000` in a text of one record. This and the faults below spoil one record of a reply."""
     RAW_NUL = "raw_nul"
@@ -52,7 +52,7 @@ class Fault(StrEnum):
 
 POISON = frozenset(list(Fault)[list(Fault).index(Fault.NUL_ESCAPE) :])
 ON_RECORDS = POISON | {Fault.SHUFFLED}
-"""Faults that need a reply with records. Their rules wait for the next such reply."""
+"""Faults that need a reply with records: their rules wait for the next reply that has some."""
 ON_CALLS = frozenset(Fault) - ON_RECORDS
 
 _LOGIN = "jimi.oauth.token."
@@ -60,26 +60,31 @@ _LOGIN = "jimi.oauth.token."
 
 @dataclass(slots=True)
 class FaultRule:
-    """Calls of one method that go wrong; the method "*" means all but the token methods."""
+    """Which calls fail, and how. The method "*" means all except the token methods."""
 
     method: str
     fault: Fault
     times: int | None
-    """Calls that will still go wrong; None = no limit."""
+    """How many more calls fail; None means no limit."""
     rate: float
+    """Share of the calls that fail, from 0 to 1."""
     after: int
-    """Calls that are answered well before the first fault."""
+    """How many calls succeed before the first fault."""
     seconds: float
     """Length of a stall, seconds."""
 
     def concerns(self, method: str) -> bool:
+        """True if the rule is about this method."""
         if self.method == "*":
             return not method.startswith(_LOGIN)
         return self.method == method
 
 
 class Script:
-    """The fault rules in force; the first that fires wins. The same seed gives the same faults."""
+    """The fault rules, of which the first that fires wins. Thread-safe.
+
+    The same seed gives the same faults.
+    """
 
     def __init__(self, seed: int) -> None:
         self._rules: list[FaultRule] = []
@@ -87,15 +92,17 @@ class Script:
         self._lock = Lock()
 
     def add(self, rule: FaultRule) -> None:
+        """Add a rule after the others."""
         with self._lock:
             self._rules.append(rule)
 
     def clear(self) -> None:
+        """Remove all rules."""
         with self._lock:
             self._rules.clear()
 
     def next(self, method: str, faults: Set[Fault]) -> FaultRule | None:
-        """The rule that fires for this call, None if none of the given faults does."""
+        """The rule that fires for this call, among those for `faults`; None if no rule fires."""
         with self._lock:
             for rule in self._rules:
                 if rule.fault in faults and rule.concerns(method) and self._fires(rule):

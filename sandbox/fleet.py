@@ -10,11 +10,12 @@ from itertools import chain
 from random import Random
 
 from sandbox.alarms import DASHCAM_IDS, alarms_of
-from sandbox.geometry import Point
+from sandbox.entities import Account, Alarm, Device, Fence, GpsFix, Stop, StopKind, Trip
+from sandbox.geometry import GeoPoint
 from sandbox.instants import MINUTE, instant, operating_day, operating_start
 from sandbox.plan import Kind, Phase
 from sandbox.vehicles import Vehicle, Vehicles
-from sandbox.world import Account, Alarm, Device, Fence, Fix, Stop, StopKind, Trip, World
+from sandbox.world import World
 
 _COUNTED_FROM = operating_day(instant(2026, 1, 1))
 """The operating day at whose start the counters of working devices show their first value."""
@@ -24,24 +25,24 @@ _STOP_KINDS = {Kind.PARKED: StopKind.PARKED, Kind.IDLING: StopKind.IDLING}
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """How a device sits in its vehicle; two devices with the same vehicle share its motion."""
+    """A device in its vehicle. Two devices in the same vehicle share its motion."""
 
     vehicle: int
-    is_heard: bool = True
+    has_reported: bool = True
     """False for a device that has never reported."""
     silent_from: int | None = None
     """Unix seconds of its last measurement; None if it still works."""
-    keeps_beating: bool = False
-    """True if only its GPS failed: heartbeats go on after the last fix."""
+    has_heartbeats: bool = False
+    """True if only its GPS failed: its heartbeats continue after the last fix."""
     odometer_m: float = 0.0
-    """Metres on its counter at `silent_from`, or else at the start of 2026."""
+    """Metres on its counter at `silent_from` or, if it still works, at the start of 2026."""
 
 
 class Fleet(World):
-    """A made-up fleet. A day depends on (seed, vehicle, day) alone, in any order of calls.
+    """A made-up fleet. A day depends on seed, vehicle and day only, in any order of calls.
 
-    `days` is how long before the data clock the devices were activated: nothing that began
-    earlier is served. `now` fixes the data clock; None lets it run with the real one.
+    The devices were activated `days` before the data clock: nothing that began earlier is served.
+    `now` fixes the data clock (Unix seconds); None means the real time.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Fleet(World):
     def now(self) -> int:
         return int(time.time()) if self._now is None else self._now
 
-    def last_fix(self, imei: str) -> Fix | None:
+    def last_fix(self, imei: str) -> GpsFix | None:
         until = self._measured_until(imei)
         if until is None:
             return None
@@ -81,13 +82,13 @@ class Fleet(World):
         if known is None:
             return None
         if fitting.silent_from is not None:
-            is_silent = now > fitting.silent_from and not fitting.keeps_beating
+            is_silent = now > fitting.silent_from and not fitting.has_heartbeats
             return known if is_silent else now - now % _HEARTBEAT_S
         phase = self._vehicles.plan(fitting.vehicle, operating_day(known)).phase_at(known)
         last = phase.start if phase.kind is Kind.SILENT else known
         return last - last % _HEARTBEAT_S
 
-    def fixes(self, imei: str, start: int, end: int) -> Iterator[Fix]:
+    def fixes(self, imei: str, start: int, end: int) -> Iterator[GpsFix]:
         until = self._measured_until(imei)
         if until is None:
             return
@@ -102,7 +103,7 @@ class Fleet(World):
                 phase.start,
                 until,
                 phase.point,
-                Point(*phase.drive.place(until)[:2]),
+                GeoPoint(*phase.drive.place(until)[:2]),
                 phase.drive.metres(until),
                 phase.drive.max_speed_until(until),
                 self.odometer_m(imei, phase.start),
@@ -136,14 +137,14 @@ class Fleet(World):
         return fitting.odometer_m + self._vehicles.driven(fitting.vehicle, at) - first
 
     def _measured_until(self, imei: str) -> int | None:
-        """Unix seconds of the newest possible measurement, None for a device never heard."""
+        """Unix seconds of the newest possible measurement; None if the device never reported."""
         fitting, now = self._fittings[imei], self.now()
-        if not fitting.is_heard or self.devices[imei].is_expired:
+        if not fitting.has_reported or self.devices[imei].is_expired:
             return None
         return now if fitting.silent_from is None else min(now, fitting.silent_from)
 
     def _known_until(self, imei: str) -> int | None:
-        """Unix seconds of the newest measurement that the platform knows, None if none."""
+        """Unix seconds of the newest measurement that the platform knows; None if there is none."""
         until = self._measured_until(imei)
         if until is None:
             return None

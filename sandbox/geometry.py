@@ -9,14 +9,14 @@ from typing import NamedTuple
 EARTH_RADIUS_M = 6_371_000.0
 
 
-class Point(NamedTuple):
+class GeoPoint(NamedTuple):
     """Degrees, latitude first, as everywhere in the API."""
 
     lat: float
     lng: float
 
 
-def distance_m(a: Point, b: Point) -> float:
+def distance_m(a: GeoPoint, b: GeoPoint) -> float:
     """Great-circle metres between two points (haversine)."""
     lat_a, lat_b = radians(a[0]), radians(b[0])
     half = (
@@ -25,7 +25,7 @@ def distance_m(a: Point, b: Point) -> float:
     return 2 * EARTH_RADIUS_M * asin(sqrt(half))
 
 
-def bearing_deg(a: Point, b: Point) -> float:
+def bearing_deg(a: GeoPoint, b: GeoPoint) -> float:
     """Initial heading from a to b, degrees clockwise from north, 0-360."""
     lat_a, lat_b, turn = radians(a[0]), radians(b[0]), radians(b[1] - a[1])
     east = sin(turn) * cos(lat_b)
@@ -33,12 +33,12 @@ def bearing_deg(a: Point, b: Point) -> float:
     return degrees(atan2(east, north)) % 360
 
 
-def between(a: Point, b: Point, share: float) -> Point:
+def between(a: GeoPoint, b: GeoPoint, share: float) -> GeoPoint:
     """The point at this share (0-1) of the way from a to b."""
-    return Point(a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share)
+    return GeoPoint(a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share)
 
 
-def is_inside(point: Point, corners: Sequence[Point]) -> bool:
+def is_inside(point: GeoPoint, corners: Sequence[GeoPoint]) -> bool:
     """True if the polygon, closed or not, holds the point (even-odd rule)."""
     lat, lng = point
     inside = False

@@ -1,7 +1,7 @@
 """Methods about trails, trips, stops, alarms and OBD: from an authorised call to a reply.
 
-Each is explained in docs/TRACKSOLID_API.md, in the section of its name (parking: parking_report).
-Each raises ApiError.
+docs/TRACKSOLID_API.md explains each in the section of its name (parking: parking_report). Each
+raises ApiError.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from sandbox import history_records as records
+from sandbox.entities import Device, GpsFix, StopKind
 from sandbox.instants import DAY
 from sandbox.method_call import MethodCall
 from sandbox.reply import ApiError, ReplyBody, encode, in_object, in_result
-from sandbox.world import Device, Fix, StopKind
 
 MONTH_S = 31 * DAY
 TRACK_HISTORY_S = 93 * DAY
 MILEAGE_HISTORY_S = 548 * DAY
-"""About eighteen months; for windows that begin earlier the answer is null."""
+"""About eighteen months. For windows that begin earlier, the answer is null."""
 MOST_ALARMS = 1000
-"""Rows that one query can reach on all its pages, the newest first."""
+"""Most rows of one query on all pages, the newest first."""
 _ACC_TYPES = {
     "0": StopKind.PARKED,  # FIX-M13: the word the original system sends
     "off": StopKind.PARKED,
@@ -29,7 +29,7 @@ _ACC_TYPES = {
 
 
 def track_list(call: MethodCall) -> ReplyBody:
-    """Late points come after the live ones, and some neighbours are swapped."""
+    """The trail of one device. Late points come after live ones, and some points are swapped."""
     imei = call.device().imei
     start, end = call.window("begin_time", "end_time", longest_s=7 * DAY)
     if start < call.world.now() - TRACK_HISTORY_S:
@@ -44,7 +44,7 @@ def track_list(call: MethodCall) -> ReplyBody:
 
 
 def track_mileage(call: MethodCall) -> ReplyBody:
-    """Whole trips that overlap the window, 100 rows at most; totals per device in `data`."""
+    """Whole trips that overlap the window, at most 100 rows, with totals per device in `data`."""
     devices = call.devices()
     start, end = call.window("begin_time", "end_time")
     page = call.optional_rows()
@@ -55,7 +55,7 @@ def track_mileage(call: MethodCall) -> ReplyBody:
 
 
 def parking(call: MethodCall) -> ReplyBody:
-    """Stops, the newest first; no rows without `account` or `acc_type` (FIX-M13)."""
+    """Stops, the newest first. Without `account` or `acc_type` there are no rows (FIX-M13)."""
     devices, page = call.devices(), call.rows()
     start, end = call.window("start_time", "end_time")
     rows: list[bytes] = []
@@ -68,7 +68,7 @@ def parking(call: MethodCall) -> ReplyBody:
 
 
 def alarm_list(call: MethodCall) -> ReplyBody:
-    """Alarms, the newest first; without times the last 50 of a month."""
+    """Alarms, the newest first. Without times, the last 50 of the last month."""
     devices = call.devices("imeis" if call.has("imeis") else "imei")
     page = call.numbered_page(largest=100, default=50)
     if call.has("begin_time") or call.has("end_time"):
@@ -82,7 +82,7 @@ def alarm_list(call: MethodCall) -> ReplyBody:
 
 
 def obd_list(call: MethodCall) -> ReplyBody:
-    """Readings of devices on an OBD port: one for every ten fixes with the engine on."""
+    """Readings of the devices on an OBD port: one for every ten fixes with the engine on."""
     call.account("account")
     devices = [device for device in call.devices() if device.model == "GT06E"]
     start, end = call.window("start_time", "end_time", longest_s=MONTH_S)
@@ -99,7 +99,8 @@ def obd_list(call: MethodCall) -> ReplyBody:
     return in_object("data", "result", page.of(rows), beside)
 
 
-def _as_sent(measured: list[Fix]) -> list[Fix]:
+def _as_sent(measured: list[GpsFix]) -> list[GpsFix]:
+    """The fixes in the order in which the vendor sends them."""
     sent = sorted(measured, key=lambda fix: fix.is_late)
     for i in range(7, len(sent) - 1, 23):
         sent[i], sent[i + 1] = sent[i + 1], sent[i]
@@ -144,5 +145,5 @@ def _alarms(call: MethodCall, devices: Sequence[Device], start: int, end: int) -
     return [encode(records.alarm(device, raised)) for raised, device in found]
 
 
-def _running(call: MethodCall, device: Device, start: int, end: int) -> list[Fix]:
+def _running(call: MethodCall, device: Device, start: int, end: int) -> list[GpsFix]:
     return [fix for fix in call.world.fixes(device.imei, start, end) if fix.is_ignition_on]

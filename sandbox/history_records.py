@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.entities import Alarm, Device, GpsFix, Stop, Trip
 from sandbox.instants import iso, plain
-from sandbox.world import Alarm, Device, Fix, Stop, Trip
 
 Record = dict[str, Any]
 
@@ -26,7 +26,7 @@ ALARM_NAMES = {
 }
 
 
-def track_point(fix: Fix) -> Record:
+def track_point(fix: GpsFix) -> Record:
     """A record of track_list; about one point in fifty has text where numbers belong."""
     ignition = "ON" if fix.is_ignition_on else "OFF"
     numbers: Record = {
@@ -50,7 +50,7 @@ def track_point(fix: Fix) -> Record:
 
 
 def segment(imei: str, trip: Trip) -> Record:
-    """A record of track_mileage, in metres; one row in ten says `elapsed` for `runTimeSecond`."""
+    """A record of track_mileage, in metres. One in ten has `elapsed` instead of `runTimeSecond`."""
     hours = trip.driving_s / 3600
     return {
         "imei": imei,
@@ -88,9 +88,9 @@ def standing(device: Device, stop: Stop) -> Record:
 
 
 def alarm(device: Device, raised: Alarm) -> Record:
-    """A record of alarm_list; one row in eleven says `alertTypeName` for `alarmTypeName`.
+    """A record of alarm_list. One in eleven has `alertTypeName` instead of `alarmTypeName`.
 
-    The name of a fence is part of the alarm's name.
+    The name of an alarm at a fence contains the name of the fence.
     """
     name = ALARM_NAMES[raised.alarm_type]
     return {
@@ -111,8 +111,8 @@ def alarm(device: Device, raised: Alarm) -> Record:
     }
 
 
-def obd(device: Device, fix: Fix, odometer_m: float) -> Record:
-    """A record of obd_list: all values are text; fuel is in per cent only."""
+def obd(device: Device, fix: GpsFix, odometer_m: float) -> Record:
+    """A record of obd_list: all values are text, and fuel is given in per cent only."""
     return {
         "imei": device.imei,
         "dataReportTime": plain(fix.at),

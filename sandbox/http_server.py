@@ -20,7 +20,7 @@ _LARGEST_REQUEST = 1_000_000
 
 
 class HttpServer(ThreadingHTTPServer):
-    """One thread per connection. `exchange` turns the parameters of a call into its outcome."""
+    """Serves each connection in a thread. `exchange` turns form parameters into an outcome."""
 
     daemon_threads = True
     block_on_close = False
@@ -40,7 +40,7 @@ class HttpServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Print errors, but not of clients that hung up, e.g. after their own timeout."""
+        """Print errors, except that a client closed the connection, e.g. after its timeout."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(outcome)
 
     def _send(self, outcome: Outcome) -> None:
-        """Send headers and body in one write. Content-Length is the whole body's, even if cut."""
+        """Send headers and body in one write. Content-Length is that of the body before any cut."""
         if outcome.fault is Fault.CUT_OFF:
             self.close_connection = True
         head = (
@@ -81,10 +81,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(head.encode() + outcome.sent_body)
 
     def _reset(self) -> None:
-        """Hang up with a TCP reset: a linger time of zero makes the kernel send RST, not FIN."""
+        """Close with a TCP reset: with a linger time of zero, the kernel sends RST, not FIN."""
         self.close_connection = True
         self.connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self.connection.detach())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - given
-        """Calls are logged as `Sandbox.requests`, not on the terminal."""
+        """Log nothing on the terminal: `Sandbox.requests` has the calls."""

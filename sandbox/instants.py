@@ -1,4 +1,4 @@
-"""Times: Unix seconds (int, UTC) to and from the API's text forms and the fleet's days."""
+"""From Unix seconds (int, UTC) to the API's text forms and the fleet's days, and back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SEAM = 4 * HOUR - EAT_OFFSET
 
 
 def instant(*when: int) -> int:
-    """`instant(2026, 4, 12, 9)` -> Unix seconds of that UTC time."""
+    """Unix seconds of a UTC time, e.g. `instant(2026, 4, 12, 9)`."""
     return int(datetime(*when, tzinfo=UTC).timestamp())  # type: ignore[misc,arg-type]
 
 

@@ -15,19 +15,19 @@ from sandbox.reply import ApiError, ReplyBody, object_in_result
 
 @dataclass(slots=True)
 class Credentials:
-    """What a client signs and logs in with. Made up; tests may change the password at run time."""
+    """The made-up secrets of the only client. Tests may change the password at run time."""
 
     app_key: str = "SANDBOXAPPKEY0000000000000000000"
-    app_secret: str = "sandbox-app-secret"  # noqa: S105 - nobody's
+    app_secret: str = "sandbox-app-secret"  # noqa: S105 - made up
     account: str = "sandbox_fleet"
-    password_md5: str = "0123456789abcdef0123456789abcdef"  # noqa: S105 - nobody's
+    password_md5: str = "0123456789abcdef0123456789abcdef"  # noqa: S105 - made up
 
 
 class IssuedTokens:
-    """All tokens of one sandbox. A login leaves earlier tokens valid; a refresh ends the old one.
+    """All tokens of one sandbox. Thread-safe.
 
-    `life_seconds` shortens the life a client asks for, `login_interval_seconds` is the least time
-    between two logins. Safe to call from many threads.
+    A login leaves earlier tokens valid; a refresh ends the old token. `life_seconds` shortens the
+    life that a client asks for. `login_interval_seconds` is the least time between two logins.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class IssuedTokens:
 
     def _get(self, params: Mapping[str, str]) -> ReplyBody:
         life_s = self._asked_life(params)
-        who = params.get("user_id"), params.get("user_pwd_md5")
-        if who != (self._credentials.account, self._credentials.password_md5):
+        login = params.get("user_id"), params.get("user_pwd_md5")
+        if login != (self._credentials.account, self._credentials.password_md5):
             raise ApiError(1002, "Incorrect user name or password")
         with self._lock:
             now = time.monotonic()

@@ -1,4 +1,4 @@
-"""From form parameters to typed values. Wrong ones raise ApiError with the documented code.
+"""From form parameters to typed values. A wrong value raises ApiError with the documented code.
 
 Limits and paging: docs/TRACKSOLID_API.md#limits and #paging.
 """
@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from sandbox.entities import Account, Device
 from sandbox.instants import parse
 from sandbox.reply import ApiError
 from sandbox.reports import Reports
-from sandbox.world import Account, Device, World
+from sandbox.world import World
 
 T = TypeVar("T")
 
 MOST_IMEIS = 50
-"""Most IMEIs in a call. The vendor allows more in places; the sandbox is strict everywhere."""
+"""Most IMEIs in a call. The vendor allows more for some methods; the sandbox never does."""
 _CLOCK_TOLERANCE_S = 60
 
 
@@ -28,6 +29,7 @@ class RowRange(NamedTuple):
     size: int
 
     def of(self, rows: Sequence[T]) -> Sequence[T]:
+        """The rows of this page."""
         return rows[self.skip : self.skip + self.size]
 
 
@@ -40,6 +42,7 @@ class MethodCall:
     params: Mapping[str, str]
 
     def has(self, name: str) -> bool:
+        """True if the parameter has a value."""
         return bool(self.params.get(name))
 
     def text(self, name: str) -> str:
@@ -49,7 +52,10 @@ class MethodCall:
         return self.params[name]
 
     def number(self, name: str, low: int, high: int, default: int | None = None) -> int:
-        """A whole number from `low` to `high`, required without a default. Raises ApiError 1001."""
+        """A whole number from `low` to `high`; required if there is no default.
+
+        Raises ApiError 1001.
+        """
         if default is not None and not self.has(name):
             return default
         text = self.text(name)
@@ -58,7 +64,7 @@ class MethodCall:
         return int(text)
 
     def account(self, name: str) -> Account:
-        """An account of the tree by its name. Raises ApiError 1002 if it is another's."""
+        """The account that a parameter names. Raises ApiError 1002 if it is not in the tree."""
         wanted = self.text(name)
         for account in self.world.accounts:
             if account.account == wanted:
@@ -66,11 +72,14 @@ class MethodCall:
         raise ApiError(1002, "Illegal account")
 
     def device(self, name: str = "imei") -> Device:
-        """A device of the fleet. Raises ApiError 1001 for no IMEI, 1002 for another's device."""
+        """The device that a parameter names. Raises ApiError 1001 (no IMEI), 1002 (foreign)."""
         return self._own(self.text(name))
 
     def devices(self, name: str = "imeis") -> list[Device]:
-        """Devices in a comma list, each once. Raises ApiError 220 (over 50), 1002 (foreign)."""
+        """The devices in a list with commas, each once.
+
+        Raises ApiError 1001 (no IMEI), 220 (more than 50), 1002 (foreign).
+        """
         imeis = list(dict.fromkeys(self.text(name).split(",")))
         if len(imeis) > MOST_IMEIS:
             raise ApiError(220, "Too many IMEIs")
@@ -89,21 +98,21 @@ class MethodCall:
         return first, last
 
     def rows(self) -> RowRange:
-        """The page that `start_row` (from 0) and `page_size` name; both are required."""
+        """The page given by `start_row` (from 0) and `page_size`; both are required."""
         return RowRange(self.number("start_row", 0, 10**9), self.number("page_size", 1, 100))
 
     def optional_rows(self) -> RowRange:
-        """The same for track_mileage, where both are optional; 100 rows at most."""
+        """The page of track_mileage, where both parameters are optional; at most 100 rows."""
         skip = self.number("start_row", 0, 10**9, default=0)
         return RowRange(skip, self.number("page_size", 1, 100, default=100))
 
     def numbered_page(self, largest: int, default: int) -> RowRange:
-        """The page that `page_no` (from 1) and `page_size` name; both are optional."""
+        """The page given by `page_no` (from 1) and `page_size`; both are optional."""
         size = self.number("page_size", 1, largest, default)
         return RowRange((self.number("page_no", 1, 10**9, default=1) - 1) * size, size)
 
     def report(self, make: Callable[[], T]) -> T:
-        """The whole answer to this query, computed once for all its pages."""
+        """The whole answer to this query: `make` is called once for all its pages."""
         return self.reports.once(self.params, make)
 
     def _own(self, imei: str) -> Device:

@@ -26,11 +26,11 @@ METHODS: Mapping[str, Callable[[MethodCall], ReplyBody]] = {
     "jimi.open.platform.fence.detail": device_methods.fence_detail,
     "jimi.device.obd.list": history_methods.obd_list,
 }
-"""Every method but those of the token; docs/TRACKSOLID_API.md has a section for each."""
+"""Every method except the token methods; docs/TRACKSOLID_API.md has a section for each."""
 
 
 class MethodDispatch:
-    """The API behind the socket. Safe to call from many threads."""
+    """The API without HTTP. Thread-safe."""
 
     def __init__(self, world: World, credentials: Credentials, tokens: IssuedTokens) -> None:
         self._world = world
@@ -43,8 +43,8 @@ class MethodDispatch:
     ) -> ReplyBody:
         """The reply to one call. A failure of the API is a reply with a code, not an exception.
 
-        `params` are the parameters as signed; `acted_on` replaces them after the signature is
-        checked, which lets a fault answer another page than the one asked for.
+        `params` are the signed parameters. `acted_on` replaces them after the signature is checked,
+        so that a fault can answer a different page.
         """
         try:
             check_signature(params, self._credentials.app_key, self._credentials.app_secret)

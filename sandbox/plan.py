@@ -1,6 +1,6 @@
 """From a vehicle's phases to its state at any second of one operating day.
 
-Positions, fixes, trips and stops are all computed from the phases; no point is ever stored.
+Positions, fixes, trips and stops are computed from the phases; no point is stored.
 """
 
 from __future__ import annotations
@@ -12,22 +12,24 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from sandbox.drive import Drive
-from sandbox.geometry import Point
+from sandbox.entities import GpsFix
+from sandbox.geometry import GeoPoint
 from sandbox.instants import MINUTE
-from sandbox.world import Fix
 
 SILENCE_AFTER_CUT = 10 * MINUTE
-"""How long the tracker's own battery lasts once the vehicle's is disconnected."""
+"""How long the battery of the tracker lasts after the vehicle's battery is disconnected."""
 _START = attrgetter("start")
 
 
 class Kind(Enum):
+    """What a vehicle does in a phase."""
+
     PARKED = 1800
-    """The value is the seconds between two fixes in this phase."""
+    """The value is the number of seconds between two fixes."""
     IDLING = 60
     DRIVING = 20
     SILENT = 0
-    """No power: nothing is measured and nothing is sent, then or later."""
+    """No power: nothing is measured, so nothing is sent later either."""
 
 
 class Phase(NamedTuple):
@@ -36,18 +38,19 @@ class Phase(NamedTuple):
     kind: Kind
     start: int
     end: int
-    point: Point
-    """Where it is parked, or where it sets off."""
+    point: GeoPoint
+    """Where the vehicle is at the start."""
     address: str
     metres: float
     """Metres driven on this operating day before the phase begins."""
     drive: Drive | None = None
 
     def metres_at(self, at: int) -> float:
+        """Metres driven on this operating day by this instant of the phase."""
         return self.metres + (self.drive.metres(at) if self.drive else 0.0)
 
     def fix_time(self, number: int) -> int:
-        """Unix seconds of a fix by its number: regular to within 5 s, the first at `start`."""
+        """Unix seconds of a fix by its number: regular to within 5 s; number 0 is at `start`."""
         wobble = (number * number * 7 + self.start) % 6 if number else 0
         return self.start + number * self.kind.value + wobble
 
@@ -84,6 +87,7 @@ class Plan(NamedTuple):
     """When the battery was disconnected; the silence begins ten minutes later."""
 
     def phase_at(self, at: int) -> Phase:
+        """The phase at this instant."""
         return self.phases[max(0, bisect_right(self.phases, at, key=_START) - 1)]
 
     def metres_at(self, at: int) -> float:
@@ -91,7 +95,10 @@ class Plan(NamedTuple):
         return self.phase_at(at).metres_at(at)
 
     def known_until(self, now: int) -> int:
-        """Unix seconds up to which the platform knows at `now`; earlier during a signal loss."""
+        """Unix seconds up to which the platform has data at `now`.
+
+        During a loss of signal, that is its start.
+        """
         if self.gap and self.gap.start <= now < self.gap.end:
             return self.gap.start
         return now
@@ -102,7 +109,7 @@ class Plan(NamedTuple):
             return now >= self.gap.flushed
         return at <= now
 
-    def fixes(self, start: int, end: int, now: int, salt: int) -> Iterator[Fix]:
+    def fixes(self, start: int, end: int, now: int, salt: int) -> Iterator[GpsFix]:
         """Fixes measured within [start, end] that have arrived by `now`."""
         for phase in self.phases:
             if phase.start > end:
@@ -112,7 +119,7 @@ class Plan(NamedTuple):
                     if self.has_arrived(at, now):
                         yield self._fix(phase, at, salt)
 
-    def last_fix(self, now: int, salt: int) -> Fix | None:
+    def last_fix(self, now: int, salt: int) -> GpsFix | None:
         """The newest fix of this day that has arrived by `now`."""
         for phase in reversed(self.phases):
             if phase.start > now or phase.kind is Kind.SILENT:
@@ -124,14 +131,14 @@ class Plan(NamedTuple):
                     return self._fix(phase, at, salt)
         return None
 
-    def _fix(self, phase: Phase, at: int, salt: int) -> Fix:
+    def _fix(self, phase: Phase, at: int, salt: int) -> GpsFix:
         """Measure: the true place, blurred by up to three metres."""
         if phase.drive:
             lat, lng, heading, speed = phase.drive.place(at)
         else:
             (lat, lng), heading, speed = phase.point, salt % 360, 0.0
         blur = (at * 2_654_435_761 + salt * 40_503) & 0xFFFF_FFFF
-        return Fix(
+        return GpsFix(
             at,
             round(lat + ((blur & 0xFF) - 127.5) * 2e-7, 6),
             round(lng + ((blur >> 8 & 0xFF) - 127.5) * 2e-7, 6),

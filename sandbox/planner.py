@@ -60,7 +60,7 @@ def _gap(phases: list[Phase], rng: Random) -> Gap | None:
         return None
     drive = rng.choice(drives)
     start = rng.randrange(drive.start, drive.end)
-    # It ends within the day, so that one plan knows all about it.
+    # The gap ends within the day, so that one plan contains all of it.
     return Gap(start, min(start + rng.randint(10 * MINUTE, 50 * MINUTE), phases[-1].end - HOUR))
 
 
@@ -75,10 +75,12 @@ class _Builder:
         self._metres = 0.0
 
     def stand(self, kind: Kind, until: int) -> None:
+        """Add a phase without motion until this instant, unless it is over already."""
         if until > self.clock:
             self._add(kind, until)
 
     def drive(self, here: Site, there: Site, rng: Random) -> None:
+        """Add a drive from one site to another."""
         drive = Drive(route(here, there), self.clock, rng)
         self._add(Kind.DRIVING, drive.end, drive)
         self._metres += drive.route.length_m

@@ -1,4 +1,4 @@
-"""Spoil the bytes of one record, in the way that a fault names."""
+"""From the bytes of a record to a spoilt record, as a fault demands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WRONG_TYPES = (b'"no number"', b'{"value":1}', b"[1,2]")
 
 
 def poison(record: bytes, fault: Fault) -> bytes:
-    """The record with one field spoilt, never a field that identifies device or account."""
+    """Spoil one field of a record, never a field that identifies a device or an account."""
     return _SPOIL[fault](record)
 
 
@@ -26,13 +26,13 @@ def _fields(record: bytes) -> list[re.Match[bytes]]:
 
 
 def _number(record: bytes) -> re.Match[bytes]:
-    """The first number, as such or as text; in a record without any, the first field."""
+    """The first number, also as text; in a record without numbers, the first field."""
     fields = _fields(record)
     return next((field for field in fields if _NUMBER.fullmatch(field["value"])), fields[0])
 
 
 def _text(record: bytes) -> re.Match[bytes]:
-    """A text that is neither number nor time, or at worst any text."""
+    """A text that is neither a number nor a time; any text if there is none."""
     texts = [field for field in _fields(record) if field["value"].startswith(b'"')]
     plain = [f for f in texts if not _NUMBER.fullmatch(f["value"]) and not _TIME.match(f["value"])]
     return (plain or texts)[0]

@@ -1,17 +1,17 @@
-"""The two ready-made fleets: `fleet`, a working one, and `baseline`, this fleet on 2026-04-12."""
+"""The two ready-made fleets: `fleet`, which works, and `baseline`, the client's on 2026-04-12."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
 
+from sandbox.entities import Account, Device, Fence
 from sandbox.fleet import Fitting, Fleet
-from sandbox.geometry import Point
+from sandbox.geometry import GeoPoint
 from sandbox.instants import DAY, instant
 from sandbox.road_map import DEPOTS, JUNCTIONS
 from sandbox.roads import site_at
 from sandbox.vehicles import Vehicle
-from sandbox.world import Account, Device, Fence
 
 PARENT = "sandbox_fleet"
 ACCOUNTS = (
@@ -28,8 +28,8 @@ _BASELINE_NOON = instant(2026, 4, 12, 9)
 def fleet(*, seed: int = 1, days: int = 14, now: int | None = None, devices: int = 82) -> Fleet:
     """A working fleet in three cities. The last two devices are dashcams in the first two vehicles.
 
-    Of every 27 devices one has never reported; the sixth has expired, the seventh has been
-    without GPS since 2026-04-09 while its heartbeats go on. ValueError: fewer than 10 devices.
+    One of 27 devices has never reported. The sixth device has expired. The seventh has had no GPS
+    since 2026-04-09, but its heartbeats continue. Raises ValueError for fewer than 10 devices.
     """
     if devices < 10:
         raise ValueError("the fleet profile needs at least 10 devices")
@@ -41,9 +41,9 @@ def fleet(*, seed: int = 1, days: int = 14, now: int | None = None, devices: int
         device = _device(rng, "1", number, city, is_expired=number == 5)
         registry[device] = Fitting(
             number,
-            is_heard=number % 27 != 13,
+            has_reported=number % 27 != 13,
             silent_from=_BASELINE_NOON - 3 * DAY if number == 6 else None,
-            keeps_beating=number == 6,
+            has_heartbeats=number == 6,
             odometer_m=rng.uniform(5e6, 180e6),
         )
     for number, tracker in enumerate(list(registry)[:2]):
@@ -56,10 +56,10 @@ def fleet(*, seed: int = 1, days: int = 14, now: int | None = None, devices: int
 
 
 def baseline(*, seed: int = 1, days: int = 14, now: int | None = None) -> Fleet:
-    """This fleet as it was on 2026-04-12: 63 devices, 2 fresh, 17 stale, 44 never reported.
+    """The client's fleet on 2026-04-12: 63 devices, 2 fresh, 17 stale, 44 never reported.
 
-    The counts hold for any data clock from 2026-04-12 on: the stale ones fell silent before it,
-    the two fresh ones never lose signal or power.
+    The counts are right for any data clock from 2026-04-12 on: the stale devices fell silent
+    earlier, and the two fresh ones never lose signal or power.
     """
     rng = Random(f"baseline/{seed}")
     registry: dict[Device, Fitting] = {}
@@ -73,7 +73,7 @@ def baseline(*, seed: int = 1, days: int = 14, now: int | None = None) -> Fleet:
         if number == _KAMPALA:
             silent_from = instant(2026, 4, 3, 22, 10)
         registry[device] = Fitting(
-            number, is_heard=number < 19, silent_from=silent_from, odometer_m=odometer_m
+            number, has_reported=number < 19, silent_from=silent_from, odometer_m=odometer_m
         )
         home = site_at("Bwebajja") if number == _KAMPALA else None
         vehicles[number] = Vehicle(city, home, is_steady=True)
@@ -89,7 +89,7 @@ _NAMED = {
 
 
 def _city_of(number: int) -> str:
-    """Seven of ten in Nairobi, two in Mombasa, one in Kampala."""
+    """Of ten vehicles, seven are in Nairobi, two in Mombasa and one in Kampala."""
     return ("Nairobi", "Mombasa", "Kampala")[(number % 10 >= 7) + (number % 10 == 9)]
 
 
@@ -104,7 +104,7 @@ def _device(
     has_people: bool = True,
     is_expired: bool = False,
 ) -> Device:
-    """A tracker. Plate and driver are often empty, as in the vendor's web site."""
+    """A tracker. Its plate and driver are often empty, as in the vendor's web site."""
     model = rng.choice(("AT4", "AT4", "X3", "GT06E"))
     imei = f"860000{series}{number:08}"
     country = "UB" if city == "Kampala" else f"K{rng.choice('CD')}"
@@ -129,7 +129,7 @@ def _device(
 
 
 def _dashcam(tracker: Device, number: int) -> Device:
-    """The second device of a vehicle: same plate and people, its own IMEI."""
+    """The second device of a vehicle, with the same plate and people and an IMEI of its own."""
     imei = f"8600001{number:08}"
     return Device(
         imei=imei,
@@ -159,5 +159,5 @@ def _fences(devices: Sequence[Device]) -> tuple[Fence, ...]:
     )
 
 
-def _points(pairs: Sequence[tuple[float, float]]) -> tuple[Point, ...]:
-    return tuple(Point(*pair) for pair in pairs)
+def _points(pairs: Sequence[tuple[float, float]]) -> tuple[GeoPoint, ...]:
+    return tuple(GeoPoint(*pair) for pair in pairs)

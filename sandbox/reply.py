@@ -1,4 +1,4 @@
-"""From records to a response body, in which each record can still be found and spoilt."""
+"""From records to a response body that keeps its records apart, so that one can be spoilt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class ApiError(Exception):
-    """A failure the API reports with HTTP 200 and a code (docs/TRACKSOLID_API.md#codes)."""
+    """A failure that the API reports with HTTP 200 and a code (docs/TRACKSOLID_API.md#codes)."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReplyBody:
-    """`head` + records joined by commas + `tail`."""
+    """A response body: `head`, the records joined by commas, and `tail`."""
 
     head: bytes
     records: Sequence[bytes]
@@ -39,7 +39,7 @@ class ReplyBody:
 
 
 def in_result(records: Sequence[bytes], *, data: Any = None, empty: bytes = b"null") -> ReplyBody:
-    """A list in `result`. No records are null rather than [] in most methods.
+    """A reply with a list in `result`. Without records, most methods send null instead of [].
 
     Where each method puts its records: docs/TRACKSOLID_API.md#envelope.
     """
@@ -50,14 +50,14 @@ def in_result(records: Sequence[bytes], *, data: Any = None, empty: bytes = b"nu
 
 
 def object_in_result(record: Mapping[str, Any]) -> ReplyBody:
-    """One object in `result`."""
+    """A reply with one object in `result`."""
     return ReplyBody(_SUCCESS + b'"result":', (encode(record),), b',"data":null}')
 
 
 def in_object(
     place: str, key: str, records: Sequence[bytes], beside: Mapping[str, Any]
 ) -> ReplyBody:
-    """A list under `place.key`, where place is result or data, with totals beside it."""
+    """A reply with a list at `place.key`, where place is result or data, and totals beside it."""
     other = b'"data":null,' if place == "result" else b'"result":null,'
     totals = encode(beside)[1:-1] + b"," if beside else b""
     head = _SUCCESS + other + f'"{place}":{{'.encode() + totals + f'"{key}":['.encode()

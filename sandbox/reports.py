@@ -1,4 +1,4 @@
-"""Whole answers to queries, kept for ten seconds so that the pages of one query agree."""
+"""Whole answers to queries, kept for ten seconds so that all pages of a query are consistent."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _NOT_THE_QUERY = frozenset(
 
 
 class Reports:
-    """The answers to the last few queries."""
+    """The answers to the last few queries. Thread-safe."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[frozenset[tuple[str, str]], tuple[float, Any]] = OrderedDict()
         self._lock = Lock()
 
     def once(self, params: Mapping[str, str], make: Callable[[], T]) -> T:
-        """What `make` returned for the same query, paging aside, in the last ten seconds."""
+        """The answer of `make`, or the one to the same query, without paging, of the last 10 s."""
         query = frozenset(pair for pair in params.items() if pair[0] not in _NOT_THE_QUERY)
         with self._lock:
             made_at, answer = self._kept.get(query, (-_KEPT_S, None))

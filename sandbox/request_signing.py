@@ -28,9 +28,10 @@ def sign(secret: str, params: Mapping[str, str]) -> str:
 
 
 def check_signature(params: Mapping[str, str], app_key: str, secret: str) -> None:
-    """Raise ApiError 1001 unless the call is signed with this key and secret, just now.
+    """Raise ApiError 1001 unless the call was signed with this key and secret within ten minutes.
 
-    The message does not say whether signature or timestamp was wrong; the vendor's does not either.
+    The message does not say whether the signature or the timestamp is wrong: the vendor's does not
+    either.
     """
     for name in _COMMON:
         if not params.get(name):

@@ -1,4 +1,4 @@
-"""From a hand-made map to routes. Vehicles park and move on these roads only."""
+"""From the map to routes. Vehicles park and drive only on the roads of the map."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from sandbox.geometry import Point, bearing_deg, between, distance_m
+from sandbox.geometry import GeoPoint, bearing_deg, between, distance_m
 from sandbox.road_map import JUNCTIONS, ROADS
 
 
 class Road(NamedTuple):
-    """A straight stretch between two junctions, driven at about `limit_kmh` when it is empty."""
+    """A straight road between two junctions, driven at about `limit_kmh` without traffic."""
 
     a: str
     b: str
@@ -29,7 +29,7 @@ class Site(NamedTuple):
     offset_m: float
 
     @property
-    def point(self) -> Point:
+    def point(self) -> GeoPoint:
         share = self.offset_m / self.road.length_m
         return between(JUNCTIONS[self.road.a], JUNCTIONS[self.road.b], share)
 
@@ -40,11 +40,11 @@ class Site(NamedTuple):
 
 
 class Route:
-    """A polyline that knows its length up to each point, so that positions are found fast."""
+    """A line of points with the length up to each, so that a position is found fast."""
 
     __slots__ = ("_headings", "_lats", "_limits", "_lngs", "_metres", "length_m")
 
-    def __init__(self, points: list[Point], limits_kmh: list[int]) -> None:
+    def __init__(self, points: list[GeoPoint], limits_kmh: list[int]) -> None:
         metres = [0.0]
         for a, b in pairwise(points):
             metres.append(metres[-1] + distance_m(a, b))
@@ -140,7 +140,7 @@ def route(start: Site, end: Site) -> Route:
     _, (_, path, limits) = min(options)
     points = [start.point, *(JUNCTIONS[name] for name in path), end.point]
     limits = (start.road.limit_kmh, *limits, end.road.limit_kmh)
-    # A site at a junction makes a stretch of no length: it has no heading, so it goes.
+    # A site at a junction gives a stretch without length, which has no heading: leave it out.
     keep = [i for i in range(len(limits)) if points[i] != points[i + 1]]
     return Route([points[0], *(points[i + 1] for i in keep)], [limits[i] for i in keep])
 

@@ -1,6 +1,6 @@
-"""From a seed and a vehicle to a roster: four weeks of duties that repeat for ever.
+"""From a seed and a vehicle to a roster: four weeks of duties, which repeat.
 
-Because the roster repeats, an odometer is known on any day without a walk through the past.
+Because they repeat, the odometer of any day can be computed without the days before it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _WEEKEND = {5: 0.6, 6: 0.15}
 
 
 class Duty(NamedTuple):
-    """One operating day: the sites a vehicle parks at, in order, from morning to night."""
+    """One operating day: the sites at which a vehicle parks, in order."""
 
     sites: tuple[Site, ...]
     late_leg: int | None = None
-    """The leg that is a call-out near midnight, if there is one."""
+    """The number of the leg that is a call-out near midnight; None if there is none."""
     is_long_haul: bool = False
 
     @property
@@ -53,7 +53,7 @@ class Roster:
 
 
 def _home(rng: Random, city: str) -> Site:
-    """Where a vehicle spends the night: at the depot (half of them) or at its driver's home."""
+    """Where a vehicle spends the night: half of them at the depot, the others at a work site."""
     return site_at(DEPOTS[city]) if rng.random() < 0.5 else rng.choice(sites(city))
 
 

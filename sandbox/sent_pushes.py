@@ -1,4 +1,4 @@
-"""From what happened in a world to the pushes that the platform would send about it.
+"""From the events in a world to the pushes that the platform would send about them.
 
 Source of paths, fields and units: docs/TRACKSOLID_API.md#all-push-paths.
 """
@@ -11,9 +11,10 @@ from typing import Any
 
 import requests
 
+from sandbox.entities import Alarm, Device, GpsFix, Trip
 from sandbox.history_records import ALARM_NAMES
 from sandbox.instants import HOUR, MINUTE, plain
-from sandbox.world import Alarm, Device, Fix, Trip, World
+from sandbox.world import World
 
 Record = dict[str, Any]
 BATCH = 50  # items of one data_list at most (docs/TRACKSOLID_API.md#how-a-push-looks)
@@ -23,7 +24,7 @@ _ARRIVES_S = 2
 def pushes(world: World, start: int, end: int) -> Iterator[tuple[str, Record]]:
     """(path, record) of all devices for [start, end] in Unix seconds, device by device.
 
-    Left out: devices that have expired, and those without a fix since `start`.
+    Expired devices and devices without a fix since `start` are left out.
     """
     for device in world.devices.values():
         last = world.last_fix(device.imei)
@@ -52,10 +53,10 @@ def pushes(world: World, start: int, end: int) -> Iterator[tuple[str, Record]]:
 def send(
     url: str, token: str, messages: Iterable[tuple[str, Record]], *, session: requests.Session
 ) -> int:
-    """Post messages to a receiver as forms, 50 of a path at a time; returns how many were sent.
+    """Post messages to a receiver as forms with up to 50 records; returns the number of records.
 
-    Raises requests.HTTPError for any answer but success. What the platform would do then is not
-    documented, and a test must not hide it.
+    Raises requests.HTTPError if the receiver does not answer success: what the platform does then
+    is not documented.
     """
     waiting: dict[str, list[Record]] = {}
     sent = 0
@@ -75,7 +76,7 @@ def send(
     return sent
 
 
-def _every(fixes: list[Fix], seconds: int) -> Iterator[Fix]:
+def _every(fixes: list[GpsFix], seconds: int) -> Iterator[GpsFix]:
     """The first fix in each period of `seconds`."""
     stretch = None
     for fix in fixes:
@@ -92,7 +93,7 @@ def _event(device: Device, at: int, kind: str) -> Record:
     return _head(device, at) | {"type": kind, "timezone": "GMT+03:00"}
 
 
-def _gps(device: Device, fix: Fix, odometer_m: float) -> Record:
+def _gps(device: Device, fix: GpsFix, odometer_m: float) -> Record:
     return _head(device, fix.at) | {
         "gpsTime": plain(fix.at),
         "satelliteNum": fix.satellites,
@@ -107,7 +108,7 @@ def _gps(device: Device, fix: Fix, odometer_m: float) -> Record:
     }
 
 
-def _heartbeat(device: Device, fix: Fix) -> Record:
+def _heartbeat(device: Device, fix: GpsFix) -> Record:
     return _head(device, fix.at) | {
         "powerLevel": 90,
         "gsmSign": 80,
@@ -118,8 +119,11 @@ def _heartbeat(device: Device, fix: Fix) -> Record:
     }
 
 
-def _obd(device: Device, fix: Fix, *, as_text: bool) -> Record:
-    """Values in an inner object, or in the same object as JSON text (both assumed: #push_obd)."""
+def _obd(device: Device, fix: GpsFix, *, as_text: bool) -> Record:
+    """A record with its values in an inner object, or in JSON text.
+
+    Both forms are assumed (docs/TRACKSOLID_API.md#push_obd).
+    """
     inner = {
         "currentRPM": 780 + round(fix.speed_kmh * 24),
         "remainingFuelPercentage": 58,
@@ -129,17 +133,17 @@ def _obd(device: Device, fix: Fix, *, as_text: bool) -> Record:
     return _head(device, fix.at) | {"obdJson": json.dumps(inner) if as_text else inner}
 
 
-def _oil(device: Device, fix: Fix, odometer_m: float) -> Record:
+def _oil(device: Device, fix: GpsFix, odometer_m: float) -> Record:
     litres = 60 - odometer_m / 1000 * 0.09 % 50
     return _head(device, fix.at) | {"value": f"{litres:.1f}", "unit": 1}
 
 
-def _temperature(device: Device, fix: Fix) -> Record:
+def _temperature(device: Device, fix: GpsFix) -> Record:
     degrees = 19 + 8 * (fix.at % 86_400 > 6 * HOUR) + fix.at % 10 / 10
     return _head(device, fix.at) | {"temperature": degrees, "humidity": 48.0}
 
 
-def _lbs(device: Device, fix: Fix) -> Record:
+def _lbs(device: Device, fix: GpsFix) -> Record:
     cells = {"mcc": 639, "mnc": 2, "cellList": "100,2001,-70;100,2002,-81"}
     return _head(device, fix.at) | {"lbsJson": json.dumps(cells), "postType": "LBS"}
 
@@ -153,7 +157,7 @@ def _trip(device: Device, trip: Trip) -> Record:
 
 
 def _alarm(device: Device, alarm: Alarm) -> Record:
-    """An alarm nested in `msg`; one in seven is the flat record, which was seen as well."""
+    """An alarm nested in `msg`. One in seven is a flat record, which was seen as well."""
     place = {"lng": round(alarm.point.lng, 6), "lat": round(alarm.point.lat, 6)}
     if alarm.at % 7 == 0:
         names = {"alarmType": alarm.alarm_type, "alarmName": ALARM_NAMES[alarm.alarm_type]}

@@ -1,4 +1,4 @@
-"""The running stand-in Tracksolid: serves a world, logs calls, misbehaves on request."""
+"""The running stand-in Tracksolid: it serves a world, logs calls, and fails on request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_REQUESTS = 10_000
 
 
 class Request(NamedTuple):
-    """One call as it was received; `at` is the real time, Unix seconds."""
+    """One call as it was received; `at` is the real time in Unix seconds."""
 
     method: str
     params: Mapping[str, str]
@@ -36,11 +36,11 @@ class Sent(NamedTuple):
 
 
 class Sandbox:
-    """A stand-in Tracksolid that serves a world on 127.0.0.1 while its context is open.
+    """A stand-in Tracksolid that serves a world while its context is open.
 
-    `port` 0 means any free one. `login_interval_seconds` is the least time between two logins
-    (0 = no limit); `token_life_seconds` shortens the life a client asks for. The same `seed` gives
-    the same faults.
+    `port` 0 means any free port. `login_interval_seconds` is the least time between two logins
+    (0 = no limit). `token_life_seconds` shortens the life that a client asks for. The same `seed`
+    gives the same faults.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Sandbox:
         self.credentials = Credentials(account=top)
         self.requests: deque[Request] = deque(maxlen=_MOST_REQUESTS)
         self.sent: Callable[[Sent], None] | None = None
-        """Called with every response, e.g. `sandbox.sent = kept.append`."""
+        """A function that gets every response, e.g. `sandbox.sent = kept.append`."""
         self._script = Script(seed)
         tokens = IssuedTokens(self.credentials, token_life_seconds, login_interval_seconds)
         dispatch = MethodDispatch(world, self.credentials, tokens)
@@ -89,7 +89,7 @@ class Sandbox:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings of a client, by the names that docs/CONNECTIONS.md explains."""
+        """The settings of a client, by name (docs/CONNECTIONS.md)."""
         return {
             "TRACKSOLID_API_URL": self.url,
             "TRACKSOLID_APP_KEY": self.app_key,
@@ -108,10 +108,11 @@ class Sandbox:
         after: int = 0,
         seconds: float = 5.0,
     ) -> None:
-        """Spoil calls of a method ("*" = all but token methods): once, `times` times, or at a rate.
+        """Let calls of a method fail ("*" = all except the token methods).
 
-        `rate` is a share from 0 to 1. The first `after` calls are answered well; a stall lasts
-        `seconds`. Raises ValueError for an unknown fault.
+        Without `times` and `rate`, one call fails; otherwise at most `times` calls, each with the
+        probability `rate` (0 to 1). The first `after` calls succeed. A stall lasts `seconds`.
+        Raises ValueError for an unknown fault.
         """
         if times is None and rate is None:
             times = 1
@@ -119,7 +120,7 @@ class Sandbox:
         self._script.add(FaultRule(method, Fault(fault), times, chance, after, seconds))
 
     def clear(self) -> None:
-        """Forget all faults: answer well again."""
+        """Remove all faults."""
         self._script.clear()
 
     def __enter__(self) -> Sandbox:

@@ -1,16 +1,17 @@
 """From bare positions to trips and stops, as a tracker without an ignition wire reports them.
 
-- A fix that could only be reached at more than 160 km/h from the last credible one is a glitch:
-  it is served as a fix, but no distance, trip or stop looks at it.
-- Between two credible fixes a vehicle *moved* if it made 30 m or more at 5 km/h or more on
-  average, else it *stood*. A silence of more than 5 min within 250 m is standing too (the tracker
-  slept); a silence of more than 5 min over a longer way is *unknown*: it ends what came before.
-- Standing for less than 3 min between two moves belongs to the trip. Moves that add up to less
-  than 100 m are drift while standing.
-- A trip is what is left of moves, from its first credible fix to its last; its distance is the
-  great-circle length over its credible fixes.
-- A stop is 3 min or more of standing. It counts as idling (ignition on) if it lasts 15 min at most
-  and the tracker never slept for more than 2 min, else as parked.
+- A fix is a glitch if the vehicle would have had to drive faster than 160 km/h to it from the last
+  credible fix. It is served as a fix, but distances, trips and stops ignore it.
+- Between two credible fixes, a vehicle *moved* if it covered at least 30 m at 5 km/h or more on
+  average; otherwise it *stood*. A silence of more than 5 min within 250 m counts as standing (the
+  tracker slept). A silence of more than 5 min over a longer distance is *unknown*: it ends the trip
+  or stop before it.
+- Standing for less than 3 min between two moves belongs to the trip. Moves of less than 100 m in
+  all are drift during a stop.
+- The remaining moves are trips. The distance of a trip is the great-circle length over its credible
+  fixes.
+- A stop is standing for at least 3 min. It counts as idling (ignition on) if it lasts 15 min at
+  most and the tracker never slept for more than 2 min; otherwise as parked.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
-from sandbox.geometry import Point, distance_m
+from sandbox.entities import StopKind
+from sandbox.geometry import GeoPoint, distance_m
 from sandbox.instants import MINUTE
-from sandbox.world import StopKind
 
 IMPOSSIBLE_KMH = 160.0
 MOVING_KMH = 5.0
@@ -40,17 +41,19 @@ class Position(NamedTuple):
     """A recorded fix: Unix seconds and degrees."""
 
     at: int
-    point: Point
+    point: GeoPoint
 
 
 class State(Enum):
+    """What a vehicle did between two fixes."""
+
     MOVING = "moving"
     STANDING = "standing"
     UNKNOWN = "unknown"
 
 
 class Hop(NamedTuple):
-    """The way from one credible fix to the next."""
+    """The movement from one credible fix to the next."""
 
     start: Position
     end: Position
@@ -67,7 +70,7 @@ class Hop(NamedTuple):
 
 
 class Spell(NamedTuple):
-    """Hops of one state in a row."""
+    """Consecutive hops with the same state."""
 
     state: State
     hops: tuple[Hop, ...]
@@ -96,7 +99,10 @@ class Spell(NamedTuple):
 
 
 def spells(positions: Sequence[Position]) -> list[Spell]:
-    """Trips (MOVING) and stops (STANDING) of one device, in order; positions sorted by time."""
+    """The trips (MOVING) and stops (STANDING) of one device, in order.
+
+    `positions` have to be sorted by time.
+    """
     drift_settled = _runs(
         hop._replace(state=State.STANDING) if _is_drift(spell) else hop
         for spell in _runs(_hops(positions))
@@ -121,7 +127,7 @@ def _is_reported(spell: Spell) -> bool:
 
 
 def _pauses(found: Sequence[Spell]) -> Iterator[tuple[Spell, bool]]:
-    """Each spell, and whether it is only a pause within a trip."""
+    """(spell, whether it is only a pause within a trip) of all spells."""
     states = [None, *(spell.state for spell in found), None]
     for before, spell, after in zip(states, found, states[2:], strict=False):
         is_between_moves = before is after is State.MOVING

@@ -1,4 +1,4 @@
-"""From a file of recorded fixes to a World, the same interface as the made-up fleet."""
+"""From a file of recorded fixes to a World, the interface that the made-up fleet has too."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from itertools import accumulate
 from operator import attrgetter
 from pathlib import Path
 
-from sandbox.geometry import Point, bearing_deg, distance_m
+from sandbox.entities import Account, Alarm, Device, Fence, GpsFix, Stop, StopKind, Trip
+from sandbox.geometry import GeoPoint, bearing_deg, distance_m
 from sandbox.instants import parse
 from sandbox.trace_rules import IMPOSSIBLE_KMH, Position, Spell, State, spells
-from sandbox.world import Account, Alarm, Device, Fence, Fix, Stop, StopKind, Trip, World
+from sandbox.world import World
 
 ACCOUNT = Account("sandbox_taxis", "Recorded vehicles")
 _AT, _START = attrgetter("at"), attrgetter("start")
 
 
 class Traces(World):
-    """A CSV (gzip or plain) with `imei,gps_time,lat,lng`, UTC; trips and stops by trace_rules.
+    """A fleet from a CSV file, plain or gzip: `imei,gps_time,lat,lng`, UTC.
 
-    The data clock is fixed at the end of the recording, or at `now` (Unix seconds): later fixes
-    have not happened yet. A recording has no alarms and no fences. Raises ValueError if it has no
-    fix up to then.
+    trace_rules.py derives trips and stops; there are no alarms and no fences. The data clock is
+    fixed at the end of the recording, or at `now` (Unix seconds): later fixes have not happened
+    yet. Raises ValueError if there is no fix before the data clock.
     """
 
     def __init__(self, path: Path | str, now: int | None = None) -> None:
@@ -47,13 +48,13 @@ class Traces(World):
     def now(self) -> int:
         return self._now
 
-    def last_fix(self, imei: str) -> Fix | None:
+    def last_fix(self, imei: str) -> GpsFix | None:
         return self._fixes[imei][-1]
 
     def last_heartbeat(self, imei: str) -> int | None:
         return self._fixes[imei][-1].at
 
-    def fixes(self, imei: str, start: int, end: int) -> Iterator[Fix]:
+    def fixes(self, imei: str, start: int, end: int) -> Iterator[GpsFix]:
         fixes = self._fixes[imei]
         first = bisect_left(fixes, start, key=_AT)
         yield from fixes[first : bisect_right(fixes, end, key=_AT)]
@@ -65,11 +66,11 @@ class Traces(World):
         return [stop for stop in self._stops[imei] if stop.start <= end and stop.end >= start]
 
     def alarms(self, imei: str, start: int, end: int) -> list[Alarm]:  # noqa: ARG002
-        """Always empty: bare positions raise no alarms."""
+        """Always empty, because a recording has no alarms."""
         return []
 
     def odometer_m(self, imei: str, at: int) -> float:
-        """Trips counted from the start of the recording; within a trip, in proportion to time."""
+        """Metres of all trips since the recording began; within a trip, proportional to time."""
         started = bisect_right(self._trips[imei], at, key=_START)
         if not started:
             return 0.0
@@ -79,14 +80,14 @@ class Traces(World):
 
 
 def _read(path: Path, now: int | None) -> dict[str, list[Position]]:
-    """Positions per IMEI in time order, one per second."""
+    """Positions by IMEI, sorted by time, at most one per second."""
     opener = gzip.open if path.suffix == ".gz" else open
     recorded: dict[str, dict[int, Position]] = {}
     with opener(path, "rt", newline="") as lines:
         for row in csv.DictReader(lines):
             at = parse(row["gps_time"])
             if now is None or at <= now:
-                point = Point(float(row["lat"]), float(row["lng"]))
+                point = GeoPoint(float(row["lat"]), float(row["lng"]))
                 recorded.setdefault(row["imei"], {})[at] = Position(at, point)
     return {imei: sorted(positions.values()) for imei, positions in recorded.items()}
 
@@ -116,8 +117,8 @@ def _stops(found: Sequence[Spell]) -> list[Stop]:
     ]
 
 
-def _fixes(positions: Sequence[Position], found: Sequence[Spell]) -> Iterator[Fix]:
-    """Speed and heading from the fix before; ignition on during trips and idling stops."""
+def _fixes(positions: Sequence[Position], found: Sequence[Spell]) -> Iterator[GpsFix]:
+    """Fixes with speed and heading from the previous fix; ignition on in trips and idling stops."""
     running = [
         (spell.start.at, spell.end.at)
         for spell in found
@@ -135,4 +136,4 @@ def _fixes(positions: Sequence[Position], found: Sequence[Spell]) -> Iterator[Fi
         index = bisect_right(starts, position.at) - 1
         is_on = index >= 0 and position.at <= running[index][1]
         lat, lng = position.point
-        yield Fix(position.at, lat, lng, speed_kmh, heading_deg, is_on, 9)
+        yield GpsFix(position.at, lat, lng, speed_kmh, heading_deg, is_on, 9)

@@ -1,4 +1,4 @@
-"""From a seed to the true motion of every vehicle, whatever the clock says."""
+"""From a seed to the true motion of every vehicle at any time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.roads import Site
 from sandbox.roster import Roster
 
 _LONGEST_REST_DAYS = 28
-"""A roster's length: no vehicle is parked for longer."""
+"""The length of a roster: no vehicle is parked for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,31 +22,34 @@ class Vehicle:
 
     city: str
     home: Site | None = None
-    """Where it spends the night; drawn from the seed if not given."""
+    """Where it spends the night; None means a random place."""
     is_steady: bool = False
 
 
 class Vehicles:
-    """Motion as a pure function of (seed, vehicle number, day), behind a bounded cache of plans."""
+    """The motion of each vehicle, which depends on seed, vehicle number and day only.
+
+    Plans are cached.
+    """
 
     def __init__(self, seed: int, vehicles: Mapping[int, Vehicle]) -> None:
         self._seed = seed
         self._vehicles = vehicles
         self._roster = lru_cache(maxsize=None)(self._make_roster)
-        # A sweep needs today's plan of every vehicle; a smaller cache would never hit.
+        # A sweep needs today's plan of every vehicle: a smaller cache would be useless.
         self.plan = lru_cache(maxsize=2_000 + 2 * len(vehicles))(self._make_plan)
 
     def driven_before(self, number: int, day: int) -> float:
-        """Cumulative metres at the start of an operating day; costs the same for any day."""
+        """Cumulative metres at the start of an operating day, computed without the days before."""
         return self._roster(number).length_until(day)
 
     def driven(self, number: int, at: int) -> float:
-        """Cumulative metres at an instant. Only differences between two of them have a meaning."""
+        """Cumulative metres at an instant. Only the difference of two such values has a meaning."""
         day = operating_day(at)
         return self.driven_before(number, day) + self.plan(number, day).metres_at(at)
 
     def phases(self, number: int, start: int, end: int) -> Iterator[Phase]:
-        """All phases that overlap [start, end], whole: parked over 04:00 is one phase."""
+        """All whole phases that overlap [start, end]. Parking over 04:00 EAT is one phase."""
         first, last = operating_day(start), operating_day(end)
         if start < self.plan(number, first).phases[0].end:
             first = self._day_with_motion(number, first, step=-1)

@@ -13,9 +13,9 @@ import psycopg
 from test_pipeline import days, haversine_km
 
 from sandbox import World
-from sandbox.geometry import Point
+from sandbox.entities import Stop, StopKind, Trip
+from sandbox.geometry import GeoPoint
 from sandbox.instants import HOUR, eat_bounds
-from sandbox.world import Stop, StopKind, Trip
 from settings import ROOT
 
 with (ROOT / "dbt_fireside/seeds/operating_rules.csv").open() as seed:
@@ -371,7 +371,7 @@ class FleetModel:
         return spans
 
     def _zones_at(self, place: tuple[float, float]) -> tuple[str, ...]:
-        point = Point(*place)
+        point = GeoPoint(*place)
         return tuple(f.name for f in self.world.fences if f.holds(point)) or ("outside",)
 
     def _quality(self, day: date) -> dict:

@@ -27,7 +27,7 @@ from sandbox_client import (
 from waiting import TIMEOUT_S, eventually
 
 from sandbox import Sandbox, StopKind, Traces, baseline, sign
-from sandbox.geometry import Point
+from sandbox.geometry import GeoPoint
 from sandbox.instants import DAY, HOUR, MINUTE, instant, plain
 from sandbox.trace_rules import Position, State, spells
 
@@ -198,8 +198,8 @@ def test_requests_are_logged(client: SandboxClient) -> None:
 # ---------------------------------------------------------------- recorded traces
 
 
-def north(metres: float) -> Point:
-    return Point(metres / 111_195, 36.0)
+def north(metres: float) -> GeoPoint:
+    return GeoPoint(metres / 111_195, 36.0)
 
 
 def test_trace_rules() -> None:

@@ -28,7 +28,7 @@ from sandbox_client import (
 )
 
 from sandbox import Fleet, StopKind, Trip, World, baseline, fleet
-from sandbox.geometry import Point, distance_m
+from sandbox.geometry import GeoPoint, distance_m
 from sandbox.instants import (
     DAY,
     HOUR,
@@ -81,7 +81,7 @@ def test_two_vehicles_carry_two_devices() -> None:
         mine, other = world.last_fix(dashcam.imei), world.last_fix(tracker.imei)
         assert mine is not None
         assert other is not None
-        assert distance_m(Point(*mine[1:3]), Point(*other[1:3])) < 15
+        assert distance_m(GeoPoint(*mine[1:3]), GeoPoint(*other[1:3])) < 15
 
 
 def test_baseline_is_the_fleet_of_2026_04_12() -> None:
@@ -271,7 +271,7 @@ def trail_m(client: SandboxClient, imei: str, trip: Trip) -> float:
     window = {"begin_time": plain(trip.start), "end_time": plain(trip.end)}
     points = client.call(TRACK, imei=imei, **window)["result"]
     points.sort(key=lambda point: point["gpsTime"])
-    trail = [Point(point["lat"], point["lng"]) for point in points]
+    trail = [GeoPoint(point["lat"], point["lng"]) for point in points]
     return sum(map(distance_m, trail, trail[1:]))
 
 
