@@ -1,4 +1,4 @@
-"""Runs benchmarks and prints their results: python -m benchmarks [NAME …]."""
+"""Runs all or some benchmarks and prints their results: python -m benchmarks [NAME …]."""
 
 import importlib
 import sys
@@ -19,7 +19,7 @@ def main() -> None:
     logs.configure()
     chosen = sys.argv[1:] or NAMES
     if unknown := set(chosen) - set(NAMES):
-        sys.exit(f"no benchmark {', '.join(unknown)}; choose from {', '.join(NAMES)}")
+        sys.exit(f"no benchmark {', '.join(sorted(unknown))}; choose from {', '.join(NAMES)}")
     console = Console()
     for name in chosen:
         began = time.monotonic()

@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Python waits with sem_clockwait, which libfaketime does not wrap, so this library does. poll and
-# epoll keep real time: their timeouts are about a peer, and the peer is not faster.
+# Python waits with sem_clockwait, which libfaketime does not replace, so this library replaces it.
+# poll and epoll keep the real time, because they wait for other programs, which are not faster.
 WAIT_LIBRARY = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -52,7 +52,7 @@ int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout_ms)
 def run_again(speed: float) -> int | None:
     """Run this same command again with a clock that is `speed` times faster.
 
-    Returns its exit code, or None if this process already is that run or `speed` is 1.
+    Returns its exit code; None if `speed` is 1, or if this process is that run.
     """
     if speed == 1 or "FAKETIME_SHARED" in os.environ:
         return None

@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: a result with its target, and a temporary database."""
+"""Parts that benchmarks share: a result with its target, and a temporary database."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from warehouse.embedded import embedded_url, start_embedded
 
 @dataclass(frozen=True)
 class Result:
-    """One measured value; the unit is part of `measure`."""
+    """One measured value. `measure` contains its unit; `target` is the value to reach, if any."""
 
     measure: str
     value: float

@@ -1,4 +1,4 @@
-"""Times dbt build of one new day on a short and a long history: cost must follow the new rows."""
+"""Times dbt build of one new day on a short and a long history, which must cost the same."""
 
 import os
 import statistics
@@ -16,10 +16,10 @@ DEVICES = int(os.environ.get("VEHICLES", "2000"))
 HISTORIES = (3, 30)
 NEW_DAYS = 5
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
-# Without unit tests: their constant cost would hide a difference.
+# Without unit tests, because their constant cost would hide a difference.
 BUILD = ["build", "--exclude-resource-type", "unit_test"]
 
-# One load: one day with 30 fixes, 6 trips, 6 stops and 2 alarms per device, as the API sends them.
+# One load of one day: 30 fixes, 6 trips, 6 stops and 2 alarms per device, as the API sends them.
 DAY = """
     with event as (
         select
@@ -112,7 +112,7 @@ def run() -> list[Result]:
     with ExitStack() as stack:
         sides = {history: _history(stack, history) for history in HISTORIES}
         for day in range(NEW_DAYS):
-            # Alternating, so that other load on this machine affects both.
+            # Both in turn, so that other load on this machine affects both.
             for history, (settings, database) in sides.items():
                 land_day(database, history + day)
                 seconds[history].append(_build(settings, database))
@@ -126,7 +126,7 @@ def run() -> list[Result]:
 
 
 def _history(stack: ExitStack, days: int) -> tuple[Settings, Database]:
-    """A database with this many days, all built."""
+    """A database with so many days, all of them built."""
     database, folder = stack.enter_context(scratch_database())
     settings = Settings(work_dir=folder / "work", database_url=None)
     Landing(database, settings.work_dir).prepare()
@@ -140,7 +140,7 @@ def _history(stack: ExitStack, days: int) -> tuple[Settings, Database]:
 
 
 def land_day(database: Database, day: int) -> None:
-    """Land a day of DEVICES devices as one load."""
+    """Insert a day of DEVICES devices into raw as one load; day 0 is FIRST."""
     values = {
         "devices": DEVICES,
         "day": FIRST + timedelta(days=day),

@@ -1,43 +1,39 @@
 """Times every dashboard panel on a year of 10,000 vehicles, in 8 sessions, while data loads.
 
-VEHICLES and DAYS in the environment make it smaller. Gold is generated, not built: the tables that
-panels read, in the sizes that builds would give them."""
+VEHICLES and DAYS in the environment make it smaller. The tables that panels read are generated, not
+built, in the sizes that builds would give them.
+"""
 
 import os
 import random
-import re
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import psycopg
 
 from benchmarks.common import Result, scratch_database
-from grafana.kit.expand import Values, expand
-from grafana.kit.files import ALL_QUERIES, DASHBOARDS, PanelQuery
+from benchmarks.panel_sql import VEHICLES, sql_of
+from grafana.kit.files import ALL_QUERIES, PanelQuery
 from loader.landing import Landing
 from operations.service.jobs import FIRST_BUILD
 from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
 
-VEHICLES = int(os.environ.get("VEHICLES", "10000"))
 DAYS = int(os.environ.get("DAYS", "365"))
 SESSIONS = 8
 QUERIES_PER_SESSION = 200
-THINKING_S = 0.4  # as a wall screen: a dashboard of 12 panels every 30 s, divided by 12
-LARGE = 100_000
+THINKING_S = 0.4  # mean pause between two queries of a session
+LARGE = 100_000  # rows of a table that no panel may scan as a whole
 FILL = Path(__file__).with_suffix(".sql")
-NAIROBI = ZoneInfo("Africa/Nairobi")
 
-LOAD_INTERVAL_S = 5  # between rounds of LOAD: twelve times as often as sweeps
+LOAD_INTERVAL_S = 5  # LOAD runs twelve times as often as real sweeps
 
-# What an intraday build writes, then a sweep as the orchestrator lands it.
+# The writes of an intraday build, then those of a sweep.
 LOAD = """
     update dwh_gold.fact_daily_fleet_metrics set distance_km = distance_km + 1
     where day = (select max(day) from dwh_gold.dim_dates);
@@ -107,46 +103,13 @@ def fill(database: Database, folder: Path) -> None:
         connection.execute("vacuum analyze")
 
 
-def values(chance: random.Random) -> Values:
-    """Random values of the variables: vehicles of the chosen places, or all."""
-    vehicles = [chance.randrange(VEHICLES) for _ in range(chance.choice([0, 1, 1, 3]))]
-
-    def values_of(name: str, count: int) -> list[str] | None:
-        chosen = vehicles or [chance.randrange(count)]
-        return chance.choice([None, sorted({name % (n % count) for n in chosen})])
-
-    return {
-        "city": values_of("City %d", 3),
-        "cost_centre": values_of("Team %d", 10),
-        "vehicle": [f"V{n}" for n in vehicles] or None,
-        "driver": values_of("Driver %d", VEHICLES),
-        "kpi": [chance.choice(["fleet.utilisation", "driver.score", "fuel.volume"])],
-    }
-
-
-def time_range(query: PanelQuery) -> tuple[datetime, datetime]:
-    """The time range with which the dashboard, or the panel, opens."""
-    text = query.panel.get("timeFrom") or DASHBOARDS[query.uid]["time"]["from"]
-    found = re.fullmatch(r"now(?:-(\d+)([hd]))?(/d)?", text)
-    assert found, text
-    end = datetime.now(NAIROBI)
-    start = end - timedelta(hours=int(found[1] or 0) * {"h": 1, "d": 24, None: 0}[found[2]])
-    if found[3]:
-        start = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    return start.astimezone(UTC), end.astimezone(UTC)
-
-
-def sql_of(query: PanelQuery, chance: random.Random) -> bytes:
-    return expand(query.sql, values(chance), *time_range(query)).encode()
-
-
 def measure(
     connection: psycopg.Connection,
     queries: list[PanelQuery],
     chance: random.Random,
     thinking_s: float = THINKING_S,
 ) -> dict[str, list[float]]:
-    """Milliseconds of each answer, by panel."""
+    """Milliseconds of each query, by panel."""
     took_ms = defaultdict(list)
     for query in queries:
         sql = sql_of(query, chance)
@@ -158,7 +121,7 @@ def measure(
 
 
 def with_sessions(database: Database, queries: list[PanelQuery]) -> dict[str, list[float]]:
-    """Milliseconds by panel, in SESSIONS parallel sessions, while another session loads data."""
+    """Milliseconds of each query, by panel, in SESSIONS sessions while another one loads data."""
     found: dict[str, list[float]] = defaultdict(list)
     done = threading.Event()
 
@@ -189,7 +152,7 @@ def with_sessions(database: Database, queries: list[PanelQuery]) -> dict[str, li
 
 
 def sequential_scans(connection: psycopg.Connection, queries: list[PanelQuery]) -> list[str]:
-    """Panels whose plan scans a large table sequentially."""
+    """Panel and table, where the plan scans a large table sequentially."""
     found = set()
     chance = random.Random(0)
     for query in queries * 3:
@@ -205,10 +168,12 @@ def sequential_scans(connection: psycopg.Connection, queries: list[PanelQuery]) 
 
 
 def plan_nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All nodes of a plan of `explain (format json)`."""
     yield plan
     for below in plan.get("Plans", []):
         yield from plan_nodes(below)
 
 
 def percentile(ordered: list[float], share: float) -> float:
+    """The value below which a share (0 to 1) of the sorted values lies."""
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]

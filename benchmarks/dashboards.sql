@@ -2,7 +2,7 @@
 -- the sizes that builds would give them. The last day is today.
 
 set timezone = 'Africa/Nairobi';
--- Insert ordered by day, because builds write one day after another.
+-- The inserts are ordered by day, because builds write one day after the other.
 set work_mem = '256MB';
 
 insert into dwh_gold.dbt_run_history (

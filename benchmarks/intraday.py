@@ -1,7 +1,7 @@
-"""Measures intraday builds: all polls of a moving fleet, with their look-back, then a build.
+"""Times intraday builds, each after all polls of a moving fleet with their look-back.
 
 The stand-in sends 474 fixes per vehicle and day, as many as real devices. daily_build.py generates
-few fixes, which suits long histories but hides the cost of fixes.
+fewer fixes, which allows long histories but hides the cost of fixes.
 """
 
 import os

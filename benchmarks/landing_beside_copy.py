@@ -13,6 +13,7 @@ from loader.landing import Landing
 from loader.question import Answer, Call, Question, ReplyPage
 from loader.raw_tables import RECORD
 from settings import settings
+from warehouse.database import Database
 
 RECORDS = 300_000
 CALLS = 300
@@ -51,7 +52,7 @@ def run() -> list[Result]:
 
 
 def _answer(endpoint: Endpoint, number: int) -> Answer:
-    """One reply of 1,000 points, in the form that the API client returns."""
+    """An answer with 1,000 points of a trail, as the API client returns it."""
     imei = str(860_000_000_000_000 + number)
     now = datetime.now(UTC)
     request = f'{{"method": "{endpoint.method}", "imei": "{imei}"}}'
@@ -61,7 +62,8 @@ def _answer(endpoint: Endpoint, number: int) -> Answer:
     return Answer(Question(endpoint, "a", (imei,)), [ReplyPage(call, records, now)])
 
 
-def _copy(database, batch: Batch) -> float:
+def _copy(database: Database, batch: Batch) -> float:
+    """Rows per second of a COPY of the batch into a table like raw.track_list."""
     table = dict(batch.tables())["track_list"]
     rows = list(zip(*(table[name].to_pylist() for name in RECORD.names), strict=True))
     with database.connect() as connection:
@@ -78,4 +80,5 @@ def _copy(database, batch: Batch) -> float:
 
 
 def _peak_mb() -> float:
+    """The highest memory of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

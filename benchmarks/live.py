@@ -70,6 +70,7 @@ def run() -> list[Result]:
 
 
 def _live_ms(connection: psycopg.Connection) -> float:
+    """Median milliseconds of a query over the whole live view; the first round only warms up."""
     took_ms = []
     for _ in range(ROUNDS):
         began = time.perf_counter()

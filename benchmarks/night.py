@@ -1,4 +1,4 @@
-"""Compares dbt with psql sending the same statements, and times a nightly job without new data."""
+"""Compares dbt with psql on the same statements, and times a nightly job without new data."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from warehouse.embedded import programs
 
 HISTORY_DAYS = 5
 ROUNDS = 3
-# One thread, so that the log holds the statements in an order that psql can repeat.
+# One thread, so that dbt logs the statements in an order that psql can repeat.
 RUN = ["run", "--threads", "1"]
 TO_REPEAT = [*RUN, "--log-format-file", "json", "--log-level-file", "debug"]
 
@@ -41,7 +41,7 @@ def run() -> list[Result]:
         dbt_runner.run(settings, database, [*TO_REPEAT, "--log-path", str(logs)], _silently)
         same = folder / "same.sql"
         same.write_text(";\n".join(_statements(logs / "dbt.log")) + ";\n")
-        # Alternating, because the machine's speed varies; each run starts from the same state.
+        # Both in turn, because the machine's speed varies. Each run starts from the same state.
         dbt_s, psql_s = [], []
         for _ in range(ROUNDS):
             psql_s.append(_took_s(database, lambda: _by_psql(database, same)))
@@ -78,11 +78,11 @@ def _took_s(database: Database, work: Callable[[], None]) -> float:
 
 
 def _silently(*_: int) -> None:
-    """Ignore dbt's progress."""
+    """Ignore the progress that dbt reports."""
 
 
 def _statements(log: Path) -> list[str]:
-    """All statements that dbt sent to the database, in order."""
+    """All statements that dbt sent to the database, in order, from its log."""
     events = (json.loads(line) for line in log.read_text().splitlines())
     named = [(event["info"]["name"], event["data"]) for event in events]
     return [

@@ -1,4 +1,4 @@
-"""Times a location sweep and the API's share of it; measures memory after 500 sweeps."""
+"""Times a location sweep and the part of it that waits for the API; measures memory growth."""
 
 import gc
 import statistics
@@ -34,7 +34,7 @@ def run() -> list[Result]:
             settings = Settings.model_validate(given | {"work_dir": folder / "work"})
             loader = Loader(settings, database)
             loader.poll(["child_list", "device_list"])
-            loader.poll(["location_list"])  # the first time, the stand-in computes its fleet
+            loader.poll(["location_list"])  # not measured: the stand-in computes its fleet
             api_s = statistics.median(_api_alone(settings, database) for _ in range(ROUNDS))
             sweep_s = statistics.median(_sweep(loader) for _ in range(ROUNDS))
             results += [
@@ -47,7 +47,7 @@ def run() -> list[Result]:
 
 
 def _api_alone(settings: Settings, database: Database) -> float:
-    """Seconds for the same calls without landing the records."""
+    """Seconds of the calls of a sweep without landing."""
     transport = Transport(settings)
     client = TracksolidClient(settings, transport, TokenCache(settings, transport, database))
     endpoint = next(e for e in endpoints(settings) if e.table == "location_list")
@@ -62,6 +62,7 @@ def _api_alone(settings: Settings, database: Database) -> float:
 
 
 def _sweep(loader: Loader) -> float:
+    """Seconds of one sweep."""
     began = time.perf_counter()
     (summary,) = loader.poll(["location_list"])
     assert not summary.errors
@@ -69,6 +70,7 @@ def _sweep(loader: Loader) -> float:
 
 
 def _memory(loader: Loader) -> list[Result]:
+    """Memory after SWEEPS sweeps, compared with the memory after 10."""
     process, used_mb = psutil.Process(), {}
     for number in range(1, SWEEPS + 1):
         loader.poll(["location_list"])
@@ -85,7 +87,7 @@ def _memory(loader: Loader) -> list[Result]:
 
 @contextmanager
 def stand_in(folder: Path, devices: int, *options: str) -> Iterator[dict[str, object]]:
-    """Run the sandbox API as a process; yields the settings that connect to it."""
+    """Run the stand-in API as a process; yields the settings of the loader for it."""
     env_file = folder / "sandbox.env"
     command = [sys.executable, "-m", "sandbox", "--devices", str(devices), *options]
     process = subprocess.Popen(

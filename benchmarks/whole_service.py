@@ -1,10 +1,10 @@
 """Measures `orchestrate.py run` on a moving fleet and an API that fails in 1 % of all calls.
 
 VEHICLES and MINUTES set the fleet size and the duration; MINUTES=1440 is one day. SPEED=4 makes all
-clocks four times faster (benchmarks/clock.py), so a day takes six hours. The work itself is not
-faster, so the measured lags are upper bounds. Two cores manage SPEED=4 at 10,000 vehicles; from
-SPEED=12 on, sweeps are late. The product's settings apply: run 10,000 vehicles with
-POLL_TRAIL=false (docs/SCALING.md).
+clocks four times faster (benchmarks/clock.py), so that a day takes six hours. The work itself is
+not faster, so the measured lags are upper bounds. Two cores suffice for SPEED=4 with 10,000
+vehicles; from SPEED=12 on, sweeps are late. The product's settings apply: use POLL_TRAIL=false for
+10,000 vehicles (docs/SCALING.md).
 """
 
 import os
@@ -39,8 +39,8 @@ CAUGHT_UP = """
         and build.rows > 0
         and build.started_at > poll.succeeded_at
 """
-# Lags of fixes measured while the service was up: until their load is complete (then the live views
-# show them), and until the build that reads the load has finished.
+# How old fixes were when their load was complete, which is when the live views show them, and when
+# the build that read the load had finished. Only fixes since the start of the measurement count.
 FRESHNESS = """
     with fix as (
         select
@@ -140,7 +140,11 @@ def run() -> list[Result]:
 def _watch(
     process: subprocess.Popen[bytes], folder: Path, database: Database
 ) -> tuple[datetime, tuple[float, float], float]:
-    """Wait until it has caught up, then watch: start time, CPU seconds of both, peak MB."""
+    """Wait until the service has caught up, then measure it for MINUTES.
+
+    Returns the start of the measurement, the CPU seconds of the orchestrator and of PostgreSQL, and
+    the highest memory of orchestrator and dbt in MB.
+    """
     orchestrator = psutil.Process(process.pid)
     pid_file = folder / "postgres" / "postmaster.pid"
     postgres = psutil.Process(int(pid_file.read_text().split()[0]))
