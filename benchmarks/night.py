@@ -67,7 +67,7 @@ def run() -> list[Result]:
 
 
 def _took_s(database: Database, work: Callable[[], None]) -> float:
-    """Seconds that `work` takes on a fresh copy of the database, which keeps its name."""
+    """Seconds of `work` on a fresh copy of the database under the same name."""
     with database.sibling("postgres").connect() as server:
         server.execute(f"drop database {database.name} with (force)".encode())
         server.execute(f"create database {database.name} template before".encode())

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 class Origin:
     """The call or push that brought records.
 
-    `delivery` is the id of the call or push, `request` how it was asked for (JSON, no secrets).
+    `delivery` is the id of the call or push. `request` describes it: JSON without secrets.
     """
 
     delivery: str
@@ -65,7 +65,7 @@ class Batch:
     ) -> None:
         """Add a record; if PostgreSQL cannot store it as text, add it to raw.rejected instead.
 
-        `position` is its number within the delivery, from 0: both make its record_id.
+        `position` is its number within the delivery, from 0. Delivery and position give its id.
         """
         if reason := why_not_text(record):
             self.reject(table, origin, position, record, imei, reason)
@@ -157,6 +157,6 @@ def record_id(delivery: str, position: int) -> str:
 
 
 def _text(value: str | bytes) -> str:
-    """The value without what PostgreSQL refuses as text; a reply may hold any bytes."""
+    """The value as text that PostgreSQL accepts: invalid bytes and NUL are replaced."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

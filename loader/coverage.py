@@ -1,4 +1,4 @@
-"""Which windows of which device raw lacks: the wanted windows minus those of complete answers.
+"""The windows of each device that are missing in raw: the wanted ones minus the answered ones.
 
 The loader keeps no state of its own, so after a kill or an outage it still finds every gap.
 """

@@ -61,7 +61,7 @@ def exchange(
 def _page(
     call: Call, *, message: str = "", envelope: bytes | None = None, records: tuple[bytes, ...] = ()
 ) -> ReplyPage:
-    """End the call now, and make a page of what it brought."""
+    """The page of a call that ends now."""
     now = datetime.now(UTC)
     call = replace(
         call,

@@ -24,7 +24,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from loader.batch import Batch
 from loader.endpoints import SWEEP
-from loader.raw_tables import DATASET, SCHEMAS, declared, finish
+from loader.raw_tables import DATASET, SCHEMAS, dlt_schema, finish
 from warehouse.database import LOADER_ROLE, Database
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ LOAD_TIME = """
 """
 # Which tables are missing, or lack the index? dlt does not check: it trusts its table _dlt_version.
 DROPPED = """
-    select name from unnest(%s::text[]) as declared (name)
+    select name from unnest(%s::text[]) as expected (name)
     where to_regclass('raw.' || name || %s) is null
 """
 # Suffix of the index that finish() adds; if it is missing, dlt has recreated a dropped table.
@@ -46,7 +46,7 @@ NOTE_RECREATED = "insert into raw.remade_tables (table_name) select unnest(%s::t
 
 
 class LandingError(Exception):
-    """dlt could not load a batch. It stays in the work folder, and the next load includes it."""
+    """dlt could not load a batch. It stays in the work folder, and the next load comes after it."""
 
 
 # A file lock keeps processes apart, and _thread_turn the threads of this process. Every load except
@@ -68,7 +68,7 @@ class Landing:
         dlt.config["restore_from_destination"] = False
         self._schema = dlt.Schema("tracksolid")
         for table, arrow in SCHEMAS.items():
-            self._schema.update_table(declared(table, arrow))
+            self._schema.update_table(dlt_schema(table, arrow))
         self._pipeline = dlt.pipeline(
             pipeline_name="loader",
             pipelines_dir=str(folder),

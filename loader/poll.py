@@ -1,4 +1,4 @@
-"""Polls the API: finds out what raw lacks, asks for it and lands the answers."""
+"""Polls the API: finds out what is missing in raw, asks for it and lands the answers."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -67,7 +67,7 @@ class Loader:
         return [e for e in self._endpoints if not names or e.name in names or e.table in names]
 
     def poll(self, names: Iterable[str] = (), progress: Progress | None = None) -> list[Summary]:
-        """Fetch what raw lacks of these endpoints, chosen as in `choose`; one summary for each.
+        """Fetch what is missing of these endpoints, chosen as in `choose`; one summary for each.
 
         A question that fails is an error in the summary. Raises LoginRefused, LandingError,
         UnknownEndpoint.
@@ -96,7 +96,7 @@ class Loader:
         *,
         again: bool = False,
     ) -> list[Summary]:
-        """Fetch what raw lacks of [start, end) from endpoints with a window; one summary for each.
+        """Fetch what is missing of [start, end) from endpoints with a window; one summary for each.
 
         `names` chooses endpoints as in `choose`, `imeis` devices; empty means all. `again` fetches
         covered windows once more, to pick up late data. Raises as `poll` does.

@@ -71,7 +71,7 @@ INDEXES["location_get"].append(("imei", "fetched_at"))
 INDEXES["api_calls"].append(("endpoint", "started_at"))
 INDEXES["_dlt_loads"] = [("load_id",), ("inserted_at",)]
 
-# Columns that dlt made as varchar.
+# Columns that dlt has created as varchar.
 VARCHAR = """
     select table_name, column_name
     from information_schema.columns
@@ -130,7 +130,7 @@ def incomplete(connection: psycopg.Connection) -> list[str]:
     return [table for (table,) in connection.execute(INCOMPLETE.encode(), names)]
 
 
-def declared(table: str, arrow: pa.Schema) -> "TPartialTableSchema":
+def dlt_schema(table: str, arrow: pa.Schema) -> "TPartialTableSchema":
     """The dlt schema of a table of raw, from its Arrow schema."""
     from dlt.common.schema.utils import new_table  # here, as dlt is slow to import
 

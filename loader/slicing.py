@@ -1,8 +1,8 @@
 """From the bytes of a reply to the bytes of its records, which are cut out and never re-serialised.
 
 msgspec is fast, but refuses a whole reply for one lone surrogate, NaN, control character or deep
-nesting in one record. Such a reply is cut at the same places by a scanner that looks at nothing but
-strings, brackets, commas and colons. So one bad record spoils only itself.
+nesting in one record. A scanner then cuts the reply at the same places; it knows only strings,
+brackets, commas and colons, and judges no value. So one bad record spoils only itself.
 """
 
 import json

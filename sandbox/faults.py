@@ -102,7 +102,7 @@ class Script:
             self._rules.clear()
 
     def next(self, method: str, faults: Set[Fault]) -> FaultRule | None:
-        """The rule that fires for this call, among those for `faults`; None if no rule fires."""
+        """The rule for one of `faults` that fires for this call; None if no rule fires."""
         with self._lock:
             for rule in self._rules:
                 if rule.fault in faults and rule.concerns(method) and self._fires(rule):

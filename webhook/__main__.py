@@ -9,6 +9,7 @@ from webhook.uvicorn_server import TooFewFiles, serve
 
 
 def main() -> None:
+    """Run the receiver until SIGTERM or SIGINT."""
     try:
         settings = receiver_settings.read()
     except receiver_settings.WrongReceiverSettings as error:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEADER_BYTES = 64 * 1024
-# When the process is told to stop, a request in transit has this long to arrive.
+# After SIGTERM, a request that is still arriving has this long.
 GRACE_S = 5.0
 
 
