@@ -26,7 +26,8 @@ from psycopg.types.json import Jsonb
 from loader.batch import Batch
 from loader.landing import Landing
 from operations.imports import legacy
-from operations.imports.legacy import LegacyError, OldSystem, import_legacy
+from operations.imports.legacy import import_legacy
+from operations.imports.old_system import LegacyError, OldSystem
 from sandbox import fleet
 from settings import ROOT
 from warehouse.database import Database

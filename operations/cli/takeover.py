@@ -16,7 +16,7 @@ from settings import settings
 
 if TYPE_CHECKING:
     from operations.imports.compare_legacy import VehicleDay
-    from operations.imports.legacy import OldSystem
+    from operations.imports.old_system import OldSystem
 
 app = typer.Typer()
 OldUrl = Annotated[
@@ -56,8 +56,8 @@ def import_legacy(url: OldUrl, verbose: Verbose = False) -> None:
     import logs
     from loader.landing import Landing, LandingError
     from operations.cli.progress import progress_bars
-    from operations.imports.legacy import LegacyError
     from operations.imports.legacy import import_legacy as run
+    from operations.imports.old_system import LegacyError
     from warehouse import dbt_runner
 
     logs.configure(verbose=verbose)
@@ -102,7 +102,7 @@ def compare_legacy(
     Example: orchestrate.py compare-legacy --from postgresql://… --first 2026-11-01 --differing
     """
     from operations.imports.compare_legacy import compare
-    from operations.imports.legacy import LegacyError
+    from operations.imports.old_system import LegacyError
 
     zone = settings().fleet_timezone
     today = datetime.now(ZoneInfo(zone)).date()
@@ -138,7 +138,7 @@ def _cells(day: "VehicleDay") -> tuple[str, ...]:
 
 @contextmanager
 def _old_system(url: str) -> "Iterator[OldSystem]":
-    from operations.imports.legacy import LegacyError, OldSystem
+    from operations.imports.old_system import LegacyError, OldSystem
 
     with failing(LegacyError):
         yield OldSystem(url)

@@ -1,12 +1,12 @@
-"""Compares the old and the new system's figures for each vehicle and day while both run."""
+"""Compares the old and the new system while both run: km, trips, alarms per vehicle and day."""
 
 from dataclasses import dataclass, field
 from datetime import date
 
-from operations.imports.legacy import LegacyError, OldSystem
+from operations.imports.old_system import LegacyError, OldSystem
 from warehouse.database import Database
 
-# The same query for both systems; in the new one without imported rows.
+# Both systems get the same query. {own} leaves out the new system's imported rows.
 TRIPS = """
     select (start_time at time zone '{zone}')::date::text, imei::text, sum({km})::float8, count(*)
     from tracksolid.trips
@@ -24,8 +24,8 @@ OLD_KM = {"distance_km": "distance_km", "distance_m": "distance_m / 1000000.0"} 
 
 
 @dataclass
-class Figures:
-    """A day of a vehicle in one system. `km` is None without trips that have a distance."""
+class DayTotals:
+    """The totals of a vehicle's day in one system; `km` is None if no trip has a distance."""
 
     km: float | None = None
     trips: int = 0
@@ -34,17 +34,17 @@ class Figures:
 
 @dataclass
 class VehicleDay:
-    """A day of a vehicle in both."""
+    """A vehicle's day in both systems; `day` is YYYY-MM-DD."""
 
     day: str
     imei: str
     plate: str | None
-    old: Figures = field(default_factory=Figures)
-    new: Figures = field(default_factory=Figures)
+    old: DayTotals = field(default_factory=DayTotals)
+    new: DayTotals = field(default_factory=DayTotals)
 
     @property
     def differs(self) -> bool:
-        """More than 1 % and 100 m of the way, or another number of trips or alarms."""
+        """True if km differ by more than 1 % and 100 m, or if trips or alarms differ in number."""
         old, new = self.old.km or 0.0, self.new.km or 0.0
         return (
             abs(old - new) > max(0.1, 0.01 * max(old, new))
@@ -56,13 +56,17 @@ class VehicleDay:
 def compare(
     old: OldSystem, database: Database, zone: str, first: date, last: date
 ) -> list[VehicleDay]:
-    """Return each vehicle and day, in `zone`, for which either system has data; `last` included.
+    """Return each vehicle's day from `first` to `last` (both included) with data in either system.
 
-    Raises LegacyError if the old system cannot be asked, or nothing is built here.
+    A day runs from midnight to midnight in `zone`. Raises LegacyError if the old system cannot be
+    read or nothing is built here.
     """
     km = [text for column, text in OLD_KM.items() if column in old.columns.get("trips", ())]
     if not km or "alarms" not in old.columns:
-        raise LegacyError(f"{old.name} has no tracksolid.trips with a distance, or no alarms")
+        raise LegacyError(
+            f"{old.name} has no tracksolid.trips with a distance, or no tracksolid.alarms:"
+            " check the database's name in --from"
+        )
     given = {
         "zone": zone,
         "start": f"'{first}'::timestamp at time zone '{zone}'",
@@ -77,16 +81,16 @@ def compare(
         def ours(text: str) -> list[tuple[object, ...]]:
             return connection.execute(text.encode()).fetchall()
 
-        for name, ask, more in (
+        for system, ask, more in (
             ("old", old.query, {"km": f"coalesce({', '.join(km)})", "own": "true"}),
             ("new", ours, {"km": "distance_km", "own": "source <> 'legacy'"}),
         ):
-            for what, text in (("trips", TRIPS), ("alarms", ALARMS)):
+            for counted, text in (("trips", TRIPS), ("alarms", ALARMS)):
                 for day, imei, distance, count in ask(text.format(**given, **more)):
                     key = (str(day), str(imei))
                     both = found.setdefault(key, VehicleDay(*key, plates.get(key[1])))
-                    figures: Figures = getattr(both, name)
-                    setattr(figures, what, count)
+                    totals: DayTotals = getattr(both, system)
+                    setattr(totals, counted, count)
                     if isinstance(distance, float):
-                        figures.km = distance
+                        totals.km = distance
     return [found[key] for key in sorted(found)]

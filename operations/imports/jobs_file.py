@@ -1,4 +1,4 @@
-"""From a CSV file of the job system to raw.jobs: each line a record of its texts, unchanged."""
+"""From a CSV file of the job system to raw.jobs: each line becomes a record of unchanged texts."""
 
 import csv
 import hashlib
@@ -13,7 +13,7 @@ from loader.landing import Landing
 from warehouse.database import Database
 
 TABLE = "jobs"
-# What staging reads (macros/vendor_fields.sql); other columns are landed too, and left alone.
+# The columns that staging reads (macros/vendor_fields.sql). Other columns are landed, not read.
 COLUMNS = (
     "job_id", "service_type", "city", "created", "dispatched", "arrived", "closed", "technician",
     "vehicle", "customer_class", "lat", "lng", "repeat_of",
@@ -31,12 +31,12 @@ IS_LANDED = """
 
 
 class NotAListOfJobs(ValueError):
-    """The file cannot be read as a list of jobs; the text says why and what to do."""
+    """The file cannot be read as a list of jobs. The text says why and what to do."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of the file: its number, its bytes, its cells."""
+class CsvLine:
+    """A line of the file: its number (from 1), its bytes, its cells."""
 
     number: int
     text: bytes
@@ -45,16 +45,16 @@ class Line:
 
 @dataclass(frozen=True)
 class JobsFile:
-    """What a file holds. `delivery` is a hash of its bytes, the same whatever its name."""
+    """A file's columns and lines. `delivery` is a hash of its bytes; a new name keeps it."""
 
     name: str
     delivery: str
     columns: list[str]
-    lines: list[Line]
+    lines: list[CsvLine]
 
     @property
     def missing(self) -> list[str]:
-        """Columns that staging reads and the file does not have: left out, or misspelt."""
+        """Columns that staging reads and the file lacks: they are left out or misspelt."""
         return [name for name in COLUMNS if name not in self.columns]
 
 
@@ -67,16 +67,17 @@ class Imported:
 
 
 def read_jobs(path: Path) -> JobsFile:
-    """Read a CSV file with a header; no cell is judged here.
+    """Read a CSV file with a header; cells are not checked.
 
-    Raises NotAListOfJobs if it is not UTF-8 or no CSV, or if the header lacks the job's id.
+    Raises NotAListOfJobs if the file is not UTF-8 or not CSV, if its header lacks job_id, or if
+    the header names a column twice.
     """
-    # A name that is no text must not make the request unreadable.
+    # The name becomes part of a JSON text, so bytes that are not UTF-8 are replaced.
     name = path.name.encode("utf-8", "replace").decode()
     content = path.read_bytes()
     try:
         # Excel begins a file with a byte order mark.
-        header, *lines = _lines(content.decode("utf-8-sig")) or [Line(1, b"", [])]
+        header, *lines = _lines(content.decode("utf-8-sig")) or [CsvLine(1, b"", [])]
     except UnicodeDecodeError as error:
         raise NotAListOfJobs(
             f"{name} is not UTF-8 (byte {error.start}): save it as CSV UTF-8"
@@ -90,12 +91,15 @@ def read_jobs(path: Path) -> JobsFile:
             f" {header.text.decode().strip()[:200]!r}: name the columns there, separated by commas"
         )
     if len(set(columns)) < len(columns):
-        raise NotAListOfJobs(f"{name} names a column twice: {', '.join(columns)[:200]}")
+        twice = sorted({column for column in columns if columns.count(column) > 1})
+        raise NotAListOfJobs(
+            f"{name} names a column twice ({', '.join(twice)[:200]}): rename or remove one"
+        )
     return JobsFile(name, hashlib.sha256(content).hexdigest(), columns, lines)
 
 
 def import_jobs(file: JobsFile, database: Database, landing: Landing) -> Imported | None:
-    """Land the lines of a file as one load; None if this very file was landed before.
+    """Land the lines of a file as one load; return None if the same file was landed before.
 
     Raises LandingError if dlt fails.
     """
@@ -120,13 +124,13 @@ def import_jobs(file: JobsFile, database: Database, landing: Landing) -> Importe
     return Imported(batch.records, len(file.lines) - batch.records)
 
 
-def _lines(text: str) -> list[Line]:
-    """The lines that hold anything; a quoted cell may span several lines of the file."""
+def _lines(text: str) -> list[CsvLine]:
+    """Return the lines that are not empty; one may span several physical lines (quoted cell)."""
     physical = list(io.StringIO(text, newline=""))
     reader = csv.reader(physical, strict=True)
     lines, end = [], 0
     for cells in reader:
         start, end = end, reader.line_num
         if any(map(str.strip, cells)):
-            lines.append(Line(start + 1, "".join(physical[start:end]).encode(), cells))
+            lines.append(CsvLine(start + 1, "".join(physical[start:end]).encode(), cells))
     return lines
