@@ -1,13 +1,10 @@
-"""The fleet baseline from dwh_gold: the state of every device now, as Markdown or HTML."""
+"""The fleet baseline as Markdown, from dwh_gold: the state of every device at this moment."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from html import escape
-from pathlib import Path
 from typing import Any
 
 import psycopg
-from markdown import markdown
 from psycopg.rows import dict_row
 
 from analyst.docs.framework import table
@@ -34,38 +31,14 @@ GAPS = (
     ("cost centre", "has_cost_centre", "fill the seed vehicles.csv"),
     ("fuel norm", "has_fuel_norm", "fill the seed vehicles.csv"),
 )
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 Arial, Helvetica, sans-serif; color: #1d2733; max-width: 62rem;
-       margin: 2rem auto; padding: 0 1rem; }}
-h1, h2 {{ color: #0b3c5d; }}
-h2 {{ border-bottom: 2px solid #0b3c5d; padding-bottom: .2rem; margin-top: 2rem; }}
-table {{ border-collapse: collapse; margin: .6rem 0 1rem; }}
-th, td {{ border-bottom: 1px solid #d9dfe5; padding: .25rem 1rem .25rem 0; text-align: left;
-         vertical-align: top; }}
-th {{ color: #5b6876; font-weight: 600; }}
-@page {{ size: A4; margin: 15mm; }}
-@media print {{ body {{ font-size: 9.5pt; margin: 0; max-width: none; }}
-  tr {{ break-inside: avoid; }} h2 {{ break-after: avoid; }}
-  thead {{ display: table-header-group; }} }}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
-
-Device = Mapping[str, Any]
+DeviceNow = Mapping[str, Any]
 
 
 def baseline(connection: psycopg.Connection, now: datetime, configured: Mapping[str, str]) -> str:
-    """The report as Markdown. `now` is in the fleet's zone; `configured` maps settings to text."""
+    """Return the report as Markdown.
+
+    `now` is in the fleet's zone. `configured` maps the name of each setting to its value as text.
+    """
     devices = _rows(connection, DEVICES)
     newest = max((d["gps_time"] for d in devices if d["gps_time"]), default=None)
     data = f"newest fix {newest.astimezone(now.tzinfo):%Y-%m-%d %H:%M}" if newest else "no fix yet"
@@ -94,17 +67,8 @@ def baseline(connection: psycopg.Connection, now: datetime, configured: Mapping[
     )
 
 
-def write(text: str, to: Path) -> None:
-    """Write the report (Markdown) to `to`: as HTML if it ends in .html, else as it is."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    if to.suffix == ".html":
-        title = text.splitlines()[0].lstrip("# ")
-        text = PAGE.format(title=escape(title), body=markdown(text, extensions=["tables"]))
-    to.write_text(text, encoding="utf-8")
-
-
-def _by_city(devices: Sequence[Device]) -> str:
-    def row(name: str, some: Sequence[Device]) -> tuple[object, ...]:
+def _by_city(devices: Sequence[DeviceNow]) -> str:
+    def row(name: str, some: Sequence[DeviceNow]) -> tuple[object, ...]:
         counts = (sum(d["freshness"] == kind for d in some) for kind in FRESHNESS)
         return (name, len(some), *counts)
 
@@ -119,12 +83,12 @@ def _by_city(devices: Sequence[Device]) -> str:
     )
 
 
-def _gaps(devices: Sequence[Device]) -> str:
+def _gaps(devices: Sequence[DeviceNow]) -> str:
     rows = ((name, sum(not d[has] for d in devices), len(devices), how) for name, has, how in GAPS)
     return table(("Field", "Missing:", "Of:", "What to do"), rows)
 
 
-def _near_service(devices: Sequence[Device]) -> str:
+def _near_service(devices: Sequence[DeviceNow]) -> str:
     near = sorted((d for d in devices if d["is_near_service"]), key=lambda d: d["km_to_service"])
     rows = (
         (d["vehicle_id"], d["city"], number(d["odometer_km"]), number(d["km_to_service"]))
@@ -139,7 +103,7 @@ def _near_service(devices: Sequence[Device]) -> str:
     return f"{nearest}\n\n{most}"
 
 
-def _anomalies(devices: Sequence[Device]) -> str:
+def _anomalies(devices: Sequence[DeviceNow]) -> str:
     header = ("Device", "IMEI", "Latitude:", "Longitude:", "Is in", "Expected in")
     abroad = (
         (*_named(d), d["latitude"], d["longitude"], d["country"] or "elsewhere",
@@ -163,7 +127,7 @@ def _anomalies(devices: Sequence[Device]) -> str:
     )
 
 
-def _unheard(devices: Sequence[Device]) -> str:
+def _unheard(devices: Sequence[DeviceNow]) -> str:
     rows = (
         (*_named(d), d["city"], d["freshness"].replace("_", " "), _days(d["fix_age_s"]))
         for d in devices
@@ -174,7 +138,7 @@ def _unheard(devices: Sequence[Device]) -> str:
 
 
 def _configured(
-    connection: psycopg.Connection, devices: Sequence[Device], configured: Mapping[str, str]
+    connection: psycopg.Connection, devices: Sequence[DeviceNow], configured: Mapping[str, str]
 ) -> str:
     accounts = dict.fromkeys(d["account"] for d in devices if d["account"])
     agreed, assumed, unknown = connection.execute(RULES.encode()).fetchall()[0]
@@ -207,7 +171,7 @@ def _table_or(header: Iterable[str], rows: Iterable[Iterable[object]], empty: st
     return table(header, known) if known else empty
 
 
-def _named(device: Device) -> tuple[str, str]:
+def _named(device: DeviceNow) -> tuple[str, str]:
     return (device["device_name"] or device["vehicle_id"], device["imei"])
 
 

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
-from analyst.baseline import baseline, write
+from analyst.baseline import baseline
+from analyst.baseline_file import write
 
 NAIROBI = ZoneInfo("Africa/Nairobi")
 

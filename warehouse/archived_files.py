@@ -1,7 +1,7 @@
 """raw.archived_files: which rows of raw are in Parquet files, and where the files are.
 
-Everything here is called under the dbt lock (dbt_runner.alone), so that no full refresh runs while
-rows leave raw or come back.
+The caller of each function holds the dbt lock (dbt_runner.alone), so that no full refresh runs
+while rows leave raw or come back.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from settings import Settings
 
 log = structlog.get_logger()
 
-NOTES = (
+LISTED = (
     "select file, table_name, loads, row_count from raw.archived_files order by archived_at, file"
 )
 ADD = "insert into raw.archived_files (file, table_name, loads, row_count) values (%s, %s, %s, %s)"
-# Loads of this database that no longer have rows in the table. Load ids hold microseconds, so the
-# files of another database share none of them.
+# Loads whose rows of the table are neither in raw nor in a listed file. A load id is a time with
+# microseconds, so a file of another database has none of this database's ids.
 ABSENT = """
     select load.load_id
     from raw._dlt_loads as load
@@ -31,8 +31,8 @@ ABSENT = """
             select from raw.{table} as kept where kept._dlt_load_id = load.load_id
         )
         and not exists (
-            select from raw.archived_files as noted
-            where noted.table_name = %(table)s and load.load_id = any(noted.loads)
+            select from raw.archived_files as listed
+            where listed.table_name = %(table)s and load.load_id = any(listed.loads)
         )
 """
 IS_TABLE = "select to_regclass('raw._dlt_loads') is not null and to_regclass(%s) is not null"
@@ -40,38 +40,38 @@ FILES_NAMED = 5
 
 
 @dataclass(frozen=True)
-class Note:
-    """A file whose rows raw no longer has: its path when written, table, load ids, rows."""
+class ArchivedFile:
+    """A file whose rows raw no longer has. `path` is where it was written, `rows` their number."""
 
-    file: str
+    path: str
     table: str
     loads: Sequence[str]
     rows: int
 
 
-def notes(connection: psycopg.Connection) -> list[Note]:
-    """Return what is archived, oldest first; an empty list means that raw is complete."""
-    return [Note(*row) for row in connection.execute(NOTES)]
+def listed(connection: psycopg.Connection) -> list[ArchivedFile]:
+    """Return the archived files, oldest first; an empty list means that raw is complete."""
+    return [ArchivedFile(*row) for row in connection.execute(LISTED)]
 
 
-def add(connection: psycopg.Connection, note: Note) -> None:
-    """Note a file, in the caller's transaction: the one that deletes its rows from raw."""
-    connection.execute(ADD, [note.file, note.table, list(note.loads), note.rows])
+def add(connection: psycopg.Connection, file: ArchivedFile) -> None:
+    """List a file, in the caller's transaction: the one that deletes its rows from raw."""
+    connection.execute(ADD, [file.path, file.table, list(file.loads), file.rows])
 
 
-def place(settings: Settings, note: Note) -> Path | None:
-    """Return where a noted file is now: at its noted path, or moved along with ARCHIVE_DIR."""
-    written = Path(note.file)
-    moved = sorted(settings.archive_dir.glob(f"*/{note.table}/{written.name}"))
+def find(settings: Settings, file: ArchivedFile) -> Path | None:
+    """Return where a listed file is: at its path, or moved along with ARCHIVE_DIR; else None."""
+    written = Path(file.path)
+    moved = sorted(settings.archive_dir.glob(f"*/{file.table}/{written.name}"))
     return next((path for path in (written, *moved) if path.is_file()), None)
 
 
-def note_older_files(settings: Settings, connection: psycopg.Connection) -> list[Path]:
-    """Note the files that a release without raw.archived_files wrote, whatever their folder.
+def list_older_files(settings: Settings, connection: psycopg.Connection) -> list[Path]:
+    """List the files that a release without raw.archived_files wrote to ARCHIVE_DIR.
 
-    Returns the files that cannot be read; what they hold is unknown.
+    Returns the files that cannot be read: nobody knows which rows they hold.
     """
-    known = {(note.table, Path(note.file).name) for note in notes(connection)}
+    known = {(file.table, Path(file.path).name) for file in listed(connection)}
     unreadable = []
     for path in sorted(settings.archive_dir.glob("*/*/*.parquet")):
         table = path.parent.name
@@ -90,28 +90,28 @@ def note_older_files(settings: Settings, connection: psycopg.Connection) -> list
         found = connection.execute(query, {"loads": sorted(set(loads)), "table": table})
         if absent := {load_id for (load_id,) in found}:
             rows = sum(load_id in absent for load_id in loads)
-            add(connection, Note(str(path.absolute()), table, sorted(absent), rows))
-            log.warning("noted an archived file", file=str(path), rows=rows)
+            add(connection, ArchivedFile(str(path.absolute()), table, sorted(absent), rows))
+            log.warning("listed an archived file of an older release", file=str(path), rows=rows)
     return unreadable
 
 
 def reason_against_full_refresh(settings: Settings, connection: psycopg.Connection) -> str | None:
     """Say why a full refresh would lose data and what to do; None if raw is complete."""
-    unreadable = note_older_files(settings, connection)
-    archived = notes(connection)
+    unreadable = list_older_files(settings, connection)
+    archived = listed(connection)
     if unreadable and not archived:
         return (
-            f"a full refresh might lose what is in {_some(unreadable)}, which cannot be read:"
+            f"a full refresh might lose rows of raw in {_some(unreadable)}, which cannot be read:"
             " restore the file from a backup, or move it out of ARCHIVE_DIR"
         )
     if not archived:
         return None
-    rows = sum(note.rows for note in archived)
+    rows = sum(file.rows for file in archived)
     reason = (
         f"a full refresh would lose {rows:,} rows of raw in {len(archived)} archived files:"
         " run orchestrate.py restore-archive first"
     )
-    if missing := [note.file for note in archived if place(settings, note) is None]:
+    if missing := [file.path for file in archived if find(settings, file) is None]:
         reason += f"; {missing_files(settings, missing)}"
     return reason
 
@@ -120,7 +120,7 @@ def missing_files(settings: Settings, files: Sequence[str]) -> str:
     """Say which archived files are not on this machine, and where to put them."""
     return (
         f"{len(files)} files are not here, they were written to {_some(files)}: copy them to the"
-        f" same paths or, with their two folders, to {settings.archive_dir}"
+        f" same paths or, with the two folders above each, to {settings.archive_dir}"
     )
 
 

@@ -59,7 +59,8 @@ def restore_archive(verbose: Verbose = False) -> None:
     A full refresh needs them. Example: orchestrate.py restore-archive
     """
     import logs
-    from operations.maintenance.archive import ArchiveError, restore
+    from operations.maintenance.archive import restore
+    from operations.maintenance.parquet import ArchiveError
 
     logs.configure(verbose=verbose)
     with chosen_database() as database, failing(ArchiveError):

@@ -101,7 +101,7 @@ def baseline(
     Reads what was built last; positions are live. Example: orchestrate.py baseline --to fleet.html
     """
     from analyst.baseline import baseline as report_on
-    from analyst.baseline import write
+    from analyst.baseline_file import write
     from loader.endpoints import endpoints
 
     if to and to.suffix not in (".md", ".html"):
