@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from benchmarks.common import Result, scratch_database
 from benchmarks.sweep import stand_in
 from loader.endpoints import endpoints
-from operations.service.jobs import Work
+from operations.service.jobs import JobActions
 from settings import Settings
 
 DEVICES = int(os.environ.get("VEHICLES", "2000"))
@@ -32,7 +32,7 @@ def run() -> list[Result]:
         stand_in(folder, DEVICES, "--days", "1") as given,
     ):
         settings = Settings.model_validate(given | {"work_dir": folder / "work"})
-        work = Work(settings, database, lambda: None)
+        work = JobActions(settings, database, lambda: None)
         polls = list(dict.fromkeys(endpoint.table for endpoint in endpoints(settings)))
         work.poll(polls)
         work.build()  # builds the day so far

@@ -69,7 +69,7 @@ def main(
     ] = None,
     push_token: Annotated[str, typer.Option(help="Token that the receiver expects.")] = "",
     push_hours: Annotated[
-        float, typer.Option(min=0, help="Hours before the data clock to push.")
+        float, typer.Option(min=0, help="Hours before the data clock to push, from a full hour.")
     ] = 24.0,
     env_file: Annotated[
         Path | None, typer.Option(help="Write the settings of a client to this file.")
@@ -102,7 +102,8 @@ def main(
     for method, name, rate in script:
         sandbox.misbehave(method, name, rate=rate)
     if push_to:
-        messages = pushes(world, world.now() - int(push_hours * HOUR), world.now())
+        start = world.now() - int(push_hours * HOUR)
+        messages = pushes(world, start - start % HOUR, world.now())
         with requests.Session() as session:
             send(push_to, push_token, messages, session=session)
     with sandbox:

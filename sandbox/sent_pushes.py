@@ -13,7 +13,7 @@ import requests
 
 from sandbox.entities import Alarm, Device, GpsFix, Trip
 from sandbox.history_records import ALARM_NAMES
-from sandbox.instants import HOUR, MINUTE, plain
+from sandbox.instants import HOUR, MINUTE, eat_bounds, eat_day, plain
 from sandbox.world import World
 
 Record = dict[str, Any]
@@ -24,13 +24,16 @@ _ARRIVES_S = 2
 def pushes(world: World, start: int, end: int) -> Iterator[tuple[str, Record]]:
     """(path, record) of all devices for [start, end] in Unix seconds, device by device.
 
-    Expired devices and devices without a fix since `start` are left out.
+from sandbox.instants import HOUR, MINUTE, eat_bounds, eat_day, plain
+from sandbox.world import World
     """
+    midnight = eat_bounds(eat_day(start - 1))[1]
     for device in world.devices.values():
         last = world.last_fix(device.imei)
         if last is None or last.at < start or device.is_expired:
             continue
-        yield "/pushevent", _event(device, start, "LOGIN")
+        if midnight <= last.at:
+            yield "/pushevent", _event(device, midnight, "LOGIN")
         fixes = list(world.fixes(device.imei, start, end))
         for fix in fixes:
             yield "/pushgps", _gps(device, fix, world.odometer_m(device.imei, fix.at))

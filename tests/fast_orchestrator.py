@@ -16,9 +16,9 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 import logs
 from operations.service import schedule
-from operations.service.jobs import Work
+from operations.service.jobs import JobActions
 from operations.service.orchestrator import Service, Stuck
-from operations.service.schedule import Job
+from operations.service.schedule import ScheduledJob
 from settings import Settings, settings
 from warehouse.server import open_database
 
@@ -34,7 +34,7 @@ EVERY_S = {
 }
 
 
-def plan(given: Settings, work: Work) -> Sequence[Job]:
+def plan(given: Settings, work: JobActions) -> Sequence[ScheduledJob]:
     return [
         replace(job, trigger=IntervalTrigger(seconds=EVERY_S[job.name]))
         for job in schedule.plan(given, work)

@@ -17,7 +17,7 @@ from loader.landing import Landing
 from loader.poll import Loader
 from operations.maintenance import prune
 from operations.service import nightly
-from operations.service.job_runs import Runs
+from operations.service.job_runs import JobRuns
 from sandbox import Fleet, Sandbox
 from settings import ROOT, Settings
 from warehouse import dbt_runner
@@ -159,7 +159,7 @@ def test_failed_nightly_command_is_recorded_and_exits_1(
     assert "build: dbt build --exclude-resource-type unit_test failed" in done.stderr
     (row,) = rows(database, HISTORY, "dbt")
     assert row[:4] == ("source freshness", "invocation", "dbt", "error")
-    (run,) = [run for run in Runs(database).all() if run["job"] == "nightly"]
+    (run,) = [run for run in JobRuns(database).all() if run["job"] == "nightly"]
     assert (run["status"], run["failures_in_a_row"]) == ("failed", 1)
 
 

@@ -26,11 +26,11 @@ from waiting import TIMEOUT_S, eventually
 
 from operations.maintenance import prune
 from operations.service import notify, schedule
-from operations.service.job_runs import Runs
-from operations.service.jobs import Done, JobFailed, Work
+from operations.service.job_runs import JobRuns
+from operations.service.jobs import JobActions, JobFailed, JobResult
 from operations.service.leader import KEY
 from operations.service.orchestrator import Service, Stuck
-from operations.service.schedule import Job, night_of
+from operations.service.schedule import ScheduledJob, night_of
 from operations.service.watchdog import LateNight
 from sandbox import Sandbox, fleet
 from settings import ROOT, Settings
@@ -54,7 +54,7 @@ END_LOCK_HOLDER = """
 
 
 def runs(database: Database) -> dict[str, dict]:
-    return {str(run["job"]): run for run in Runs(database).all()}
+    return {str(run["job"]): run for run in JobRuns(database).all()}
 
 
 def run_column(database: Database, job: str, column: str) -> object:
@@ -63,7 +63,9 @@ def run_column(database: Database, job: str, column: str) -> object:
 
 
 @contextmanager
-def serving(settings: Settings, database: Database, plan: Callable[..., Sequence[Job]]) -> Iterator:
+def serving(
+    settings: Settings, database: Database, plan: Callable[..., Sequence[ScheduledJob]]
+) -> Iterator:
     """Run a service with these jobs in a thread of this process."""
     service = Service(settings, database, plan)
     thread = threading.Thread(target=service.run)
@@ -96,16 +98,16 @@ def test_slow_job_delays_neither_sweep_nor_drain(
 ) -> None:
     may_end, begun = threading.Event(), []
 
-    def slow() -> Done:
+    def slow() -> JobResult:
         begun.append(1)
         may_end.wait(TIMEOUT_S)
-        return Done()
+        return JobResult()
 
-    def plan(_: Settings, work: Work) -> Sequence[Job]:
+    def plan(_: Settings, work: JobActions) -> Sequence[ScheduledJob]:
         return (
-            Job("slow", OFTEN, slow, "poll"),
-            Job("location_list", OFTEN, partial(work.poll, ["location_list"]), "sweep"),
-            Job("drain", OFTEN, work.drain, "drain"),
+            ScheduledJob("slow", OFTEN, slow, "poll"),
+            ScheduledJob("location_list", OFTEN, partial(work.poll, ["location_list"]), "sweep"),
+            ScheduledJob("drain", OFTEN, work.drain, "drain"),
         )
 
     with serving(settings, database, plan):
@@ -164,15 +166,17 @@ def test_repeated_failure_is_notified_once_and_leader_returns_after_lost_lock(
     outcomes = iter([*["no route"] * 5, None, None])
     seen: list[int] = []
 
-    def broken() -> Done:
+    def broken() -> JobResult:
         seen.append(1)
         if reason := next(outcomes, None):
             raise JobFailed(reason)
-        return Done(7)
+        return JobResult(7)
 
     with inbox() as (url, titles):
         notified = settings.model_copy(update={"notify_url": SecretStr(url)})
-        with serving(notified, database, lambda *_: [Job("broken", OFTEN, broken, "poll")]):
+        with serving(
+            notified, database, lambda *_: [ScheduledJob("broken", OFTEN, broken, "poll")]
+        ):
             eventually(lambda: len(seen) >= 4, "four runs")
             failing = runs(database)["broken"]
             assert failing["message"] == "no route"
@@ -192,12 +196,12 @@ def test_service_raises_stuck_if_a_job_outlives_the_lost_lock(
     monkeypatch.setattr("operations.service.orchestrator.LOST_LOCK_TIMEOUT_S", 1.0)
     may_end, begun = threading.Event(), []
 
-    def slow() -> Done:
+    def slow() -> JobResult:
         begun.append(1)
         may_end.wait(TIMEOUT_S)
-        return Done()
+        return JobResult()
 
-    service = Service(settings, database, lambda *_: [Job("slow", OFTEN, slow, "poll")])
+    service = Service(settings, database, lambda *_: [ScheduledJob("slow", OFTEN, slow, "poll")])
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(service.run)
         eventually(lambda: begun, "the slow job to begin")
@@ -208,7 +212,7 @@ def test_service_raises_stuck_if_a_job_outlives_the_lost_lock(
 
 
 def test_missed_jobs_are_caught_up_at_start(settings: Settings, database: Database) -> None:
-    jobs = schedule.plan(settings, Work(settings, database, lambda: None))
+    jobs = schedule.plan(settings, JobActions(settings, database, lambda: None))
     nightly = next(job for job in jobs if job.name == "nightly")
     morning = datetime(2026, 12, 3, 9, tzinfo=ZONE)
     night = datetime(2026, 12, 3, 2, 30, tzinfo=ZONE)
@@ -232,20 +236,20 @@ def test_missed_jobs_are_caught_up_at_start(settings: Settings, database: Databa
         *("devices", "fences", "late", "drain", "build", "nightly"),
     }
     without_trail = settings.model_copy(update={"poll_trail": False})
-    fewer = schedule.plan(without_trail, Work(without_trail, database, lambda: None))
+    fewer = schedule.plan(without_trail, JobActions(without_trail, database, lambda: None))
     assert {job.name for job in jobs} - {job.name for job in fewer} == {"track_list"}
 
 
 def test_daily_jobs_are_notified_at_their_first_failure(
     settings: Settings, database: Database
 ) -> None:
-    jobs = schedule.plan(settings, Work(settings, database, lambda: None))
+    jobs = schedule.plan(settings, JobActions(settings, database, lambda: None))
     daily = {job.name for job in jobs if job.last_due(datetime.now(ZONE))}
     assert {job.name for job in jobs if notify.title_of_change(job.name, 0, 1)} == daily
 
 
 def test_late_nightly_job_is_notified_once(settings: Settings, database: Database) -> None:
-    jobs = schedule.plan(settings, Work(settings, database, lambda: None))
+    jobs = schedule.plan(settings, JobActions(settings, database, lambda: None))
     with inbox() as (url, titles):
         notified = settings.model_copy(update={"notify_url": SecretStr(url)})
         late_night = LateNight(notified, jobs)
@@ -275,10 +279,10 @@ import time
 from apscheduler.triggers.interval import IntervalTrigger
 from operations.cli.serving import run
 from operations.service import orchestrator
-from operations.service.schedule import Job
+from operations.service.schedule import ScheduledJob
 
 def plan(*_):
-    return [Job("slow", IntervalTrigger(seconds=1), lambda: time.sleep(600), "poll")]
+    return [ScheduledJob("slow", IntervalTrigger(seconds=1), lambda: time.sleep(600), "poll")]
 
 orchestrator.LOST_LOCK_TIMEOUT_S = 1
 orchestrator.Service.__init__.__defaults__ = (plan,)
@@ -381,13 +385,13 @@ def test_gold_survives_kill_takeover_and_stop_during_build(
     )
 
     # The next build reads the loads that the stopped one did not; then none is pending.
-    work = Work(settings, database, lambda: None)
+    work = JobActions(settings, database, lambda: None)
     assert pending_loads.wait(database)
     assert work.build().rows > 0
     assert not pending_loads.wait(database)
     count = "select count(*) from dwh_gold.dbt_run_history"
     before = one(database, count)
-    assert work.build() == Done()
+    assert work.build() == JobResult()
     assert one(database, count) == before
     prune.prune(settings, database)
     assert one(database, "select count(*) from tracksolid.changed_days") == 0

@@ -12,7 +12,7 @@ import pytest
 from operations.cli.json_output import print_json
 from operations.cli.status_screen import print_status, status_fields
 from operations.service import status
-from operations.service.job_runs import Runs
+from operations.service.job_runs import JobRuns
 from operations.service.leader import Leader
 from settings import Settings
 from warehouse.database import Database
@@ -79,7 +79,7 @@ def test_status_of_an_empty_database_says_so(
 def test_status_shows_jobs_spool_token_and_failures_of_the_last_build(
     settings: Settings, database: Database, text_of: TextOf
 ) -> None:
-    runs = Runs(database)
+    runs = JobRuns(database)
     soon = datetime.now(UTC) + timedelta(minutes=1)
     for job, failed in (("track_list", True), ("location_list", False), ("nightly", None)):
         runs.begin(job, soon)
@@ -137,7 +137,7 @@ def test_invalid_spool_is_reported(settings: Settings, database: Database, text_
 def test_json_has_ages_in_seconds_and_instants_with_their_zone(
     settings: Settings, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = Runs(database)
+    runs = JobRuns(database)
     runs.begin("trips", None)
     runs.succeed("trips", 12, None)
     with database.connect() as connection:

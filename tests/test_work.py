@@ -11,7 +11,7 @@ import time_machine
 from conftest import NOW, settings_for
 from fleets import land_new_fixes, one
 
-from operations.service.jobs import Done, JobFailed, Work
+from operations.service.jobs import JobActions, JobFailed, JobResult
 from sandbox import Fault, Sandbox, fleet
 from settings import Settings
 from warehouse.database import Database
@@ -42,7 +42,7 @@ def test_sweep_is_parsed_once_and_live_view_stays_the_same(
     parked_fleet: Sandbox, database: Database, settings: Settings
 ) -> None:
     """The view is the same before the sweep's fixes are kept, after that and after a build."""
-    work = Work(settings, database, lambda: None)
+    work = JobActions(settings, database, lambda: None)
     work.poll(["device_list", "location_list"])
     work.build()
     parked = rows(database, "live_positions")
@@ -69,8 +69,8 @@ def test_sweep_is_parsed_once_and_live_view_stays_the_same(
 
 def test_renamed_database_works(database: Database, settings: Settings) -> None:
     """As a restored copy would be."""
-    Work(settings, database, lambda: None).poll(["device_list", "location_list"])
-    Work(settings, database, lambda: None).build()
+    JobActions(settings, database, lambda: None).poll(["device_list", "location_list"])
+    JobActions(settings, database, lambda: None).build()
     copy = f"{database.name}_copy"
     server = database.sibling("postgres")
     with server.connect() as connection:
@@ -78,7 +78,7 @@ def test_renamed_database_works(database: Database, settings: Settings) -> None:
         try:
             restored = server.sibling(copy, create=False)
             land_new_fixes(restored)
-            assert Work(settings, restored, lambda: None).poll(["location_list"]).rows
+            assert JobActions(settings, restored, lambda: None).poll(["location_list"]).rows
             assert rows(restored, "newest_fixes") == rows(restored, "live_positions")
             near = "select count(*) from dwh_gold.nearest_vehicles(-1.29, 36.82, 3)"
             assert one(restored, near) == 3
@@ -89,7 +89,7 @@ def test_renamed_database_works(database: Database, settings: Settings) -> None:
 def test_poll_without_answers_fails_with_its_reason(
     parked_fleet: Sandbox, database: Database, settings: Settings
 ) -> None:
-    work = Work(settings, database, lambda: None)
+    work = JobActions(settings, database, lambda: None)
     assert work.poll(["location_list"]).rows
     parked_fleet.misbehave(SWEEP, Fault.SYSTEM_BUSY, rate=1.0)
     with pytest.raises(JobFailed, match="System is busy"):
@@ -100,7 +100,7 @@ def test_endpoint_without_answers_fails_the_poll(
     parked_fleet: Sandbox, database: Database, settings: Settings
 ) -> None:
     daily = ["device_list", "device_detail"]
-    work = Work(settings, database, lambda: None)
+    work = JobActions(settings, database, lambda: None)
     work.poll(daily)
     parked_fleet.misbehave("jimi.user.device.list", Fault.SYSTEM_BUSY, rate=1.0)
     with pytest.raises(JobFailed, match=r"jimi\.user\.device\.list .*System is busy"):
@@ -110,7 +110,7 @@ def test_endpoint_without_answers_fails_the_poll(
 def test_table_recreated_by_a_running_load_is_reported_as_gone(
     database: Database, settings: Settings
 ) -> None:
-    work = Work(settings, database, lambda: None)
+    work = JobActions(settings, database, lambda: None)
     work.poll(["child_list", "device_list"])
     assert work.poll(["alarm_list"]).rows
     with database.connect() as connection:
@@ -130,7 +130,7 @@ def test_late_data_is_fetched_by_the_late_job(database: Database, tmp_path: Path
         Sandbox(world, login_interval_seconds=0) as api,
         time_machine.travel(datetime.fromtimestamp(NOW, UTC), tick=False),
     ):
-        work = Work(settings_for(api, database, tmp_path), database, lambda: None)
+        work = JobActions(settings_for(api, database, tmp_path), database, lambda: None)
         work.poll(["track_mileage"])
         known = one(database, trips)
         # As if yesterday's trips had not been there at the first poll.
@@ -147,8 +147,8 @@ def test_late_data_is_fetched_by_the_late_job(database: Database, tmp_path: Path
 
 def test_unreadable_spool_fails_the_drain(database: Database, settings: Settings) -> None:
     settings.spool_path.touch()
-    work = Work(settings, database, lambda: None)
-    assert work.drain() == Done()  # the receiver is just creating the table
+    work = JobActions(settings, database, lambda: None)
+    assert work.drain() == JobResult()  # the receiver is just creating the table
     settings.spool_path.unlink()
     settings.spool_path.mkdir()
     with pytest.raises(JobFailed, match=r"spool\.sqlite cannot be read"):

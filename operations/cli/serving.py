@@ -93,14 +93,14 @@ def nightly(
     """
     import logs
     from operations.service import nightly as night
-    from operations.service.job_runs import Runs
+    from operations.service.job_runs import JobRuns
     from warehouse.dbt_runner import DbtFailed
 
     logs.configure(verbose=True)
     of = (day or datetime.now(ZoneInfo(settings().fleet_timezone))).date()
     with chosen_database() as database, failing(night.NightlyFailed, DbtFailed):
         with_raw(database)
-        with Runs(database).recorded("nightly"):
+        with JobRuns(database).recorded("nightly"):
             night.run(settings(), database, of)
 
 

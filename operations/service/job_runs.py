@@ -38,7 +38,7 @@ ALL = "select * from dwh_gold.job_runs order by job"
 MESSAGE_CHARACTERS = 2000
 
 
-class Runs:
+class JobRuns:
     """The latest run of each job. Thread-safe."""
 
     def __init__(self, database: Database) -> None:

@@ -49,14 +49,14 @@ class JobFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Done:
+class JobResult:
     """A job's result: `rows` landed or written; `note` names parts that did not work."""
 
     rows: int = 0
     note: str | None = None
 
 
-class Work:
+class JobActions:
     """What each job does. Thread-safe.
 
     Jobs call `raise_if_stopping` between steps; it raises to end a job early.
@@ -71,14 +71,14 @@ class Work:
         self._loader = Loader(settings, database)  # all jobs share its call budget
         self._has_built = False
 
-    def poll(self, names: Sequence[str]) -> Done:
+    def poll(self, names: Sequence[str]) -> JobResult:
         """Fetch new data of these endpoints.
 
         Raises JobFailed if more than half of the calls to one endpoint failed.
         """
         return self._fetched(names, lambda: self._loader.poll(names, self._progress))
 
-    def poll_again(self, names: Sequence[str], span: timedelta) -> Done:
+    def poll_again(self, names: Sequence[str], span: timedelta) -> JobResult:
         """Fetch the last `span` of these endpoints again, to pick up late data."""
         now = datetime.now(UTC)
         return self._fetched(
@@ -91,7 +91,7 @@ class Work:
     def _progress(self, *_: object) -> None:
         self._raise_if_stopping()
 
-    def _fetched(self, names: Sequence[str], fetch: Callable[[], Sequence[Summary]]) -> Done:
+    def _fetched(self, names: Sequence[str], fetch: Callable[[], Sequence[Summary]]) -> JobResult:
         try:
             summaries = fetch()
         except psycopg.errors.UndefinedTable as error:
@@ -109,13 +109,13 @@ class Work:
             note = f"{note}; and {len(faults) - FAULTS_SHOWN} more"
         if failed:
             raise JobFailed(note)
-        return Done(sum(summary.records for summary in summaries), note)
+        return JobResult(sum(summary.records for summary in summaries), note)
 
-    def drain(self) -> Done:
+    def drain(self) -> JobResult:
         """Land the pushes in the spool, updating dwh_gold.spool_status after each batch."""
         path = self._settings.spool_path
         if not self._write_spool_status():
-            return Done()
+            return JobResult()
 
         def after_batch(_: int) -> None:
             self._write_spool_status()
@@ -126,15 +126,15 @@ class Work:
         except LandingError as error:
             raise JobFailed(str(error)) from error
         note = f"{done.rejected} records in raw.rejected" if done.rejected else None
-        return Done(sum(done.tables.values()), note)
+        return JobResult(sum(done.tables.values()), note)
 
-    def build(self) -> Done:
+    def build(self) -> JobResult:
         """Build the models if new loads are pending.
 
         The first build after a start always runs, to create new seeds and models.
         """
         if self._has_built and not pending_loads.wait(self._database):
-            return Done()
+            return JobResult()
         began = datetime.now(UTC)
         arguments = LATER_BUILDS if self._has_built else FIRST_BUILD
         try:
@@ -146,14 +146,14 @@ class Work:
             reason = f"dbt {arguments[0]}: {failed}" if failed else str(error).splitlines()[0]
             raise JobFailed(reason) from error
         self._has_built = True
-        return Done(run_history.rows_written(self._database, began))
+        return JobResult(run_history.rows_written(self._database, began))
 
-    def nightly(self, day: date) -> Done:
+    def nightly(self, day: date) -> JobResult:
         """Run the nightly steps (nightly.py). Raises nightly.NightlyFailed."""
         began = datetime.now(UTC)
         nightly.run(self._settings, self._database, day, self._raise_if_stopping)
         self._has_built = True
-        return Done(run_history.rows_written(self._database, began))
+        return JobResult(run_history.rows_written(self._database, began))
 
     def _keep_newest_fixes(self) -> None:
         """Parse the sweep once now, so that not every reader of live_positions has to."""

@@ -15,11 +15,11 @@ from loader.endpoints import SWEEP
 from loader.landing import LandingError
 from operations.service import notify, schedule
 from operations.service.health import JobMetrics, serving
-from operations.service.job_runs import Runs
-from operations.service.jobs import JobFailed, Work
+from operations.service.job_runs import JobRuns
+from operations.service.jobs import JobActions, JobFailed
 from operations.service.leader import Leader
 from operations.service.nightly import NightlyFailed
-from operations.service.schedule import Job
+from operations.service.schedule import ScheduledJob
 from operations.service.watchdog import UNREACHABLE, LateNight, Outage
 from settings import Settings
 from warehouse import dbt_process, dbt_runner
@@ -36,10 +36,10 @@ LOST_LOCK_TIMEOUT_S = 60.0
 SWEEP_LATE = timedelta(minutes=5)
 CLOCK_STEP_S = 60.0
 
-Plan = Callable[[Settings, Work], Sequence[Job]]
+PlanJobs = Callable[[Settings, JobActions], Sequence[ScheduledJob]]
 
 
-class Stopped(Exception):
+class JobStopped(Exception):
     """A job must end early: the process is stopping, or it is no longer the leader."""
 
 
@@ -50,12 +50,14 @@ class Stuck(Exception):
 class Service:
     """One orchestrator, leader or standby. Call `run` in one thread; `stop` from any thread."""
 
-    def __init__(self, settings: Settings, database: Database, plan: Plan = schedule.plan) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, plan: PlanJobs = schedule.plan
+    ) -> None:
         self._settings = settings
         self._database = database
         self._plan = plan
         self._leader = Leader(database)
-        self._runs = Runs(database)
+        self._runs = JobRuns(database)
         self._metrics = JobMetrics()
         self._stop_requested = threading.Event()
         self._jobs_must_end = threading.Event()
@@ -99,7 +101,7 @@ class Service:
         """
         log.info("became leader")
         self._jobs_must_end.clear()
-        work = Work(self._settings, self._database, self._raise_if_stopping)
+        work = JobActions(self._settings, self._database, self._raise_if_stopping)
         jobs = self._plan(self._settings, work)
         self._succeeded_at = self._runs.succeeded_at()
         self._leads_since = datetime.now(UTC)
@@ -143,9 +145,9 @@ class Service:
 
     def _raise_if_stopping(self) -> None:
         if self._stop_requested.is_set() or self._jobs_must_end.is_set():
-            raise Stopped("stopped before it was finished; runs again when due")
+            raise JobStopped("stopped before it was finished; runs again when due")
 
-    def _run_job(self, job: Job) -> None:
+    def _run_job(self, job: ScheduledJob) -> None:
         """Run a job; record, count and report the outcome. Raises nothing: the schedule retries."""
         with self._marked_running(job) as may_run:
             if not may_run:
@@ -155,7 +157,7 @@ class Service:
                 failures = self._runs.begin(job.name, job.next_after(datetime.now(UTC)))
                 try:
                     done = job.run()
-                except (Stopped, dbt_runner.DbtInterrupted) as error:
+                except (JobStopped, dbt_runner.DbtInterrupted) as error:
                     self._runs.stop(job.name, str(error))
                     log.warning("job stopped", reason=str(error))
                     return
@@ -175,7 +177,9 @@ class Service:
                 log.info("job done", rows=done.rows, duration_s=round(took_s, 3), note=done.note)
             self._notify(job, failures, 0, done.note or "")
 
-    def _report_failure(self, job: Job, error: Exception, failures: int, took_s: float) -> None:
+    def _report_failure(
+        self, job: ScheduledJob, error: Exception, failures: int, took_s: float
+    ) -> None:
         is_known = isinstance(error, (JobFailed, NightlyFailed))
         message = str(error) if is_known else f"{type(error).__name__}: {error}"
         log.error("job failed", reason=message, exc_info=None if is_known else error)
@@ -184,12 +188,12 @@ class Service:
         hint = "See docs/RUNBOOK.md, section Look first."
         self._notify(job, failures, failures_now, f"{message}\n{hint}")
 
-    def _notify(self, job: Job, before: int, after: int, text: str) -> None:
+    def _notify(self, job: ScheduledJob, before: int, after: int, text: str) -> None:
         if title := notify.title_of_change(job.name, before, after):
             notify.send(self._settings, title, text)
 
     @contextmanager
-    def _marked_running(self, job: Job) -> Iterator[bool]:
+    def _marked_running(self, job: ScheduledJob) -> Iterator[bool]:
         """Add job and run_id to the log lines of the block; yields False if no job may start."""
         self._running_jobs.add(job.name)
         try:

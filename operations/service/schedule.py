@@ -12,7 +12,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from loader.endpoints import SWEEP, TRAIL, endpoints
-from operations.service.jobs import Done, Work
+from operations.service.jobs import JobActions, JobResult
 from settings import Settings
 
 DAY = timedelta(days=1)
@@ -24,12 +24,12 @@ LANES = {"sweep": 1, "drain": 1, "poll": 6, "build": 1}
 
 
 @dataclass(frozen=True)
-class Job:
+class ScheduledJob:
     """A recurring job; `lane` names the threads that it may use."""
 
     name: str
     trigger: IntervalTrigger | CronTrigger
-    run: Callable[[], Done]
+    run: Callable[[], JobResult]
     lane: str
 
     def next_after(self, now: datetime) -> datetime | None:
@@ -49,14 +49,14 @@ class Job:
         return due is None or succeeded_at is None or succeeded_at < due
 
 
-def plan(settings: Settings, work: Work) -> Sequence[Job]:
+def plan(settings: Settings, work: JobActions) -> Sequence[ScheduledJob]:
     """All jobs of the product."""
     zone = ZoneInfo(settings.fleet_timezone)
 
     def every(span: timedelta) -> IntervalTrigger:
         return IntervalTrigger(seconds=int(span.total_seconds()), timezone=zone)
 
-    def run_nightly() -> Done:
+    def run_nightly() -> JobResult:
         return work.nightly(night_of(nightly, datetime.now(zone)))
 
     known = [e for e in endpoints(settings) if settings.poll_trail or e.table != TRAIL]
@@ -66,24 +66,30 @@ def plan(settings: Settings, work: Work) -> Sequence[Job]:
     # A job of its own, because an account may lack the right to read fences.
     fences = [e.name for e in known if e.table.startswith("fence_")]
     daily = [e.name for e in known if e.every >= DAY and e.name not in fences]
-    nightly = Job("nightly", CronTrigger(hour=2, minute=30, timezone=zone), run_nightly, "build")
+    nightly = ScheduledJob(
+        "nightly", CronTrigger(hour=2, minute=30, timezone=zone), run_nightly, "build"
+    )
     return (
         *(
-            Job(table, every(span), partial(work.poll, [table]), _lane(table))
+            ScheduledJob(table, every(span), partial(work.poll, [table]), _lane(table))
             for table, span in often.items()
         ),
-        Job(
+        ScheduledJob(
             "late", CronTrigger(hour=1, timezone=zone), partial(work.poll_again, late, LATE), "poll"
         ),
-        Job("devices", CronTrigger(hour=2, timezone=zone), partial(work.poll, daily), "poll"),
-        Job("fences", CronTrigger(hour=2, timezone=zone), partial(work.poll, fences), "poll"),
-        Job("drain", every(DRAIN_EVERY), work.drain, "drain"),
-        Job("build", every(BUILD_EVERY), work.build, "build"),
+        ScheduledJob(
+            "devices", CronTrigger(hour=2, timezone=zone), partial(work.poll, daily), "poll"
+        ),
+        ScheduledJob(
+            "fences", CronTrigger(hour=2, timezone=zone), partial(work.poll, fences), "poll"
+        ),
+        ScheduledJob("drain", every(DRAIN_EVERY), work.drain, "drain"),
+        ScheduledJob("build", every(BUILD_EVERY), work.build, "build"),
         nightly,
     )
 
 
-def night_of(nightly: Job, now: datetime) -> date:
+def night_of(nightly: ScheduledJob, now: datetime) -> date:
     """The day on which the nightly run was due; a catch-up run in the morning keeps that day."""
     due = nightly.last_due(now)
     assert due is not None
@@ -91,8 +97,8 @@ def night_of(nightly: Job, now: datetime) -> date:
 
 
 def scheduler(
-    jobs: Sequence[Job],
-    run_job: Callable[[Job], None],
+    jobs: Sequence[ScheduledJob],
+    run_job: Callable[[ScheduledJob], None],
     succeeded_at: Mapping[str, datetime],
     zone: ZoneInfo,
 ) -> BackgroundScheduler:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from operations.service.job_runs import Runs
+from operations.service.job_runs import JobRuns
 from operations.service.leader import KEY
 from settings import Settings
 from warehouse.database import Database
@@ -121,7 +121,7 @@ def read(settings: Settings, database: Database) -> Status:
 def _jobs(database: Database) -> list[dict[str, Any]]:
     """The latest run of each job; none before the first migration."""
     try:
-        return Runs(database).all()
+        return JobRuns(database).all()
     except psycopg.errors.UndefinedTable:
         return []
 

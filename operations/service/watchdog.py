@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from operations.service import notify
-from operations.service.schedule import Job
+from operations.service.schedule import ScheduledJob
 from settings import Settings
 from warehouse.full_disk import SERVER, WORK, full_disk
 
@@ -60,7 +60,7 @@ class Outage:
 class LateNight:
     """Sends one notification for each nightly job that has not finished in time."""
 
-    def __init__(self, settings: Settings, jobs: Sequence[Job]) -> None:
+    def __init__(self, settings: Settings, jobs: Sequence[ScheduledJob]) -> None:
         self._settings = settings
         self._nightly = next((job for job in jobs if job.name == "nightly"), None)
         self._reported_due: datetime | None = None
