@@ -1,7 +1,7 @@
 """The pages of the client's documentation, as markdown by page name."""
 
 from analyst.docs.framework import Framework, band, slug, table
-from analyst.docs.registers import Fix, fixes, seed
+from analyst.docs.registers import RegisteredFix, fixes, seed
 from analyst.kpi.rules import Rule, spaced
 
 INTRODUCTION = """\
@@ -74,7 +74,7 @@ def decisions(framework: Framework) -> str:
 def fix_history(framework: Framework) -> str:
     """Each fix: what went wrong, what holds now, and the tests that guard it."""
 
-    def guards(fix: Fix) -> str:
+    def guards(fix: RegisteredFix) -> str:
         names = ((test, framework.catalogue.tests[test].split("__", 1)[1]) for test in fix.guards)
         return "; ".join(f"[{spaced(name)}]({framework.link(test)})" for test, name in names)
 

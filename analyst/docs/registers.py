@@ -12,7 +12,7 @@ from warehouse.dbt_runner import PROJECT
 
 
 @dataclass(frozen=True)
-class Fix:
+class RegisteredFix:
     """A fault of the old system, what holds since, and the tests (unique ids) that guard it."""
 
     fix_id: str
@@ -36,11 +36,11 @@ def rules() -> list[Rule]:
     ]
 
 
-def fixes(catalogue: Catalogue) -> list[Fix]:
+def fixes(catalogue: Catalogue) -> list[RegisteredFix]:
     """The fixes of fixes.yml, each with the tests that are named after it."""
     register = yaml.safe_load((PROJECT / "fixes.yml").read_text())["fixes"]
     return [
-        Fix(
+        RegisteredFix(
             fix["id"],
             fix["was"],
             fix["now"],

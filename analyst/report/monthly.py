@@ -14,7 +14,7 @@ from analyst import values
 from analyst.kpi.catalogue import domain_rank
 from analyst.report import figures, summary, svg_charts
 from analyst.report.figures import Figure
-from analyst.report.queries import Gold, Row
+from analyst.report.queries import Gold, GoldRow
 from settings import ROOT
 
 TILES = (
@@ -129,10 +129,10 @@ def _drawn(
 ) -> dict[str, list[tuple[str, Markup]]]:
     """The charts of each domain, with their titles."""
     known = {figure.kpi_id: figure for figure in measured}
-    points: dict[str, list[svg_charts.Point]] = {}
+    points: dict[str, list[svg_charts.DayValue]] = {}
     for row in gold.per_day([chart.kpi_id for chart in CHARTS]):
         value = None if row["value"] is None else float(row["value"])
-        point = svg_charts.Point(row["scope_value"], row["day"].day, value)
+        point = svg_charts.DayValue(row["scope_value"], row["day"].day, value)
         points.setdefault(row["kpi_id"], []).append(point)
     drawn: dict[str, list[tuple[str, Markup]]] = {}
     for chart in CHARTS:
@@ -163,7 +163,7 @@ def _domains(
     ]
 
 
-def _ranked(ranking: Ranking, vehicles: Sequence[Row]) -> list[Row]:
+def _ranked(ranking: Ranking, vehicles: Sequence[GoldRow]) -> list[GoldRow]:
     """The first RANKED vehicles; those without a value are left out, and zeros from "most"."""
     known = [row for row in vehicles if row[ranking.column] is not None]
     if ranking.most_first:

@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from analyst.report.figures import Figure, month_name
 from settings import settings
 
-Row = dict[str, Any]
+GoldRow = dict[str, Any]
 
 CITIES = "select distinct scope_value from dwh_gold.kpi_values where scope = 'city' order by 1"
 FIGURES = """
@@ -111,27 +111,27 @@ class Gold:
         currency = currencies[0] if len(currencies) == 1 else None
         return [Figure(row, currency) for row in rows]
 
-    def per_day(self, kpi_ids: list[str]) -> list[Row]:
+    def per_day(self, kpi_ids: list[str]) -> list[GoldRow]:
         """Values of these KPIs per finished day and city."""
         return self._rows(PER_DAY, kpi_ids=kpi_ids)
 
-    def alarms(self) -> list[Row]:
+    def alarms(self) -> list[GoldRow]:
         """The most frequent types of alarm."""
         return self._rows(ALARMS)
 
-    def vehicles(self) -> list[Row]:
+    def vehicles(self) -> list[GoldRow]:
         """The month of each vehicle, those that reported least first."""
         return self._rows(VEHICLES)
 
-    def assumed(self) -> list[Row]:
+    def assumed(self) -> list[GoldRow]:
         """Rules that are not agreed, with the KPIs that use them."""
         return self._rows(ASSUMED)
 
-    def assumed_zones(self) -> list[Row]:
+    def assumed_zones(self) -> list[GoldRow]:
         """Zones whose shape is not agreed."""
         return self._rows(ASSUMED_ZONES)
 
-    def proposals(self) -> list[Row]:
+    def proposals(self) -> list[GoldRow]:
         """Bands that the last 30 days of the data suggest."""
         return self._rows(PROPOSALS)
 
@@ -140,7 +140,7 @@ class Gold:
         newest: datetime | None = self._rows(DATA_AS_OF)[0]["max"]
         return newest and newest.astimezone(ZoneInfo(settings().fleet_timezone))
 
-    def _rows(self, query: str, **more: object) -> list[Row]:
+    def _rows(self, query: str, **more: object) -> list[GoldRow]:
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query.encode(), self._given | more).fetchall()
 

@@ -16,7 +16,7 @@ WIDTH, HEIGHT, ROW_HEIGHT = 420, 180, 18
 TEXT = {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal"}
 
 
-class Point(NamedTuple):
+class DayValue(NamedTuple):
     """A value of a place on a day of the month; None breaks a line."""
 
     place: str
@@ -25,7 +25,7 @@ class Point(NamedTuple):
 
 
 def per_day(
-    points: Sequence[Point], days: int, unit: str, *, stacked: bool, from_zero: bool = True
+    points: Sequence[DayValue], days: int, unit: str, *, stacked: bool, from_zero: bool = True
 ) -> Markup:
     """Draw each day of a month: bars of parts that make a whole, or a line for each place."""
     shown = {p.place for p in points if p.value or not stacked}  # zero has no bar
@@ -61,7 +61,7 @@ def ranking(counts: Sequence[tuple[str, int]], unit: str) -> Markup:
     return _svg(bars + numbers, height=ROW_HEIGHT * len(counts))
 
 
-def _data(points: Iterable[Point]) -> alt.InlineData:
+def _data(points: Iterable[DayValue]) -> alt.InlineData:
     return alt.InlineData(values=[point._asdict() for point in points])
 
 

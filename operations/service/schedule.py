@@ -49,7 +49,7 @@ class ScheduledJob:
         return due is None or succeeded_at is None or succeeded_at < due
 
 
-def plan(settings: Settings, work: JobActions) -> Sequence[ScheduledJob]:
+def plan(settings: Settings, actions: JobActions) -> Sequence[ScheduledJob]:
     """All jobs of the product."""
     zone = ZoneInfo(settings.fleet_timezone)
 
@@ -57,7 +57,7 @@ def plan(settings: Settings, work: JobActions) -> Sequence[ScheduledJob]:
         return IntervalTrigger(seconds=int(span.total_seconds()), timezone=zone)
 
     def run_nightly() -> JobResult:
-        return work.nightly(night_of(nightly, datetime.now(zone)))
+        return actions.nightly(night_of(nightly, datetime.now(zone)))
 
     known = [e for e in endpoints(settings) if settings.poll_trail or e.table != TRAIL]
     often = {e.table: e.every for e in known if e.every < DAY}
@@ -71,20 +71,23 @@ def plan(settings: Settings, work: JobActions) -> Sequence[ScheduledJob]:
     )
     return (
         *(
-            ScheduledJob(table, every(span), partial(work.poll, [table]), _lane(table))
+            ScheduledJob(table, every(span), partial(actions.poll, [table]), _lane(table))
             for table, span in often.items()
         ),
         ScheduledJob(
-            "late", CronTrigger(hour=1, timezone=zone), partial(work.poll_again, late, LATE), "poll"
+            "late",
+            CronTrigger(hour=1, timezone=zone),
+            partial(actions.poll_again, late, LATE),
+            "poll",
         ),
         ScheduledJob(
-            "devices", CronTrigger(hour=2, timezone=zone), partial(work.poll, daily), "poll"
+            "devices", CronTrigger(hour=2, timezone=zone), partial(actions.poll, daily), "poll"
         ),
         ScheduledJob(
-            "fences", CronTrigger(hour=2, timezone=zone), partial(work.poll, fences), "poll"
+            "fences", CronTrigger(hour=2, timezone=zone), partial(actions.poll, fences), "poll"
         ),
-        ScheduledJob("drain", every(DRAIN_EVERY), work.drain, "drain"),
-        ScheduledJob("build", every(BUILD_EVERY), work.build, "build"),
+        ScheduledJob("drain", every(DRAIN_EVERY), actions.drain, "drain"),
+        ScheduledJob("build", every(BUILD_EVERY), actions.build, "build"),
         nightly,
     )
 
