@@ -119,7 +119,7 @@ def parsed(shared: Shared) -> Path:
         known = {"fleet_timezone": settings.fleet_timezone, "chunk_days": settings.chunk_days}
         with Forked(environment) as process:
             words = ["parse", "--vars", json.dumps(known)]
-            said, is_done = dbt_process.tell(process, words, lambda *_: None)
+            said, is_done = dbt_process.run_command(process, words, lambda *_: None)
         assert is_done, "\n".join(said)
         return profile_hash(environment)
 

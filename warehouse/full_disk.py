@@ -8,13 +8,14 @@ from collections.abc import Iterator
 WORK = "the disk of the work folder is full"
 SERVER = "the disk of the database server is full"
 DISK_FULL = "53100"  # SQLSTATE
-# The server quotes its own system; what dbt says of the disk here begins with Python's number.
+# PostgreSQL's own words for a full disk of the server, and Python's for a full disk here, which dbt
+# prints too.
 OF_SERVER = re.compile(r"could not (extend|write|open|create|fsync|truncate).{0,300}No space left")
 OF_WORK = re.compile(r"\[Errno 28\]|No space left on device|database or disk is full")
 
 
 def full_disk(error: BaseException) -> str | None:
-    """Return which disk was full, as a sentence for people; None if the error is another one."""
+    """Return WORK or SERVER if the error comes from a full disk, else None."""
     for each in _chain(error):
         # psycopg and ADBC, psycopg2
         if DISK_FULL in (getattr(each, "sqlstate", None), getattr(each, "pgcode", None)):
@@ -32,7 +33,7 @@ def full_disk(error: BaseException) -> str | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it; dlt keeps a cause in `exception`."""
+    """Yield the error and its causes; dlt keeps a cause in `exception`."""
     seen: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting:

@@ -1,8 +1,8 @@
-"""From warehouse/migrations to the database: each file once, in order, by yoyo.
+"""Applies the files of warehouse/migrations to the database with yoyo: each once, in order.
 
-A file is known by the checksum of its content; one that has changed since it was applied is
-refused. A file runs in its own transaction and is noted right after it. A kill between the two
-runs the file once more, so files say `if not exists`.
+The database keeps the checksum of each applied file; a file that has changed since is refused. A
+file runs in a transaction of its own and is recorded right after it. If the process is killed
+between the two, the file runs a second time, so files say `if not exists`.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ TABLE = "schema_migrations"
 
 
 class MigrationError(Exception):
-    """A migration cannot be applied; the text says which file and what to do."""
+    """A migration cannot be applied. The text says which file and what to do."""
 
 
 class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
@@ -40,7 +40,7 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def connect(self, dburi: Any) -> psycopg.Connection:
         connection: psycopg.Connection = super().connect(dburi)
-        connection.add_notice_handler(_tell)
+        connection.add_notice_handler(_log_warning)
         return connection
 
     @contextmanager
@@ -51,9 +51,9 @@ class Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
 
 def migrate(url: str, connection: psycopg.Connection, folder: Path = MIGRATIONS) -> list[str]:
-    """Apply the files that this database lacks; returns their names, none if it is up to date.
+    """Apply the files that the database at `url` lacks; return their names, usually none.
 
-    Cheap when there is nothing to do: two queries on the connection given.
+    `connection` is one to the same database; if nothing is pending, two queries on it are all.
     Raises MigrationError if a file fails, or has changed since it was applied.
     """
     if not pending(connection, folder):
@@ -66,12 +66,15 @@ def migrate(url: str, connection: psycopg.Connection, folder: Path = MIGRATIONS)
         backend.execute("create schema if not exists tracksolid")
         migrations = read_migrations(str(folder))
         for migration in migrations:
-            migration.hash = wanted[migration.id]  # yoyo's own covers the name only
+            migration.hash = wanted[migration.id]  # yoyo's own hash covers only the file's name
         for migration in backend.to_apply(migrations):
             try:
                 backend.apply_one(migration)
             except psycopg.Error as error:
-                raise MigrationError(f"{migration.id}.sql does not apply: {error}") from error
+                raise MigrationError(
+                    f"{migration.id}.sql does not apply: {error}; it is rolled back: mend the cause"
+                    " and run orchestrate.py migrate"
+                ) from error
             done.append(migration.id)
     return done
 
@@ -83,7 +86,7 @@ def pending(connection: psycopg.Connection, folder: Path = MIGRATIONS) -> list[s
     """
     wanted, known = _checksums(folder), applied(connection)
     for name, checksum in known.items():
-        # A name that this release does not know is of a newer one.
+        # A name that this release does not know belongs to a newer release.
         if wanted.get(name, checksum) != checksum:
             raise MigrationError(
                 f"{name}.sql has changed since it was applied to this database; restore the file"
@@ -93,9 +96,9 @@ def pending(connection: psycopg.Connection, folder: Path = MIGRATIONS) -> list[s
 
 
 def set_grafana_password(connection: psycopg.Connection, password: str) -> None:
-    """Let grafana_ro log in by this password; the server, and its log, see only a verifier.
+    """Let grafana_ro log in with this password. The server and its log see only a verifier.
 
-    Raises MigrationError if there is no such role, or this login may not change it.
+    Raises MigrationError if the role does not exist, or this login may not change it.
     """
     verifier = connection.pgconn.encrypt_password(
         password.encode(), b"grafana_ro", b"scram-sha-256"
@@ -110,9 +113,9 @@ def set_grafana_password(connection: psycopg.Connection, password: str) -> None:
 
 
 def applied(connection: psycopg.Connection) -> dict[str, str]:
-    """Name and checksum of each file that was applied.
+    """Return name and checksum of each applied file.
 
-    Raises MigrationError if the database is another system's, as the one before this one.
+    Raises MigrationError if the database belongs to another system, such as the old one.
     """
     exists = connection.execute("select to_regclass(%s)", [f"tracksolid.{TABLE}"]).fetchone()
     if exists == (None,):
@@ -129,11 +132,11 @@ def applied(connection: psycopg.Connection) -> dict[str, str]:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    """Name and checksum of each file of the folder."""
+    """Return name and checksum of each file of the folder."""
     files = folder.glob("*.sql")
     return {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def _tell(notice: psycopg.errors.Diagnostic) -> None:
+def _log_warning(notice: psycopg.errors.Diagnostic) -> None:
     if notice.severity_nonlocalized == "WARNING":
-        log.warning("migration", said=notice.message_primary)
+        log.warning("warning of a migration", reason=notice.message_primary)

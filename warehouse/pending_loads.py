@@ -1,19 +1,20 @@
-"""Is there anything for a build: complete loads of raw that a model has not taken?"""
+"""Are there complete loads in raw that a model has not read yet?"""
 
 import psycopg
 
 from warehouse.database import Database
 
-# A model is behind if the last build failed for it. What was complete long ago and never offered is
-# left to a nightly build, which always runs.
-WAITING = """
-    with taken as (select min(build_id) as build_id from tracksolid.claims)
+# First case: a model lacks loads of an earlier build, because it failed there. Second case: a load
+# is new. Loads that have been complete for more than a day wait for the nightly build, which always
+# runs.
+PENDING = """
+    with read_by_all as (select min(build_id) as build_id from tracksolid.claims)
 
     select
-        taken.build_id is null
+        read_by_all.build_id is null
         or exists (
             select from tracksolid.offered_loads as offered
-            where offered.build_id > taken.build_id
+            where offered.build_id > read_by_all.build_id
         )
         or exists (
             select from raw.complete_loads as load
@@ -24,15 +25,15 @@ WAITING = """
                     where offered.load_id = load.load_id
                 )
         )
-    from taken
+    from read_by_all
 """
 
 
-def wait(database: Database) -> bool:
-    """True if a build has something to do; also before the first one."""
+def exist(database: Database) -> bool:
+    """Return True if a build has something to read, and before the first build."""
     with database.connect() as connection:
         try:
-            row = connection.execute(WAITING).fetchone()
+            row = connection.execute(PENDING).fetchone()
         except psycopg.errors.UndefinedTable:
             return True
     return row == (True,)

@@ -1,4 +1,4 @@
-"""From what dbt says of a run to dwh_gold.dbt_run_history: a row per node, of failed runs too."""
+"""Writes each run of dbt to dwh_gold.dbt_run_history: a row per node, also if the run failed."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -46,15 +46,15 @@ FAILED = """
 
 @contextmanager
 def recorded(database: Database, target: Path, arguments: Sequence[str]) -> Iterator[None]:
-    """Append what the dbt run of this block did; commands other than ARTIFACTS leave no trace.
+    """Append the results of the dbt run in this block, if its command is one of ARTIFACTS.
 
-    A history that cannot be written is logged: the run itself matters more.
+    If the history cannot be written, that is only logged: the run itself matters more.
     """
     if arguments[0] not in ARTIFACTS:
         yield
         return
     artifact = target / ARTIFACTS[arguments[0]]
-    artifact.unlink(missing_ok=True)  # else a run that dies early would tell of the one before
+    artifact.unlink(missing_ok=True)  # else a run that dies early would leave an older result
     began, failure = datetime.now(UTC), None
     try:
         yield
@@ -67,11 +67,11 @@ def recorded(database: Database, target: Path, arguments: Sequence[str]) -> Iter
             with database.connect() as connection, connection.cursor() as cursor:
                 cursor.executemany(INSERT.encode(), rows)
         except psycopg.Error as error:
-            log.warning("the run of dbt is missing in its history", reason=str(error))
+            log.warning("this run of dbt is not in dbt_run_history", reason=str(error))
 
 
 def rows_written(database: Database, since: datetime) -> int:
-    """Rows that dbt has written in runs that began since then."""
+    """Return the number of rows that dbt wrote in runs that began at `since` or later."""
     with database.connect() as connection:
         row = connection.execute(WRITTEN, [since]).fetchone()
     assert row is not None
@@ -79,26 +79,26 @@ def rows_written(database: Database, since: datetime) -> int:
 
 
 def failed_nodes(database: Database, since: datetime) -> list[str]:
-    """What failed in runs that began since then, in the order of their failing.
+    """Return kind and name of each node that failed in runs since then, the first failure first.
 
-    Kind and name of a node; of a run that came to none, what it said.
+    A run that failed before its first node has the first line of its message instead.
     """
     with database.connect() as connection:
-        return [what for (what,) in connection.execute(FAILED, [since, list(BAD)])]
+        return [text for (text,) in connection.execute(FAILED, [since, list(BAD)])]
 
 
 def _rows(
     artifact: Path, command: str, began: datetime, failure: str | None
 ) -> list[dict[str, object]]:
-    told = json.loads(artifact.read_text()) if artifact.exists() else {}
-    results: list[dict[str, Any]] = told.get("results", [])
+    content = json.loads(artifact.read_text()) if artifact.exists() else {}
+    results: list[dict[str, Any]] = content.get("results", [])
     run = {
-        "run_id": told.get("metadata", {}).get("invocation_id", str(uuid4())),
+        "run_id": content.get("metadata", {}).get("invocation_id", str(uuid4())),
         "command": command,
     }
     rows = [run | _row(result, began) for result in results]
     if failure and not any(result["status"] in BAD for result in results):
-        # It was stopped, or failed before it came to a node.
+        # The run was stopped, or failed before its first node.
         now = datetime.now(UTC)
         whole = {
             "unique_id": "invocation.dbt",
@@ -133,7 +133,7 @@ def _row(result: dict[str, Any], began: datetime) -> dict[str, object]:
 
 
 def _name(node: str) -> str:
-    """trips of model.p.trips, raw.jobs of source.p.raw.jobs, x of test.p.x.hash."""
+    """model.p.trips -> trips, source.p.raw.jobs -> raw.jobs, test.p.x.hash -> x"""
     kind, *parts = node.split(".")
     match kind:
         case "source":

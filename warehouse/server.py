@@ -15,7 +15,8 @@ def open_database(settings: Settings, *, migrates: bool) -> Iterator[Database]:
     """Yield the database; an embedded server is started here and stopped after use.
 
     Pending migrations are applied to an embedded server and, if `migrates`, to the server of
-    DATABASE_URL. Raises DatabaseError, and WrongSettings for an address that cannot be used.
+    DATABASE_URL. Raises DatabaseError if the server cannot be reached or is too old, and
+    WrongSettings for an address that cannot be used.
     """
     if settings.database_url is not None:
         try:

@@ -133,7 +133,7 @@ class JobActions:
 
         The first build after a start always runs, to create new seeds and models.
         """
-        if self._has_built and not pending_loads.wait(self._database):
+        if self._has_built and not pending_loads.exist(self._database):
             return JobResult()
         began = datetime.now(UTC)
         arguments = LATER_BUILDS if self._has_built else FIRST_BUILD
