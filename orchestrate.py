@@ -1,4 +1,4 @@
-"""The one command line: the commands of operations/cli/ as one program.
+"""The command line: puts the commands of operations/cli/ together as one program.
 
 Exit codes: 0 done, 1 failed, 2 used wrongly.
 """
@@ -19,8 +19,8 @@ app = typer.Typer(
     cls=Program,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Fireside fleet intelligence: from Tracksolid Pro to KPIs. Each command has --help."
-    " Exit codes: 0 done, 1 failed, 2 used wrongly.",
+    help="Fireside fleet intelligence: from Tracksolid Pro to KPIs.\n\n"
+    "Each command has --help. Exit codes: 0 done, 1 failed, 2 used wrongly.",
 )
 for group in (serving, polling, arrivals, building, takeover, tools):
     app.add_typer(group.app)

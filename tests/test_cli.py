@@ -79,7 +79,7 @@ def test_help_shows_every_command_with_an_example(run: Run) -> None:
         (["poll", "nosuch"], "no endpoint 'nosuch'; there are: alarm_list"),
         (["backfill"], "--from"),
         (["backfill", "--from", "2999-01-01"], "--from must lie before"),
-        (["locate"], "imeis"),
+        (["locate"], "IMEI"),
         (["nosuch"], "No such command"),
     ],
 )

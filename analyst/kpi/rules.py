@@ -1,4 +1,4 @@
-"""The operating rules: figures such as the length of a shift that somebody has to agree on."""
+"""The operating rules: figures that the client has to agree to, such as the length of a shift."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,7 +18,7 @@ RULES = """
 
 @dataclass(frozen=True)
 class Rule:
-    """One operating rule of one city. Without a city it holds where no city has its own."""
+    """An operating rule of one city; `city` None is for all cities without a rule of their own."""
 
     name: str
     city: str | None
@@ -28,23 +28,23 @@ class Rule:
     source: str
 
     @property
-    def standing(self) -> str:
-        """agreed, assumed (in use, but nobody has agreed), or not known (no value)."""
+    def state(self) -> str:
+        """ "agreed", "assumed" (in use, but nobody has agreed) or "not known" (no value)."""
         if self.value is None:
             return "not known"
         return "agreed" if self.is_agreed else "assumed"
 
     @property
     def shown_value(self) -> str:
-        """Its value without the unit; a dash if it is not known."""
+        """The value without its unit; a dash if it is not known."""
         return shown(self.value, self.unit, with_unit=False)
 
     @property
     def words(self) -> str:
-        """In words: "shift length in Mombasa 9 h, assumed"."""
+        """The rule in words: "shift length in Mombasa 9 h, assumed"."""
         place = f" in {self.city}" if self.city else ""
         value = "" if self.value is None else f" {shown(self.value, self.unit)}"
-        return f"{spaced(self.name)}{place}{value}, {self.standing}"
+        return f"{spaced(self.name)}{place}{value}, {self.state}"
 
 
 def spaced(name: str) -> str:
@@ -53,12 +53,12 @@ def spaced(name: str) -> str:
 
 
 def rules_of(connection: psycopg.Connection, kpi: Kpi) -> list[Rule]:
-    """All rules in the formula of `kpi`, of all cities."""
+    """Return the rules in the formula of `kpi`, of all cities."""
     return [Rule(*row) for row in connection.execute(RULES, [list(kpi.rules)])]
 
 
 def rules_in(connection: psycopg.Connection, kpi: Kpi, city: str) -> list[Rule]:
-    """The rules in the formula of `kpi` that hold in `city`: its own, else the general one."""
+    """Return the rules in the formula of `kpi` for `city`: its own rule, else the general one."""
     held: dict[str, Rule] = {}
     for rule in rules_of(connection, kpi):
         if rule.city in (city, None):

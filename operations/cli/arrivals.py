@@ -1,4 +1,4 @@
-"""The commands that land other data than the API's: pushes, rejected records, lists of jobs."""
+"""The commands that land data in raw from elsewhere than the API: pushes, archive, jobs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +14,11 @@ app = typer.Typer()
 
 @app.command()
 def drain(verbose: Verbose = False) -> None:
-    """Land the pushes of the webhook's spool in raw, and delete them from it.
+    """Move the pushes of the webhook's spool to raw.
 
-    The receiver may run meanwhile. Example: orchestrate.py drain
+    The webhook may run meanwhile.
+
+    Example: orchestrate.py drain
     """
     import logs
     from loader.drain import drain as run
@@ -35,7 +37,9 @@ def drain(verbose: Verbose = False) -> None:
 
 @app.command(name="replay-rejected")
 def replay_rejected(verbose: Verbose = False) -> None:
-    """Read the records in raw.rejected once more, after a fix of the loader.
+    """Read the records of raw.rejected again, after a fix of the loader.
+
+    Records that can now be read land in raw.
 
     Example: orchestrate.py replay-rejected
     """
@@ -54,9 +58,11 @@ def replay_rejected(verbose: Verbose = False) -> None:
 
 @app.command(name="restore-archive")
 def restore_archive(verbose: Verbose = False) -> None:
-    """Bring back to raw the rows that RAW_RETENTION_DAYS moved to ARCHIVE_DIR.
+    """Bring all archived rows back to raw.
 
-    A full refresh needs them. Example: orchestrate.py restore-archive
+    RAW_RETENTION_DAYS has moved them to ARCHIVE_DIR. A full refresh needs them.
+
+    Example: orchestrate.py restore-archive
     """
     import logs
     from operations.maintenance.archive import restore
@@ -70,15 +76,21 @@ def restore_archive(verbose: Verbose = False) -> None:
 
 @app.command(name="import-jobs")
 def import_jobs(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, readable=True, metavar="FILE", help="CSV in UTF-8."
+        ),
+    ],
     verbose: Verbose = False,
 ) -> None:
-    """Land the jobs of a CSV file in raw; the next build reads them.
+    """Import a CSV file of the job system into raw.
+
+    The next build reads it. Importing the same file again changes nothing.
 
     docs/JOBS.md explains the columns, of which only job_id must be there:
     job_id, service_type, city, created, dispatched, arrived, closed,
     technician, vehicle, customer_class, lat, lng, repeat_of.
-    The same file twice changes nothing.
 
     Example: orchestrate.py import-jobs jobs.csv
     """
@@ -97,7 +109,7 @@ def import_jobs(
         landing.prepare()
         done = run(jobs, database, landing)
     if done is None:
-        console.print(f"{file.name} was imported before: nothing to do")
+        console.print(f"{file.name} was imported before: nothing is changed")
         return
     console.print(f"{done.landed:,} jobs landed, {done.rejected:,} lines kept as rejected")
     if jobs.missing:

@@ -1,4 +1,4 @@
-"""The commands that build from raw: models, documentation, the monthly report, the baseline."""
+"""The commands that build models, and write documentation, monthly report and baseline."""
 
 import os
 from datetime import datetime
@@ -9,7 +9,14 @@ from zoneinfo import ZoneInfo
 import typer
 from psycopg.errors import UndefinedTable
 
-from operations.cli.command import Beside, Needs, chosen_database, console, failing, with_raw
+from operations.cli.command import (
+    Needs,
+    OtherDatabase,
+    chosen_database,
+    console,
+    ensure_raw_tables,
+    failing,
+)
 from operations.cli.tables import say
 from settings import ROOT, settings
 from warehouse.database import DatabaseError
@@ -17,16 +24,24 @@ from warehouse.database import DatabaseError
 app = typer.Typer()
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    options_metavar="[DBT OPTIONS]",
+)
 def build(context: typer.Context) -> None:
-    """Build and test all models: dbt build, with any of its own options behind.
+    """Build and test all models (dbt build).
 
-    Example: orchestrate.py build --select trips+ --full-refresh
+    Takes any option of dbt build.
+
+    Example: orchestrate.py build --select trips+
     """
     _dbt(["build", *context.args])
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    options_metavar="COMMAND [DBT OPTIONS]",
+)
 def dbt(context: typer.Context) -> None:
     """Run any dbt command on the product's database.
 
@@ -39,12 +54,16 @@ def dbt(context: typer.Context) -> None:
 
 @app.command()
 def docs(
-    folder: Annotated[Path, typer.Option(help="Where index.html goes.")] = ROOT / "public",
-    name: Beside = None,
+    folder: Annotated[
+        Path, typer.Option(show_default="public", help="Folder for index.html.")
+    ] = ROOT / "public",
+    name: OtherDatabase = None,
 ) -> None:
-    """Write the documentation, KPIs first, as one file that opens without a server.
+    """Write the documentation as one HTML file, KPIs first.
 
-    Brings docs/KPI_FRAMEWORK.md and the marked parts of CLAUDE.md up to date as well.
+    The file opens without a server. The command also rewrites
+    docs/KPI_FRAMEWORK.md and the marked parts of CLAUDE.md.
+
     Example: orchestrate.py docs --db fireside_demo
     """
     from analyst.docs import handbook, site
@@ -52,7 +71,7 @@ def docs(
     from warehouse.dbt_runner import DbtFailed, target
 
     with chosen_database(name, Needs.READING) as database, failing(DbtFailed, Unknown):
-        with_raw(database)
+        ensure_raw_tables(database)
         page = site.write(settings(), database, folder)
         manifest = target(settings(), database) / "manifest.json"
     rewritten = handbook.write(Catalogue(manifest))
@@ -66,10 +85,14 @@ def report(
         datetime, typer.Option(formats=["%Y-%m"], metavar="YYYY-MM", help="Month, fleet time.")
     ],
     city: Annotated[str | None, typer.Option(help="One city instead of all.")] = None,
-    to: Annotated[Path | None, typer.Option(help="File; public/report-MONTH[-CITY].html.")] = None,
-    name: Beside = None,
+    to: Annotated[
+        Path | None, typer.Option(help="File; default: public/report-MONTH[-CITY].html.")
+    ] = None,
+    name: OtherDatabase = None,
 ) -> None:
-    """Write the management report of a month as one HTML file, ready to send or to print.
+    """Write the management report of a month as one HTML file.
+
+    The file is ready to send or to print.
 
     Example: orchestrate.py report --month 2026-10 --city Nairobi
     """
@@ -92,13 +115,17 @@ def report(
 @app.command()
 def baseline(
     to: Annotated[
-        Path | None, typer.Option(help="File, .md or .html; standard output without it.")
+        Path | None, typer.Option(help="A .md or .html file; default: standard output.")
     ] = None,
-    name: Beside = None,
+    name: OtherDatabase = None,
 ) -> None:
-    """Write the state of the fleet at this moment: devices, gaps, service, anomalies, settings.
+    """Write a report on the state of the fleet at this moment.
 
-    Reads what was built last; positions are live. Example: orchestrate.py baseline --to fleet.html
+    It counts fresh and silent devices, and lists gaps in the registry, vehicles
+    near service, anomalies and settings. Positions are live, the rest is as of
+    the last build.
+
+    Example: orchestrate.py baseline --to fleet.html
     """
     from analyst.baseline import baseline as report_on
     from analyst.baseline_file import write
@@ -133,5 +160,5 @@ def _dbt(arguments: list[str]) -> None:
     from warehouse import dbt_runner as runner
 
     with chosen_database() as database, failing(runner.DbtFailed):
-        with_raw(database)
+        ensure_raw_tables(database)
         runner.run(settings(), database, arguments)

@@ -1,4 +1,4 @@
-"""What commands share: the terminal, the database they work on, and errors as one line."""
+"""What all commands share: the terminal, the database they work on, errors as one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,46 +18,48 @@ from warehouse.server import open_database
 console = Console(emoji=False)
 errors = Console(emoji=False, stderr=True)
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every load and every retry.")]
-Beside = Annotated[str | None, typer.Option("--db", help="Another database of the same server.")]
+OtherDatabase = Annotated[
+    str | None, typer.Option("--db", metavar="NAME", help="Another database of the same server.")
+]
 
 
 class Needs(Enum):
-    """What a command does to the database of DATABASE_URL."""
+    """What a command does if migrations are pending in the database of DATABASE_URL."""
 
-    READING = "goes on with a warning while something is pending"
-    WRITING = "stops while something is pending"
-    MIGRATING = "applies what is pending"
+    READING = "warns and goes on"
+    WRITING = "stops"
+    MIGRATING = "applies them"
 
 
 class Program(TyperGroup):
-    """The command line: whatever goes wrong outside the product's code is one line.
+    """The command line. It prints an error that a user can mend as one line, without a traceback.
 
-    Exit codes: 2 for wrong settings, 1 for a disk that is full or a database that fails.
+    Exit codes: 2 for wrong settings, 1 for a full disk or a database that fails.
     """
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; errors that a user can mend end it with a line each."""
+        """Run the command given on the command line."""
         try:
             return super().invoke(ctx)
         except WrongSettings as error:
             for line in error.lines:
-                _print_error(line)
+                print_error(line)
             raise typer.Exit(2) from None
         except (OSError, psycopg.Error) as error:
             disk = full_disk(error)
             if disk is None and not isinstance(error, psycopg.OperationalError):
                 raise
-            said = " ".join(str(error).split())
-            _print_error(f"{disk}: {said}; free some space" if disk else f"database: {said}")
+            text = " ".join(str(error).split())
+            print_error(f"{disk}: {text}; free some space" if disk else f"database: {text}")
             raise typer.Exit(1) from None
 
 
 @contextmanager
 def chosen_database(name: str | None = None, needs: Needs = Needs.WRITING) -> Iterator[Database]:
-    """Yield the product's database, or the one called `name` beside it.
+    """Yield the product's database, or the database `name` of the same server.
 
-    Of a server that DATABASE_URL names, only Needs.MIGRATING changes the structure. An embedded
-    server is the product's own: it is always brought up to date.
+    On the server of DATABASE_URL only Needs.MIGRATING applies pending migrations. An embedded
+    server is always brought up to date. Errors end the command with exit code 1.
     """
     migrates = needs is Needs.MIGRATING
     with failing(DatabaseError), open_database(settings(), migrates=migrates) as server:
@@ -86,35 +88,36 @@ def failing(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        _print_error(error)
+        print_error(error)
         raise typer.Exit(1) from None
 
 
 def need_credentials() -> None:
-    """Exit with 2, as for wrong use, if an API setting has no value."""
+    """Exit with 2 if an API setting has no value."""
     if missing := settings().missing_credentials():
         raise typer.BadParameter(f"set {', '.join(missing)} in the environment or in .env")
 
 
-def with_raw(database: Database) -> None:
-    """Make the raw tables of an embedded server: dbt's sources must exist.
+def ensure_raw_tables(database: Database) -> None:
+    """Create the tables of raw on an embedded server, because dbt's sources must exist.
 
-    On a given server they do, as only `migrate` and `run` make them.
+    On the server of DATABASE_URL `migrate` and `run` have created them.
     """
     if database.is_embedded:
-        make_raw(database)
+        create_raw_tables(database)
 
 
-def make_raw(database: Database) -> None:
-    """Make or complete the tables of raw, and settle a load that was killed.
+def create_raw_tables(database: Database) -> None:
+    """Create or complete the tables of raw, and settle a load that was killed.
 
-    Raises LandingError.
+    Raises LandingError if dlt fails.
     """
     from loader.landing import Landing
 
     Landing(database, settings().work_dir).prepare()
 
 
-def _print_error(text: object) -> None:
+def print_error(text: object) -> None:
+    """Print `error: text` on standard error, as one line whatever the width."""
     errors.print("[red]error:[/]", end=" ")
     errors.print(text, highlight=False, soft_wrap=True, markup=False)

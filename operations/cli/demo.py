@@ -1,4 +1,4 @@
-"""The demo: load a stand-in fleet, build everything, and print yesterday's fleet."""
+"""The demo: loads a stand-in fleet, builds everything, prints yesterday's fleet."""
 
 import time
 from collections.abc import Iterator
@@ -24,29 +24,30 @@ from warehouse import dbt_runner
 from warehouse.database import Database
 from webhook.spool_reader import SpoolReader
 
-NAMES = {False: "fireside_demo", True: "fireside_traces"}
+FLEET_DATABASE, TRACES_DATABASE = "fireside_demo", "fireside_traces"
 REGISTERS = ("child_list", "device_list", "device_detail", "location_list", "fence_list")
 SOME_VEHICLES = "select distinct imei from raw.device_list order by imei limit 5"
 
 
 def run(settings: Settings, console: Console, traces: Path | None, days: int) -> None:
-    """Run the demo; a second run of the same day adds only what is new since.
+    """Run the demo with `days` of history of a made-up fleet, or with the recorded `traces`.
 
-    Raises DatabaseError, dbt.DbtFailed, or RuntimeError if the stand-in does not start.
+    A second run adds only what has happened since the first. Raises DatabaseError if the database,
+    the webhook or the stand-in does not start, DbtFailed if a model or a test fails.
     """
     logs.configure()
     took: dict[str, float] = {}
     with ExitStack() as stack:
         with _stage(console, took, "database"):
             server = stack.enter_context(chosen_database())
-            database = server.sibling(NAMES[bool(traces)])
+            database = server.sibling(TRACES_DATABASE if traces else FLEET_DATABASE)
             database.prepare()
             console.print(f"  {database.safe_url}", highlight=False)
         with _stage(console, took, "webhook"):
             hook = stack.enter_context(webhook(settings, database))
             console.print(f"  {hook.url}", highlight=False)
         with _stage(console, took, "stand-in API"):
-            # It sends a day of pushes first, as the platform does beside the polls.
+            # It pushes the last 24 hours to the webhook before it answers.
             given = stack.enter_context(stand_in(settings, traces, days, hook))
             console.print(f"  {given.settings.tracksolid_api_url}", highlight=False)
         with _stage(console, took, "load"):
@@ -67,8 +68,8 @@ def _load(given: StandIn, database: Database, console: Console, *, live: bool) -
     with progress_bars(console) as progress:
         summaries = loader.poll([*REGISTERS, "fence_detail"], progress)
         if live:
-            # History up to this morning; poll takes it from there, reaching back by its look-back
-            # for trips that were under way, as it does every quarter of an hour in production.
+            # The backfill ends this morning. The poll fetches the rest, and the trips that were
+            # under way, as it does every quarter of an hour in production.
             zone = ZoneInfo(given.settings.fleet_timezone)
             morning = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
             summaries += loader.backfill(given.first, morning, progress=progress)
@@ -96,7 +97,7 @@ def _build(settings: Settings, database: Database, console: Console) -> None:
 
 @contextmanager
 def _stage(console: Console, took: dict[str, float], name: str) -> Iterator[None]:
-    """Announce a stage and note how long it took, without the stages inside it."""
+    """Print the name of a stage; after the block, put its seconds into `took`."""
     console.rule(name, align="left", characters="·")
     began = time.monotonic()
     yield

@@ -1,4 +1,4 @@
-"""What the demo prints at its end: rows per table, seconds per stage, yesterday's fleet."""
+"""The demo's last page: rows per table, seconds per stage, yesterday's fleet by city."""
 
 from datetime import date
 from decimal import Decimal
@@ -11,7 +11,7 @@ from operations.cli.tables import print_table, say
 from settings import Settings
 from warehouse.database import Database
 
-ONCE = (
+COUNTED = (
     "devices",
     "position_history",
     "trips",
@@ -23,9 +23,7 @@ ONCE = (
     "temperature_readings",
     "device_events",
 )
-
-
-# The newest day that is over, or, of recordings, the last day with a trip.
+# The newest day that is over; of recordings, which may be old, the last day with a trip.
 YESTERDAY = """
     select coalesce(
         max(day) filter (where day < (now() at time zone %(zone)s)::date),
@@ -68,13 +66,13 @@ FLEET_HEADINGS = (
 
 
 def row_counts(database: Database) -> dict[str, int]:
-    """Number of rows per table of raw and of the tables of staging in ONCE."""
+    """Return the number of rows of each table of raw, and of the tables COUNTED of tracksolid."""
     with database.connect() as connection:
         tables = connection.execute(
             "select schemaname, tablename from pg_tables"
             " where schemaname = 'raw' and tablename !~ '^_dlt'"
             " or schemaname = 'tracksolid' and tablename = any(%s) order by 1, 2",
-            [list(ONCE)],
+            [list(COUNTED)],
         ).fetchall()
         counts = {}
         for schema, table in tables:
@@ -92,9 +90,10 @@ def show(
     before: dict[str, int],
     took: dict[str, float],
 ) -> None:
-    """Print what the demo landed and built, how long it took, and yesterday's fleet by city.
+    """Print the rows that the demo landed, how long it took, and yesterday's fleet by city.
 
-    `before` has the row counts from before the demo, `took` the seconds per stage.
+    `before` has the row counts from before the demo, `took` the seconds per stage, `summaries` the
+    results of the polls.
     """
     with database.connect() as connection:
         values = {"zone": settings.fleet_timezone}
@@ -108,29 +107,31 @@ def show(
         for table, rows in counts.items()
         if rows
     ]
-    title = "raw: every delivery; tracksolid: every thing once"
+    title = "Rows: raw keeps every delivery, tracksolid has each thing once"
     print_table(("table", "rows", "new"), landed, title, right=("rows", "new"))
-    say(f"No rows: {', '.join(table for table, rows in counts.items() if not rows)}\n")
+    empty = len(counts) - len(landed)
+    say(f"{empty} other tables of raw are empty: this fleet has no such pushes or imports.\n")
     stages = [(stage, f"{seconds:.1f}") for stage, seconds in took.items()]
     print_table(("stage", "seconds"), stages, "Time", right=["seconds"])
     title = f"The fleet on {day:%A, %d %B %Y}" if day else "No trips"
     cells = [[_cell(value) for value in row] for row in fleet]
     print_table(FLEET_HEADINGS, cells, title, right=FLEET_HEADINGS[1:])
-    faults = [fault for summary in summaries for fault in summary.errors]
-    for fault in faults:
-        console.print(f"[red]not loaded:[/] {fault}", highlight=False, soft_wrap=True)
+    for summary in summaries:
+        for fault in summary.errors:
+            say(f"not loaded: {fault}", style="red")
     console.print(
         "Where to look next\n"
+        f"  make docs DB={database.name}    all KPIs and tables: public/index.html\n"
+        f"  .venv/bin/python orchestrate.py kpi list --db {database.name}\n"
         f"  make psql DB={database.name}    then, for instance:\n"
-        "    select * from dwh_gold.fact_daily_fleet_metrics order by distance_km desc limit 10;\n"
-        f"  make docs DB={database.name}    all tables, columns and rules: public/index.html",
+        "    select * from dwh_gold.vehicle_days order by distance_km desc limit 10;",
         highlight=False,
         soft_wrap=True,
     )
 
 
 def _cell(value: object) -> str:
-    """A city's name, or a number: whole for counts, one decimal for km and h."""
+    """Return the text of a cell: counts are whole, km and hours have one decimal."""
     if value is None or isinstance(value, Decimal):
         return number(value, 1)
     return f"{value:,}" if isinstance(value, int) else str(value)

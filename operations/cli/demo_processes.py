@@ -22,12 +22,12 @@ START_TIMEOUT_S = 60
 
 
 class StandIn:
-    """What the stand-in wrote to its env file: settings to reach it, and the days it has."""
+    """Reads the stand-in's env file: settings to reach it, first and last instant of its data."""
 
     def __init__(self, env_file: Path) -> None:
         written = {name.lower(): value for name, value in dotenv_values(env_file).items()}
         # Arguments win over the environment, so the demo never calls a real account. The stand-in
-        # is on loopback and needs no rate limit.
+        # has no rate limit.
         self.settings = Settings.model_validate(
             {name: value for name, value in written.items() if name.startswith("tracksolid_")}
             | {"tracksolid_calls_per_second": 1000, "tracksolid_backoff_seconds": 0.1}
@@ -63,7 +63,9 @@ def webhook(settings: Settings, database: Database) -> Iterator[Receiver]:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not _answers(f"{hook.url}/health"):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise DatabaseError(f"the webhook does not start: {' '.join(command)}")
+                raise DatabaseError(
+                    f"the webhook does not start: run {' '.join(command)} to see why"
+                )
             time.sleep(0.1)
         yield hook
     finally:
@@ -82,7 +84,10 @@ def _answers(url: str) -> bool:
 def stand_in(
     settings: Settings, traces: Path | None, days: int, hook: Receiver
 ) -> Iterator[StandIn]:
-    """Run a stand-in Tracksolid in a process of its own until the block ends."""
+    """Run a stand-in Tracksolid in a process of its own until the block ends.
+
+    It serves `days` of a made-up fleet, or the recorded `traces`, and pushes to `hook`.
+    """
     env_file = settings.work_dir / "sandbox.env"
     env_file.unlink(missing_ok=True)
     what = ["--traces", str(traces)] if traces else ["--profile", "fleet", "--days", str(days)]
@@ -93,7 +98,9 @@ def stand_in(
         deadline = time.monotonic() + START_TIMEOUT_S
         while not env_file.exists():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise DatabaseError(f"the stand-in API does not start: {' '.join(command)}")
+                raise DatabaseError(
+                    f"the stand-in API does not start: run {' '.join(command)} to see why"
+                )
             time.sleep(0.1)
         yield StandIn(env_file)
     finally:

@@ -1,4 +1,4 @@
-"""The one way to print JSON for scripts; docs/JSON.md names every field of every command."""
+"""Prints JSON for scripts; docs/JSON.md names every field of every command."""
 
 import json
 from datetime import date, datetime

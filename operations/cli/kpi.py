@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from operations.cli.command import Beside, Needs, chosen_database, errors, failing
+from operations.cli.command import Needs, OtherDatabase, chosen_database, errors, failing
 from operations.cli.json_output import AsJson, print_json
 from settings import settings
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from analyst.kpi.catalogue import Catalogue
 
-app = typer.Typer(no_args_is_help=True, help="The KPIs: list, show, explain, preview a change.")
-Id = Annotated[str, typer.Argument(metavar="ID", help="KPI, as kpi list names it.")]
+app = typer.Typer(no_args_is_help=True, help="List, show and explain KPIs; preview a change.")
+Id = Annotated[str, typer.Argument(metavar="ID", help="A KPI's name in kpi list.")]
 
 
 @app.command(name="list")
@@ -28,11 +28,12 @@ def list_kpis(
     domain: Annotated[str | None, typer.Option(help="Only KPIs of this domain.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
     as_json: AsJson = False,
-    name: Beside = None,
+    name: OtherDatabase = None,
 ) -> None:
-    """List the KPIs with the fleet's value of the newest full day.
+    """List the KPIs with the fleet's newest value.
 
-    A dash means that there is no value; kpi show says why. CSV and JSON have plain numbers.
+    The value is of the newest day that is over, or of now. A dash means that
+    there is none; kpi show says why. CSV and JSON have plain numbers.
 
     Example: orchestrate.py kpi list --domain "Fleet utilisation"
     """
@@ -54,8 +55,8 @@ def list_kpis(
 
 
 @app.command()
-def show(kpi_id: Id, as_json: AsJson = False, name: Beside = None) -> None:
-    """Show one KPI: its definition, its value or why it has none, and the last 14 days.
+def show(kpi_id: Id, as_json: AsJson = False, name: OtherDatabase = None) -> None:
+    """Show a KPI: definition, value or why it has none, last 14 days.
 
     Example: orchestrate.py kpi show fleet.utilisation
     """
@@ -85,11 +86,12 @@ def explain(
         typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Day, fleet time."),
     ],
     as_json: AsJson = False,
-    name: Beside = None,
+    name: OtherDatabase = None,
 ) -> None:
-    """Explain one value: its formula, the rules in it, the rows it is made of and their sums.
+    """Explain a vehicle's value: formula, rules, rows and their sums.
 
-    Example: orchestrate.py kpi explain fleet.utilisation --vehicle "KDA 001A" --day 2026-11-17
+    Example: orchestrate.py kpi explain fleet.utilisation --vehicle "KDB 168K"
+    --day 2026-11-23
     """
     from analyst.kpi.explain import explain as run
     from operations.cli.kpi_json import explained_kpi
@@ -107,13 +109,17 @@ def explain(
 @app.command()
 def preview(
     models: Annotated[
-        list[str] | None, typer.Argument(help="Models or seeds by name; none means all modified.")
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help="Models or seeds. Default: all modified ones."),
     ] = None,
-    name: Beside = None,
+    name: OtherDatabase = None,
 ) -> None:
-    """Build changed models, and what depends on them, in a scratch schema; show what would change.
+    """Show what a change of models or rules would change.
 
-    Compares with the last `build`. Gold is not changed. Example: orchestrate.py kpi preview
+    Builds the models and all that depend on them in a schema of their own,
+    compares with the last build, and drops the schema. Gold is not changed.
+
+    Example: orchestrate.py kpi preview
     """
     from analyst.kpi.preview import preview as run
     from operations.cli.kpi_tables import print_preview
@@ -149,7 +155,7 @@ def _gold(name: str | None) -> Iterator[tuple["Connection", "Catalogue"]]:
 
 @contextmanager
 def _known_names() -> Iterator[None]:
-    """An unknown name is wrong use: exit 2, with the names that exist."""
+    """Exit with 2 if a name is unknown, and print the names that exist."""
     from analyst.kpi.catalogue import Unknown
 
     try:

@@ -1,4 +1,4 @@
-"""The kpi commands as JSON and CSV: plain numbers and dates, field names of docs/JSON.md."""
+"""The output of the kpi commands as JSON and CSV: plain numbers, names of docs/JSON.md."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +17,7 @@ DEFINITION = (
 
 
 def kpi_fields(known: KpiNow) -> dict[str, Any]:
-    """A KPI in the list: what it is, and the fleet's newest value (None: why_empty says why)."""
+    """Return a KPI's row of the list, with the fleet's newest value, or None and why_empty."""
     meta = known.kpi.meta
     return {
         "kpi_id": known.kpi.kpi_id,
@@ -32,7 +32,7 @@ def kpi_fields(known: KpiNow) -> dict[str, Any]:
 
 
 def shown_kpi(known: KpiNow, rules: Sequence[Rule], last_days: History) -> dict[str, Any]:
-    """A KPI with its definition, its rules and its values of the last 14 days."""
+    """Return a KPI with its definition, its rules and its values of the last 14 days."""
     kpi = known.kpi
     return {
         **kpi_fields(known),
@@ -47,7 +47,7 @@ def shown_kpi(known: KpiNow, rules: Sequence[Rule], last_days: History) -> dict[
 
 
 def explained_kpi(kpi: Kpi, day: date, found: Explanation) -> dict[str, Any]:
-    """The value of one vehicle and day with its rules and the rows it is made of."""
+    """Return a vehicle's value on a day, with its rules and the rows it is made of."""
     return {
         "kpi_id": kpi.kpi_id,
         "unit": kpi.meta["unit"],

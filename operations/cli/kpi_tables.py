@@ -1,4 +1,4 @@
-"""The kpi commands on the terminal: what analyst/kpi found, as tables and facts."""
+"""The output of the kpi commands on the terminal: the results of analyst/kpi as tables."""
 
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
@@ -13,11 +13,11 @@ from operations.cli.tables import print_facts, print_table, say
 from settings import settings
 
 BANDS = ("target", "warn_at", "critical_at")
-WIDE = 8  # a single row with more columns is easier to read from top to bottom
+WIDE = 8  # a single row with more columns is printed as one line per column
 
 
 def print_list(kpis: Sequence[KpiNow]) -> None:
-    """One table per domain, one line per KPI; kpi show says why a value is missing."""
+    """Print a table per domain with a line per KPI; kpi show says why a value is missing."""
     for domain in sorted({known.kpi.meta["domain"] for known in kpis}, key=domain_rank):
         rows = [
             (
@@ -35,7 +35,7 @@ def print_list(kpis: Sequence[KpiNow]) -> None:
 
 
 def print_kpi(known: KpiNow) -> None:
-    """The definition of a KPI and its newest value, or why it has none."""
+    """Print the definition of a KPI and its newest value, or why it has none."""
     kpi, meta = known.kpi, known.kpi.meta
     bands = ", ".join(f"{band} {kpi.shown(meta[band])}" for band in BANDS if meta[band] is not None)
     when = f" ({known.day or NO_DAY})"
@@ -62,18 +62,18 @@ def print_kpi(known: KpiNow) -> None:
 
 
 def print_rules(rules: Sequence[Rule]) -> None:
-    """The rules in a formula, each agreed, assumed or not known."""
+    """Print the rules in a formula; each is agreed, assumed or not known."""
     rows = [
-        (rule.name, rule.city or "all", rule.shown_value, rule.unit, rule.standing, rule.source)
+        (rule.name, rule.city or "all", rule.shown_value, rule.unit, rule.state, rule.source)
         for rule in rules
     ]
     if rows:
-        columns = ("rule", "city", "value", "unit", "standing", "source")
+        columns = ("rule", "city", "value", "unit", "state", "source")
         print_table(columns, rows, "Rules in the formula", right=["value"])
 
 
 def print_history(kpi: Kpi, known: History) -> None:
-    """One row per day, one column per place."""
+    """Print a row per day, with a column for the fleet and each city."""
     rows = [
         (day, *(kpi.shown(known.values.get((day, place)), unit=False) for place in known.places))
         for day in known.days
@@ -83,7 +83,7 @@ def print_history(kpi: Kpi, known: History) -> None:
 
 
 def print_explanation(kpi: Kpi, day: object, found: Explanation) -> None:
-    """A value of one vehicle and day with its formula, rules and rows."""
+    """Print a vehicle's value on a day, with its formula, rules and rows."""
     value = kpi.shown(found.value)
     if found.value is None:
         value = f"not known. {kpi.meta['gate'] or ''}"
@@ -102,13 +102,13 @@ def print_explanation(kpi: Kpi, day: object, found: Explanation) -> None:
     )
     print_rules(found.rules)
     if str(found.first_day) < str(day):
-        say(f"The value adds up from {found.first_day}; so do the rows below.")
+        say(f"The value and the rows below are of all days since {found.first_day}.")
     for fact in found.facts:
         print_rows(fact)
 
 
 def print_rows(found: Rows) -> None:
-    """The rows of a fact, with their sums as the last row."""
+    """Print the rows of a fact, with their sums as the last row."""
     title = f"{found.fact}: {len(found.rows)} {'row' if len(found.rows) == 1 else 'rows'}"
     if len(found.rows) == 1 and len(found.columns) > WIDE:
         (row,) = found.rows
@@ -123,7 +123,7 @@ def print_rows(found: Rows) -> None:
 
 
 def print_preview(found: Preview) -> None:
-    """What would change: tables, then KPIs, then the largest differences."""
+    """Print the differences: tables, then KPIs, then the largest ones."""
     if found.deleted:
         say(f"No longer in the project: {', '.join(found.deleted)}")
     if not found.tables:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from operations.cli.command import chosen_database, errors, failing, need_credentials
+from operations.cli.command import (
+    chosen_database,
+    errors,
+    failing,
+    need_credentials,
+    print_error,
+)
 from operations.cli.tables import say
 from settings import settings
 from warehouse.database import Database
@@ -98,6 +104,6 @@ def check(summaries: "list[Summary]") -> None:
     """Print the calls that failed and exit with 1 if there are any."""
     faults = [fault for summary in summaries for fault in summary.errors]
     for fault in faults:
-        errors.print(f"[red]error:[/] {fault}", highlight=False, soft_wrap=True)
+        print_error(fault)
     if faults:
         raise typer.Exit(1)

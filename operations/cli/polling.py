@@ -18,15 +18,29 @@ from operations.cli.tables import print_table, say
 from settings import settings
 
 app = typer.Typer()
-Endpoints = Annotated[list[str] | None, typer.Argument(help="Endpoints by name; none means all.")]
+Endpoints = Annotated[
+    list[str] | None, typer.Argument(metavar="[ENDPOINT]...", help="Default: all endpoints.")
+]
+Start = Annotated[
+    datetime,
+    typer.Option(
+        "--from",
+        metavar="YYYY-MM-DD",
+        help="First day, fleet time; a time of day may follow: T06:00:00.",
+    ),
+]
+End = Annotated[
+    datetime | None,
+    typer.Option("--to", metavar="YYYY-MM-DD", help="End, not included, fleet time. Default: now."),
+]
 
 
 @app.command()
 def poll(names: Endpoints = None, verbose: Verbose = False) -> None:
-    """Fetch what is new from the API into raw.
+    """Fetch new data from the API into raw.
 
-    Ctrl-C lands what has arrived and ends with exit code 130, SIGTERM with
-    143; the next poll goes on from there.
+    Ctrl-C and SIGTERM end it with exit code 130 and 143. What has arrived is
+    landed, and the next poll goes on from there.
 
     Example: orchestrate.py poll location_list track_mileage
     """
@@ -43,20 +57,24 @@ def poll(names: Endpoints = None, verbose: Verbose = False) -> None:
 
 @app.command()
 def backfill(
-    start: Annotated[datetime, typer.Option("--from", help="First instant, fleet time.")],
-    end: Annotated[datetime | None, typer.Option("--to", help="End, fleet time; now.")] = None,
-    endpoint: Annotated[list[str] | None, typer.Option(help="Only these endpoints.")] = None,
-    imei: Annotated[list[str] | None, typer.Option(help="Only these devices.")] = None,
+    start: Start,
+    end: End = None,
+    endpoint: Annotated[
+        list[str] | None, typer.Option(help="Only this endpoint; may be repeated.")
+    ] = None,
+    imei: Annotated[
+        list[str] | None, typer.Option(help="Only this device; may be repeated.")
+    ] = None,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Fetch it all again: trackers may have sent more."),
+        typer.Option("--again", help="Also fetch what raw holds: trackers may have sent more."),
     ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Fetch a span of the past, except for what raw holds already.
+    """Fetch a past period from the API, except what raw holds.
 
-    Ctrl-C lands what has arrived and ends with exit code 130, SIGTERM with
-    143; the same command goes on from there.
+    Ctrl-C and SIGTERM end it with exit code 130 and 143. What has arrived is
+    landed, and the same command goes on from there.
 
     Example: orchestrate.py backfill --from 2026-04-01 --to 2026-04-08
     """
@@ -78,10 +96,10 @@ def backfill(
 
 @app.command()
 def locate(
-    imeis: Annotated[list[str], typer.Argument(help="IMEIs of the devices.")],
+    imeis: Annotated[list[str], typer.Argument(metavar="IMEI...", help="One device or more.")],
     verbose: Verbose = False,
 ) -> None:
-    """Fetch the newest fix of chosen devices now.
+    """Fetch the newest position of some devices now.
 
     Example: orchestrate.py locate 860000000000017 860000000000025
     """
@@ -96,10 +114,12 @@ def audit(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compare the API's devices with the database, and list what is missing for each.
+    """Compare the API's devices with the database.
 
-    Polls the account tree and the device lists first. Example:
-    orchestrate.py audit --csv > gaps.csv
+    Lists devices that only one side has, devices that are silent, and fields
+    that nobody has filled in. Polls the accounts and the device lists first.
+
+    Example: orchestrate.py audit --csv > gaps.csv
     """
     from operations.service.audit import COLUMNS, findings
 
@@ -117,7 +137,7 @@ def audit(
 
 
 def _print_findings(rows: Sequence[tuple[str | None, ...]]) -> None:
-    """One table per finding, whose title says what to do unless that differs by device."""
+    """Print a table per finding. Its title says what to do, unless that differs by device."""
     say(f"{len(rows)} findings")
     for finding, group in groupby(rows, key=itemgetter(0)):
         devices = [[value or "" for value in row[1:]] for row in group]

@@ -1,4 +1,4 @@
-"""The commands of the service: run, nightly, status."""
+"""The commands of the service: run, migrate, nightly, status."""
 
 import os
 import signal
@@ -11,14 +11,14 @@ import structlog
 import typer
 
 from operations.cli.command import (
-    Beside,
     Needs,
+    OtherDatabase,
     chosen_database,
     console,
+    create_raw_tables,
+    ensure_raw_tables,
     failing,
-    make_raw,
     need_credentials,
-    with_raw,
 )
 from operations.cli.json_output import AsJson, print_json
 from settings import settings
@@ -28,10 +28,13 @@ app = typer.Typer()
 
 @app.command()
 def run() -> None:
-    """Run all jobs on schedule (poll, drain, build, nightly) until SIGTERM or Ctrl-C.
+    """Run the service: all jobs on schedule, until Ctrl-C.
 
-    A second orchestrator on the same database waits and takes over if the first one ends.
-    /health and /metrics listen on ORCHESTRATOR_PORT. Example: orchestrate.py run
+    The jobs are poll, drain, build and nightly. /health and /metrics answer on
+    ORCHESTRATOR_PORT. A second orchestrator on the same database waits, and
+    takes over when the first one ends.
+
+    Example: orchestrate.py run
     """
     import logs
     from operations.service.health import PortTaken
@@ -47,7 +50,7 @@ def run() -> None:
         try:
             service.run()
         except Stuck as error:
-            structlog.get_logger().error("restarting: some jobs did not end", reason=str(error))
+            structlog.get_logger().error("restarting: jobs do not end", reason=str(error))
             is_stuck = True
     # Threads in abandoned API calls would keep the process alive.
     sys.stdout.flush()
@@ -58,10 +61,13 @@ def run() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Apply pending migrations, make raw's tables, set the password of grafana_ro.
+    """Create or update the database's structure.
 
-    `run` migrates too; every other command only says what is pending. The password is
-    GRAFANA_RO_PASSWORD. Example: orchestrate.py migrate
+    Applies pending migrations, creates the tables of raw, and sets the password
+    of grafana_ro to GRAFANA_RO_PASSWORD. `run` migrates too. Every other command
+    only says what is pending.
+
+    Example: orchestrate.py migrate
     """
     import logs
     from loader.landing import LandingError
@@ -74,7 +80,7 @@ def migrate() -> None:
         failing(MigrationError, LandingError),
         database.connect() as connection,
     ):
-        make_raw(database)
+        create_raw_tables(database)
         if password is not None:
             set_grafana_password(connection, password.get_secret_value())
         console.print(f"up to date: {', '.join(sorted(applied(connection)))}")
@@ -84,12 +90,17 @@ def migrate() -> None:
 def nightly(
     day: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Fleet time; today."),
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Fleet time. Default: today."
+        ),
     ] = None,
 ) -> None:
-    """Build and test everything, check freshness, write documentation and report, prune.
+    """Run the nightly job now: build, tests, docs, report.
 
-    `run` does it every night at 02:30, fleet time. Example: orchestrate.py nightly --day 2026-12-01
+    It also checks freshness, archives old rows of raw and tidies up. `run` does
+    it every night at 02:30, fleet time. The report is of the month before --day.
+
+    Example: orchestrate.py nightly --day 2026-12-01
     """
     import logs
     from operations.service import nightly as night
@@ -99,16 +110,19 @@ def nightly(
     logs.configure(verbose=True)
     of = (day or datetime.now(ZoneInfo(settings().fleet_timezone))).date()
     with chosen_database() as database, failing(night.NightlyFailed, DbtFailed):
-        with_raw(database)
+        ensure_raw_tables(database)
         with JobRuns(database).recorded("nightly"):
             night.run(settings(), database, of)
 
 
 @app.command()
-def status(as_json: AsJson = False, name: Beside = None) -> None:
-    """Show on one screen: jobs, age of the data, spool, token, the last build, disk.
+def status(as_json: AsJson = False, name: OtherDatabase = None) -> None:
+    """Show the state of the service on one screen.
 
-    The service need not be running. Example: orchestrate.py status
+    It shows the jobs, the age of the data, the spool, the token, the last build
+    and the disk. The service need not be running.
+
+    Example: orchestrate.py status
     """
     from operations.cli.status_screen import print_status, status_fields
     from operations.service.status import read

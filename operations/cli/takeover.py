@@ -26,11 +26,14 @@ OldUrl = Annotated[
         envvar="LEGACY_DATABASE_URL",
         show_envvar=True,
         metavar="postgresql://…",
-        help="Database of the old system; a login that may read its schema tracksolid is enough.",
+        help="The old database; reading its schema tracksolid is enough.",
     ),
 ]
-Day = typer.Option(
-    formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Fleet time; both days are included."
+FirstDay = typer.Option(
+    formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Default: 6 days before --last."
+)
+LastDay = typer.Option(
+    formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Included. Default: yesterday, fleet time."
 )
 HEADER = (
     "day", "imei", "vehicle", "old km", "new km", "old trips", "new trips", "old alarms",
@@ -46,10 +49,11 @@ REPORT = """
 
 @app.command(name="import-legacy")
 def import_legacy(url: OldUrl, verbose: Verbose = False) -> None:
-    """Import the history of the old system: its tables to raw.legacy_*, then a build.
+    """Import the history of the old system, then build.
 
-    The old system is only read. You can stop the import and start it again: rows that have landed
-    are not read twice. Data of this system wins over imported data. See docs/MIGRATION.md.
+    The old system is only read; its tables land in raw.legacy_*. You can stop the
+    import and start it again: it goes on from what has landed. Where both systems
+    have the same record, this system's copy counts. See docs/MIGRATION.md.
 
     Example: orchestrate.py import-legacy --from postgresql://reader:secret@old-host:5432/tracksolid_db
     """
@@ -66,11 +70,11 @@ def import_legacy(url: OldUrl, verbose: Verbose = False) -> None:
         with failing(LandingError, LegacyError):
             landing.prepare()
             with progress_bars(errors) as progress:
-                taken = run(old, database, landing, progress)
+                imported = run(old, database, landing, progress)
         columns: tuple[str, ...] = ("old table", "rows there", "rows read now")
-        copied = [(each.table, f"{each.rows:,}", f"{each.landed:,}") for each in taken]
+        copied = [(each.table, f"{each.rows:,}", f"{each.landed:,}") for each in imported]
         print_table(columns, copied, right=columns[1:])
-        if left := sorted(old.tables - {each.table for each in taken}):
+        if left := sorted(old.tables - {each.table for each in imported}):
             say(f"Not imported: {', '.join(left)} (docs/MIGRATION.md says why)")
         with failing(dbt_runner.DbtFailed):
             dbt_runner.run(settings(), database, ["build", "--exclude-resource-type", "unit_test"])
@@ -91,15 +95,19 @@ def import_legacy(url: OldUrl, verbose: Verbose = False) -> None:
 @app.command(name="compare-legacy")
 def compare_legacy(
     url: OldUrl,
-    first: Annotated[datetime | None, Day] = None,
-    last: Annotated[datetime | None, Day] = None,
-    differing: Annotated[bool, typer.Option(help="Only vehicle-days that differ.")] = False,
+    first: Annotated[datetime | None, FirstDay] = None,
+    last: Annotated[datetime | None, LastDay] = None,
+    differing: Annotated[
+        bool, typer.Option("--differing", help="Show only days that differ.")
+    ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
-    """Compare km, trips and alarms of both systems per day and vehicle; default: the last 7 days.
+    """Compare km, trips and alarms with the old system.
 
-    Of this system only data that it received itself is counted, not imported data.
-    Example: orchestrate.py compare-legacy --from postgresql://… --first 2026-11-01 --differing
+    Prints a row per vehicle and day. Imported data does not count as this
+    system's.
+
+    Example: orchestrate.py compare-legacy --from postgresql://… --differing
     """
     from operations.imports.compare_legacy import compare
     from operations.imports.old_system import LegacyError

@@ -9,7 +9,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from operations.cli.command import Beside, Needs, chosen_database, console, failing, with_raw
+from operations.cli.command import (
+    Needs,
+    OtherDatabase,
+    chosen_database,
+    console,
+    ensure_raw_tables,
+    failing,
+)
 from operations.cli.json_output import AsJson, print_json
 from operations.cli.tables import say
 from settings import settings
@@ -23,9 +30,11 @@ app = typer.Typer()
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings, database, roles, token and clocks; say what to do about each fault.
+    """Check settings, clock, database, roles and token.
 
-    Exits with 1 if a check fails. Example: orchestrate.py doctor
+    Says what to do about each fault. Exits with 1 if a check fails.
+
+    Example: orchestrate.py doctor
     """
     import logs
     from operations.service.doctor import checks
@@ -55,11 +64,16 @@ def _print_check(check: "Check") -> None:
     console.print(line)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def psql(context: typer.Context, name: Beside = None) -> None:
-    """Open psql on the product's database, or run psql's own options behind.
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    options_metavar="[--db NAME] [PSQL OPTIONS]",
+)
+def psql(context: typer.Context, name: OtherDatabase = None) -> None:
+    """Open psql on the product's database.
 
-    Example: orchestrate.py psql --db fireside_demo
+    Takes any option of psql.
+
+    Example: orchestrate.py psql --db fireside_demo -c "select 1"
     """
     from warehouse.embedded import psql as run
 
@@ -68,10 +82,14 @@ def psql(context: typer.Context, name: Beside = None) -> None:
 
 
 @app.command(
-    name="exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+    name="exec",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    options_metavar="TOOL [ARGUMENTS]",
 )
 def execute(context: typer.Context) -> None:
-    """Run a tool with the database's and dbt's settings in its environment.
+    """Run a tool with the settings of the database and dbt.
+
+    The tool gets them in its environment: PGHOST, DBT_PROJECT_DIR and so on.
 
     Example: orchestrate.py exec sqlfluff lint dbt_fireside
     """
@@ -83,19 +101,24 @@ def execute(context: typer.Context) -> None:
         chosen_database(needs=Needs.READING) as database,
         failing(FileNotFoundError, PermissionError),
     ):
-        with_raw(database)
+        ensure_raw_tables(database)
         tool = subprocess.run(context.args, check=False, env=environment(settings(), database))
         raise typer.Exit(tool.returncode)
 
 
 @app.command()
 def demo(
-    traces: Annotated[Path | None, typer.Option(help="Recorded fixes instead of a fleet.")] = None,
+    traces: Annotated[
+        Path | None, typer.Option(help="Recorded positions (CSV) instead of a made-up fleet.")
+    ] = None,
     days: Annotated[int, typer.Option(min=1, max=60, help="Days of history.")] = 14,
 ) -> None:
-    """Load a stand-in fleet over real HTTP, build everything, and show yesterday.
+    """Load a stand-in fleet, build everything, show yesterday.
 
-    A second run fetches only what is new. Example: orchestrate.py demo
+    It needs no account: a stand-in Tracksolid answers over real HTTP. The demo has
+    a database of its own. A second run fetches only what is new.
+
+    Example: orchestrate.py demo
     """
     from operations.cli.demo import run
     from warehouse.dbt_runner import DbtFailed
