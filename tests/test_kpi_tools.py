@@ -216,7 +216,7 @@ def test_city_rule_overrides_the_general_rule(
             " ('shift_length', 'Kisumu', 1, 'h', true)"
         )
         held = {
-            city: [(rule.value, rule.standing) for rule in rules_in(gold, known, city)]
+            city: [(rule.value, rule.state) for rule in rules_in(gold, known, city)]
             for city in ("Mombasa", "Nairobi")
         }
     assert held == {"Mombasa": [(8, "agreed")], "Nairobi": [(9, "assumed")]}

@@ -13,23 +13,23 @@ from operations.cli.tables import print_table
 
 @contextmanager
 def progress_bars(console: Console) -> Iterator[Report]:
-    """Yield a function that shows (what, done, of how many), one bar for each `what`."""
+    """Yield a function that takes (task, steps done, steps in all) and shows a bar per task."""
     columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         tasks = {}
 
-        def report(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=of)
-            progress.update(tasks[what], completed=done, total=of)
+        def report(task: str, done: int, of: int) -> None:
+            if task not in tasks:
+                tasks[task] = progress.add_task(task, total=of)
+            progress.update(tasks[task], completed=done, total=of)
             if not console.is_terminal and done == of:
-                console.print(f"{what}: {done} of {of}")
+                console.print(f"{task}: {done} of {of}")
 
         yield report
 
 
 def print_summaries(summaries: Sequence[Summary]) -> None:
-    """Print what was asked of each endpoint and what came back."""
+    """Print a row per endpoint: calls, records, missing devices, errors, seconds."""
     columns = ("endpoint", "calls", "records", "missing", "errors", "seconds")
     rows = [
         (

@@ -1,4 +1,4 @@
-"""The status on one screen: a table of jobs, a line per fact, faults in red; and as JSON."""
+"""Prints the status: a table of jobs, a line per fact, faults in red; or returns it for JSON."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -12,7 +12,7 @@ from operations.service.status import Status
 
 
 def print_status(status: Status) -> None:
-    """Print the whole screen."""
+    """Print the status on one screen."""
     say("The orchestrator runs." if status.is_led else "No orchestrator runs.", style="bold")
     if status.jobs:
         columns = ("job", "state", "last run", "took", "rows", "next")
@@ -27,7 +27,7 @@ def print_status(status: Status) -> None:
 
 
 def status_fields(status: Status) -> dict[str, Any]:
-    """The status as docs/JSON.md describes it."""
+    """Return the status as docs/JSON.md describes it."""
     return {
         "at": status.at,
         "is_led": status.is_led,
@@ -109,7 +109,7 @@ def _age_s(status: Status, instant: datetime | None) -> float | None:
 
 
 def _clock(status: Status, instant: datetime | None) -> str:
-    """The time in the fleet's zone, with the date unless it is today."""
+    """Return the time in the fleet's zone, with the date unless it is today."""
     if instant is None:
         return DASH
     local = instant.astimezone(status.zone)
@@ -118,7 +118,7 @@ def _clock(status: Status, instant: datetime | None) -> str:
 
 
 def _span(seconds: Any) -> str:
-    """A duration in seconds as people say it: 45 s, 12 min, 3 h, 9 days."""
+    """Return a duration in its usual unit: 45 s, 12 min, 3 h, 9 days."""
     if seconds is None:
         return DASH
     for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (172800, 3600, "h")):

@@ -1,4 +1,4 @@
-"""Tables and facts on the terminal: they fit its width; in a pipe nothing is wrapped or cut."""
+"""Prints tables and facts: they fit the terminal; in a pipe nothing is wrapped or cut."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -20,11 +20,11 @@ def print_table(
     optional: Sequence[str] = (),
     total: Sequence[object] = (),
 ) -> None:
-    """Print a table; each row has one value per column.
+    """Print a table; each row has one value per column, `total` is the last row.
 
-    `right` names the columns of numbers, `total` is the last row. No word is ever cut. On a
-    terminal that is too narrow the `optional` columns are left out, the last one first; then cells
-    wrap between words; a table that still does not fit is printed as one block of lines per row.
+    `right` names the columns of numbers. No word is ever cut. If the terminal is too narrow, the
+    `optional` columns are left out, the last one first; then cells wrap between words. A table that
+    still does not fit is printed as a block of lines per row.
     """
     cells = [[str(value) for value in row] for row in [*rows, *([total] if total else [])]]
     if title:
@@ -82,7 +82,7 @@ def print_facts(facts: Mapping[str, object]) -> None:
 
 
 def say(text: str, *, style: str = "", is_whole: bool = False) -> None:
-    """Print a line. On a terminal it wraps between words, unless `is_whole` (a path to copy)."""
+    """Print a line. On a terminal it wraps between words, unless `is_whole`: a path to copy."""
     soft = is_whole or not console.is_terminal
     console.print(Text(text, style), soft_wrap=soft)
 
@@ -90,7 +90,7 @@ def say(text: str, *, style: str = "", is_whole: bool = False) -> None:
 def aligned(
     rows: Sequence[Sequence[str]], columns: Sequence[str], right: Collection[str] = ()
 ) -> list[str]:
-    """The rows as lines with aligned columns, whole, without spaces at the end."""
+    """Return the rows as lines with aligned columns, without spaces at the end."""
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return [
         (" " * GAP)
@@ -104,7 +104,7 @@ def aligned(
 
 
 def _widths(texts: Sequence[Sequence[str]], *, wrap: bool) -> tuple[list[int], int] | None:
-    """Widths of the columns and the gap with which they fit the terminal; None if they do not.
+    """Return (widths of the columns, gap between them) that fit the terminal; None if none do.
 
     With `wrap` the widest columns shrink, down to their longest word.
     """

@@ -1,4 +1,4 @@
-"""The commands that take over the old system: import-legacy, compare-legacy."""
+"""The commands for the take-over from the old system: import-legacy, compare-legacy."""
 
 import csv
 import sys

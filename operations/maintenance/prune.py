@@ -1,4 +1,4 @@
-"""Deletes rows of the ledger and of the history that no later build needs."""
+"""Deletes rows of the ledger of loads and of the run history that no later build needs."""
 
 import json
 from datetime import timedelta
@@ -7,8 +7,8 @@ from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
 
-# Changes that every mart has read that reads the changed model. A mart that starts over computes
-# all days without them.
+# Changed days that every mart above the changed model has read. A mart without a claim starts over
+# and computes all days, so it does not need them.
 CHANGES = """
     with concerned as (
         select * from unnest(%(changed)s::text[], %(marts)s::text[]) as pair (changed, mart)
@@ -22,9 +22,9 @@ CHANGES = """
         where concerned.changed = change.model
     )
 """
-# Without this, a model that left the project would count as behind for ever.
-CLAIMS_OF_NOBODY = "delete from tracksolid.claims where model <> all(%(models)s)"
-# Load times matter only to models that have not read the load yet; without one they scan all.
+# Otherwise a model that has left the project would count as behind for ever.
+CLAIMS_OF_REMOVED_MODELS = "delete from tracksolid.claims where model <> all(%(models)s)"
+# Load times matter only to models that have not read the load yet.
 TIMES = """
     delete from {} as known
     using tracksolid.offered_loads as offered
@@ -55,7 +55,9 @@ def prune(settings: Settings, database: Database) -> None:
             CHANGES,
             {"changed": [pair[0] for pair in pairs], "marts": [pair[1] for pair in pairs]},
         )
-        connection.execute(CLAIMS_OF_NOBODY, {"models": [model["name"] for model in models]})
+        connection.execute(
+            CLAIMS_OF_REMOVED_MODELS, {"models": [model["name"] for model in models]}
+        )
         for table in ("raw.load_times", "tracksolid.first_times"):
             connection.execute(TIMES.format(table).encode())
         kept = timedelta(days=settings.history_retention_days)

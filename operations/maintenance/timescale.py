@@ -1,6 +1,6 @@
-"""Compresses old chunks of TimescaleDB's hypertables each night, or drops them if so set.
+"""Compresses old chunks of TimescaleDB's hypertables each night; drops them if that is set.
 
-TimescaleDB's own policies need an owner that may log in; fireside_dbt may not.
+TimescaleDB's own policies would need an owner that may log in; fireside_dbt may not.
 """
 
 from datetime import timedelta
@@ -20,7 +20,7 @@ TABLES = """
     where hypertable_schema in ('raw', 'tracksolid')
     order by 2
 """
-# Includes rows that arrived late: they are kept uncompressed beside the chunk until then.
+# Also compresses late rows, which are uncompressed beside their compressed chunk until then.
 COMPRESS = """
     select count(compress_chunk(chunk, if_not_compressed => true))
     from show_chunks(%s::regclass, older_than => %s::interval) as chunk

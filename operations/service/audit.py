@@ -1,11 +1,12 @@
-"""Devices in the API compared with the database: missing, gone, silent, fields not filled in."""
+"""Compares the API's devices with the database: missing, gone, silent, fields not filled in."""
 
 from loader.newest_answers import NEWEST_CALLS
 from warehouse.database import Database, DatabaseError
 
 COLUMNS = ("finding", "imei", "device", "account", "detail")
 
-# The audit polls first: raw.device_list is what the API has, tracksolid.devices what was built.
+# The command polls first: raw.device_list then has the API's devices, and tracksolid.devices has
+# those of the last build.
 FINDINGS = f"""
     with newest as ({NEWEST_CALLS}),
 
@@ -66,7 +67,7 @@ FINDINGS = f"""
 
 
 def findings(database: Database) -> list[tuple[str | None, ...]]:
-    """One row per device and finding, with the values of COLUMNS; empty if there is none.
+    """Return a row per device and finding, with the values of COLUMNS.
 
     Raises DatabaseError if gold was never built.
     """

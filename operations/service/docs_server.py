@@ -1,10 +1,8 @@
 """Serves documentation and reports over HTTP, under /docs.
 
-Run by `python -m uvicorn operations.service.docs_server:app`.
-
-Panels and alerts link to /docs on Grafana's own host. Serves the folder public/, which the nightly
-job fills, and docs/ with its pictures, pages as HTML. /health answers even before the first
-nightly job.
+Panels and alerts link to /docs on Grafana's own host. The server has the folder public/, which the
+nightly job fills, and the pages of docs/ as HTML. /health answers even before the first nightly
+job. Start it with `python -m uvicorn operations.service.docs_server:app`.
 """
 
 import re
@@ -22,7 +20,7 @@ from settings import ROOT
 PUBLIC = ROOT / "public"
 PUBLIC.mkdir(exist_ok=True)  # missing before the first nightly job
 HANDBOOK = {page.stem: page for page in (ROOT / "docs").glob("*.md")}
-OUTSIDE_LINK = re.compile(r'<a href="\.\./[^"]*">(.*?)</a>')  # its file is not served
+OUTSIDE_LINK = re.compile(r'<a href="\.\./[^"]*">(.*?)</a>')  # to a file that is not served
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
@@ -41,7 +39,7 @@ async def _health(_: Request) -> PlainTextResponse:
 
 
 async def _handbook(request: Request) -> HTMLResponse:
-    """A page of docs/ as HTML, with the heading anchors that alerts link to."""
+    """Return a page of docs/ as HTML, with the heading anchors that alerts link to."""
     name = request.path_params["name"]
     if name not in HANDBOOK:
         raise HTTPException(404, f"no page {name}.md; choose one of {', '.join(sorted(HANDBOOK))}")

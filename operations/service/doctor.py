@@ -1,4 +1,4 @@
-"""From the settings to a list of checks: each is fine, or says what to do."""
+"""Checks settings, clock, database, token and webhook; each check is fine or says what to do."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,25 +20,27 @@ from warehouse.full_disk import full_disk
 from warehouse.server import open_database
 from webhook import receiver_settings
 
-# Half of the tolerance of the API's signature check.
+# The API refuses calls whose clock is 600 s off; half of that is too close.
 LARGEST_SKEW_S = 300
 CREDENTIALS = {"TRACKSOLID_APP_KEY", "TRACKSOLID_ACCOUNT"}
-# Without these settings nobody knows which database is meant.
+# If one of these settings is wrong, the database is not known.
 DATABASE = {"WORK_DIR", "EMBEDDED_POSTGRES_BIN_DIR", ".env"}
 
 
 @dataclass(frozen=True)
 class Check:
+    """A result: what was checked, whether it is fine, and a text that says more or what to do."""
+
     what: str
     ok: bool
     text: str
 
 
 def checks(settings: Settings, wrong: Mapping[str, str] = MappingProxyType({})) -> Iterator[Check]:
-    """Run the checks in the order in which they depend on each other.
+    """Run the checks, each after those that it depends on.
 
-    `wrong` has a line for each setting that cannot be used, by name; `settings` has the default
-    for it, and what depends on it is not checked.
+    `wrong` has a line for each setting that cannot be used, by name. `settings` has the default
+    value for such a setting, and checks that depend on it are left out.
     """
     for line in wrong.values():
         yield Check("settings", False, line)
@@ -83,15 +85,21 @@ def _clock(settings: Settings) -> Check:
     try:
         sent = datetime.now(UTC)
         response = requests.post(url, timeout=CONNECT_TIMEOUT_S)
-        told = response.headers.get("Date")
+        api_date = response.headers.get("Date")
     except requests.RequestException as error:
-        text = f"{url} does not answer ({type(error).__name__}); check TRACKSOLID_API_URL, network"
+        text = (
+            f"{url} does not answer ({type(error).__name__}):"
+            " check TRACKSOLID_API_URL and the network"
+        )
         return Check("api", False, text)
-    if told is None:
-        return Check("api", True, f"{url} answers; it does not tell its time")
-    skew_s = (sent - parsedate_to_datetime(told)).total_seconds()
+    if api_date is None:
+        return Check("api", True, f"{url} answers; its answer has no date to compare clocks with")
+    skew_s = (sent - parsedate_to_datetime(api_date)).total_seconds()
     if abs(skew_s) > LARGEST_SKEW_S:
-        text = f"this clock is {skew_s:+.0f} s off the API's; calls are refused at 600: set up NTP"
+        text = (
+            f"this clock is {skew_s:+.0f} s off the API's clock; at 600 s the API refuses calls:"
+            " set up NTP"
+        )
         return Check("clock", False, text)
     return Check("clock", True, f"{url} answers; {skew_s:+.0f} s between its clock and this one")
 
@@ -113,7 +121,7 @@ def _database(database: Database) -> Iterator[Check]:
             row = connection.execute("select count(*), max(inserted_at) from raw.complete_loads")
             loads, newest = row.fetchone() or (0, None)
         if newest is None:
-            yield Check("raw", True, "empty: nothing was polled yet; run orchestrate.py poll")
+            yield Check("raw", True, "empty, nothing was polled yet: run orchestrate.py poll")
         else:
             yield Check("raw", True, f"{loads:,} complete loads, newest {newest:%F %T} UTC")
 
@@ -133,7 +141,8 @@ def _role(connection: psycopg.Connection) -> Check:
     role, lacking = row
     if lacking:
         grants = f"grant usage, create on schema {', '.join(lacking)} to {role}"
-        return Check("role", False, f"{role} may not write to {', '.join(lacking)}: run {grants}")
+        text = f"{role} may not write to {', '.join(lacking)}: as its owner run {grants}"
+        return Check("role", False, text)
     return Check("role", True, f"{role} may write to raw, tracksolid and dwh_gold")
 
 
@@ -172,15 +181,15 @@ def _webhook() -> Check:
         receiver_settings.read()
     except receiver_settings.WrongReceiverSettings as error:
         if error.faults.keys() == {"WEBHOOK_TOKEN"}:
-            return Check("webhook", True, "WEBHOOK_TOKEN is not set: pushes cannot be taken")
+            return Check("webhook", True, "WEBHOOK_TOKEN is not set here: no pushes are received")
         return Check("webhook", False, str(error))
-    return Check("webhook", True, "token set, all settings can be read")
+    return Check("webhook", True, "token set, all settings can be used")
 
 
 def _notifications(settings: Settings) -> Check:
     if settings.notify_url is None:
-        return Check("notify", True, "NOTIFY_URL is not set: failures are told by the log alone")
+        return Check("notify", True, "NOTIFY_URL is not set: failures appear in the log only")
     if not Apprise().add(settings.notify_url.get_secret_value()):
-        text = "NOTIFY_URL is no address that apprise knows: see docs/CONNECTIONS.md"
+        text = "NOTIFY_URL is not an address that apprise knows: see docs/CONNECTIONS.md"
         return Check("notify", False, text)
     return Check("notify", True, "NOTIFY_URL is an address that apprise knows")

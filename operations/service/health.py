@@ -1,6 +1,6 @@
-"""The orchestrator's /health for supervisors and /metrics for Prometheus, over HTTP.
+"""Serves the orchestrator's /health for supervisors and /metrics for Prometheus.
 
-Uvicorn and Starlette in a thread of the orchestrator; GET and HEAD.
+Uvicorn and Starlette run in a thread of the orchestrator. Both pages answer GET and HEAD.
 """
 
 import socket
@@ -25,7 +25,7 @@ STOP_TIMEOUT_S = 5
 
 
 class PortTaken(Exception):
-    """The address cannot be listened on; the message says which setting to change."""
+    """The port is in use or not allowed. The text says which setting to change."""
 
 
 class JobMetrics:
@@ -64,7 +64,7 @@ class JobMetrics:
             self._succeeded.labels(job).set_to_current_time()
 
     def text(self) -> bytes:
-        """All metrics in the text format of Prometheus."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
 

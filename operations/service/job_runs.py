@@ -1,4 +1,4 @@
-"""Records each job's latest run in dwh_gold.job_runs: start, outcome, next due time."""
+"""Records each job's latest run in dwh_gold.job_runs: its start, its outcome, the next run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,15 +45,15 @@ class JobRuns:
         self._database = database
 
     def begin(self, job: str, next_run_at: datetime | None) -> int:
-        """Record that a job started; returns how often in a row it has failed so far."""
+        """Record that a job started; return how often in a row it has failed so far."""
         return self._write(BEGIN, job=job, next_run_at=next_run_at)
 
     def succeed(self, job: str, rows: int, note: str | None) -> None:
-        """Record a success; `note` names parts that did not work, if any."""
+        """Record a success; `rows` were landed or written, `note` names parts that failed."""
         self._end(job, "ok", rows, note)
 
     def fail(self, job: str, message: str) -> int:
-        """Record a failure; returns how often in a row the job has failed now."""
+        """Record a failure; return how often in a row the job has failed now."""
         return self._end(job, "failed", None, message)
 
     def stop(self, job: str, message: str) -> None:
@@ -62,7 +62,7 @@ class JobRuns:
 
     @contextmanager
     def recorded(self, job: str) -> Iterator[None]:
-        """Record the block as a run started by hand; its exceptions pass through."""
+        """Record the block as a run that a person started; its exceptions pass through."""
         self.begin(job, None)
         try:
             yield
@@ -75,12 +75,12 @@ class JobRuns:
         self.succeed(job, 0, None)
 
     def succeeded_at(self) -> dict[str, datetime]:
-        """Per job the time of its latest success."""
+        """Return the time of each job's latest success."""
         with self._database.connect() as connection:
             return dict(connection.execute(SUCCEEDED).fetchall())
 
     def all(self) -> list[dict[str, object]]:
-        """All columns of dwh_gold.job_runs, one row per job that has ever run."""
+        """Return all columns of dwh_gold.job_runs, a row per job that has ever run."""
         with (
             self._database.connect() as connection,
             connection.cursor(row_factory=dict_row) as rows,

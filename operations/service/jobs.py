@@ -1,4 +1,4 @@
-"""The orchestrator's jobs: poll, drain, build, nightly. schedule.py says when they run."""
+"""What the orchestrator's jobs do: poll, drain, build, nightly. schedule.py says when."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -45,19 +45,19 @@ WRITE_SPOOL_STATUS = """
 
 
 class JobFailed(Exception):
-    """A job failed; the text says what failed and why."""
+    """A job failed. The text says what failed and why."""
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """A job's result: `rows` landed or written; `note` names parts that did not work."""
+    """A job's result: the number of rows landed or written; `note` names parts that failed."""
 
     rows: int = 0
     note: str | None = None
 
 
 class JobActions:
-    """What each job does. Thread-safe.
+    """One method per job. Thread-safe.
 
     Jobs call `raise_if_stopping` between steps; it raises to end a job early.
     """
@@ -101,7 +101,7 @@ class JobActions:
             raise JobFailed(str(error)) from error
         if SWEEPS & set(names):
             self._keep_newest_fixes()
-        # Judged per endpoint: one with a call per device would outvote one with a single call.
+        # Counted per endpoint: an endpoint with a call per device would outweigh all others.
         failed = [summary for summary in summaries if 2 * len(summary.errors) > summary.questions]
         faults = [fault for summary in failed or summaries for fault in summary.errors]
         note = "; ".join(faults[:FAULTS_SHOWN]) or None
@@ -112,7 +112,7 @@ class JobActions:
         return JobResult(sum(summary.records for summary in summaries), note)
 
     def drain(self) -> JobResult:
-        """Land the pushes in the spool, updating dwh_gold.spool_status after each batch."""
+        """Land the pushes in the spool; update dwh_gold.spool_status after each batch."""
         path = self._settings.spool_path
         if not self._write_spool_status():
             return JobResult()
@@ -129,7 +129,7 @@ class JobActions:
         return JobResult(sum(done.tables.values()), note)
 
     def build(self) -> JobResult:
-        """Build the models if new loads are pending.
+        """Build the models if there are loads that one of them has not read.
 
         The first build after a start always runs, to create new seeds and models.
         """
@@ -156,7 +156,7 @@ class JobActions:
         return JobResult(run_history.rows_written(self._database, began))
 
     def _keep_newest_fixes(self) -> None:
-        """Parse the sweep once now, so that not every reader of live_positions has to."""
+        """Parse the sweep once now; otherwise every reader of live_positions has to."""
         with (
             suppress(*RETRY_NEXT_SWEEP),
             self._database.acting_as(DBT_ROLE).connect() as connection,
@@ -164,7 +164,7 @@ class JobActions:
             connection.execute(KEEP_NEWEST_FIXES)
 
     def _write_spool_status(self) -> int:
-        """Write the spool's state to dwh_gold.spool_status; returns the number of pushes in it."""
+        """Write the spool's state to dwh_gold.spool_status; return the number of pushes in it."""
         path = self._settings.spool_path
         now, found = datetime.now(UTC), None
         if path.exists():

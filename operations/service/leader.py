@@ -12,14 +12,14 @@ TRY_LOCK = "select pg_try_advisory_lock(hashtext(%s))"
 
 
 class Leader:
-    """This process's candidacy: the lock lives as long as its connection. For one thread."""
+    """Takes and keeps the lock, which lives as long as its connection. For one thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: psycopg.Connection | None = None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free; False if another orchestrator holds it.
+        """Take the lock if it is free; return False if another orchestrator holds it.
 
         Raises psycopg.OperationalError if the database is unreachable.
         """
@@ -33,7 +33,7 @@ class Leader:
         return row == (True,)
 
     def is_held(self) -> bool:
-        """False once the connection is lost, because the lock is lost with it."""
+        """Return False once the connection is lost, because the lock is lost with it."""
         try:
             assert self._connection is not None
             self._connection.execute("select 1")
@@ -44,7 +44,7 @@ class Leader:
         return True
 
     def release(self) -> None:
-        """Close the connection, and with it free the lock for a standby."""
+        """Close the connection; this frees the lock for a standby."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -1,4 +1,4 @@
-"""The nightly job, step by step: build, docs, freshness, report, archive, housekeeping."""
+"""The steps of the nightly job: build, docs, freshness, report, archive, housekeeping."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +17,7 @@ Step = Callable[[], None]
 
 
 class NightlyFailed(Exception):
-    """Some steps failed, the others were done; the text names the failed ones."""
+    """Some steps failed, all others are done. The text names the failed ones and says why."""
 
 
 def run(
@@ -28,7 +28,7 @@ def run(
 ) -> None:
     """Run all steps; a step that fails does not stop the others.
 
-    `day` is the day on which the run was due: the report covers the month before it.
+    `day` is the day on which the run was due; the report covers the month before it.
     `raise_if_stopping` is called between steps and may raise to end the run.
     Raises NightlyFailed after the last step if any step failed.
     """

@@ -1,4 +1,4 @@
-"""Turns a change of a job's outcome into one notification to the people on call."""
+"""Notifies the people on call when a job begins to fail and when it works again."""
 
 import structlog
 
@@ -13,7 +13,10 @@ FAILURES_OF_OTHERS = 3
 
 
 def title_of_change(job: str, before: int, after: int) -> str | None:
-    """The title to send when a job's failures in a row go from `before` to `after`, if any."""
+    """Return the title to send when a job's failures in a row go from `before` to `after`.
+
+    None means that there is nothing to report.
+    """
     limit = FAILURES.get(job, FAILURES_OF_OTHERS)
     if after == limit:
         return f"job {job} failed" if limit == 1 else f"job {job} failed {limit} times in a row"
@@ -23,7 +26,7 @@ def title_of_change(job: str, before: int, after: int) -> str | None:
 
 
 def send(settings: Settings, title: str, text: str) -> None:
-    """Log a message and send it to NOTIFY_URL, if that is set. Sending errors are only logged."""
+    """Log a message and send it to NOTIFY_URL, if that is set. If sending fails, log that."""
     log.warning("notification", title=title, text=text)
     if settings.notify_url is None:
         return

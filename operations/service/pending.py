@@ -1,4 +1,4 @@
-"""From a database to what `migrate` would still do to it; nothing is changed on the way."""
+"""Finds out what `orchestrate.py migrate` would do to a database; changes nothing."""
 
 from loader.raw_tables import incomplete
 from warehouse.database import Database
@@ -15,5 +15,7 @@ def what_is_pending(database: Database) -> str | None:
         tables = [] if migrations else incomplete(connection)
     if not migrations and not tables:
         return None
-    what = f"migrations {', '.join(migrations)}" if migrations else f"raw.{', raw.'.join(tables)}"
-    return f"pending in {database.safe_url}: {what}; run orchestrate.py migrate"
+    lacking = f"migrations {', '.join(migrations)}"
+    if not migrations:
+        lacking = f"tables raw.{', raw.'.join(tables)}"
+    return f"pending in {database.safe_url}: {lacking}; run orchestrate.py migrate"

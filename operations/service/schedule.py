@@ -1,4 +1,4 @@
-"""Which job runs when: polls as often as endpoints.py says, all other jobs as set here."""
+"""When each job runs: polls as often as endpoints.py says, all other jobs as set here."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,24 +33,24 @@ class ScheduledJob:
     lane: str
 
     def next_after(self, now: datetime) -> datetime | None:
-        """When the job is due next."""
+        """Return when the job is due next."""
         due: datetime | None = self.trigger.get_next_fire_time(None, now)
         return due
 
     def last_due(self, now: datetime) -> datetime | None:
-        """When a daily job was due last; None for jobs that run several times a day."""
+        """Return when a daily job was due last; None for jobs that run several times a day."""
         if isinstance(self.trigger, IntervalTrigger):
             return None
         return self.next_after(now - DAY)
 
     def is_overdue(self, now: datetime, succeeded_at: datetime | None) -> bool:
-        """At start: did the job miss a run? Jobs that run several times a day are always due."""
+        """Return True if the job missed a run. Jobs that run several times a day always did."""
         due = self.last_due(now)
         return due is None or succeeded_at is None or succeeded_at < due
 
 
 def plan(settings: Settings, actions: JobActions) -> Sequence[ScheduledJob]:
-    """All jobs of the product."""
+    """Return all jobs of the product."""
     zone = ZoneInfo(settings.fleet_timezone)
 
     def every(span: timedelta) -> IntervalTrigger:
@@ -93,7 +93,7 @@ def plan(settings: Settings, actions: JobActions) -> Sequence[ScheduledJob]:
 
 
 def night_of(nightly: ScheduledJob, now: datetime) -> date:
-    """The day on which the nightly run was due; a catch-up run in the morning keeps that day."""
+    """Return the day on which the nightly run was due, also for a run that catches up later."""
     due = nightly.last_due(now)
     assert due is not None
     return due.date()
@@ -105,9 +105,9 @@ def scheduler(
     succeeded_at: Mapping[str, datetime],
     zone: ZoneInfo,
 ) -> BackgroundScheduler:
-    """A scheduler of these jobs, not started. Overdue jobs run at once (catch-up).
+    """Return a scheduler of these jobs, not started. Overdue jobs run at once.
 
-    A job never runs twice at a time; runs missed while it was running become one.
+    A job never runs twice at a time; all runs that it missed while it was running become one.
     """
     made = BackgroundScheduler(
         timezone=zone,

@@ -1,4 +1,4 @@
-"""The state of the service, from database, spool and disk; it need not be running."""
+"""Reads the state of the service from database, spool and disk; it need not be running."""
 
 import shutil
 import sqlite3
@@ -58,7 +58,7 @@ SIZE = "select pg_database_size(current_database())"
 
 @dataclass(frozen=True)
 class LastBuild:
-    """The newest dbt build or run: what it counted, and what failed in it ("model x: why")."""
+    """The newest dbt build or run: numbers of its nodes, and the failed ones ("model x: why")."""
 
     command: str
     started_at: datetime
@@ -70,7 +70,7 @@ class LastBuild:
 
 @dataclass(frozen=True)
 class Status:
-    """The state at one moment; None is unknown. Instants are UTC, sizes bytes."""
+    """The state at one moment. None means unknown; instants are UTC, sizes are bytes."""
 
     at: datetime
     zone: ZoneInfo
@@ -88,7 +88,7 @@ class Status:
 
 
 def read(settings: Settings, database: Database) -> Status:
-    """Read the whole state. Only the migrated database must exist, not spool, raw or gold."""
+    """Read the whole state. The database must be migrated; spool, raw and gold may be missing."""
     spool = settings.spool_path
     faults, measured = [], None
     if spool.exists():
@@ -119,7 +119,7 @@ def read(settings: Settings, database: Database) -> Status:
 
 
 def _jobs(database: Database) -> list[dict[str, Any]]:
-    """The latest run of each job; none before the first migration."""
+    """Return the latest run of each job; none before the first migration."""
     try:
         return JobRuns(database).all()
     except psycopg.errors.UndefinedTable:

@@ -1,4 +1,4 @@
-"""Reports what no job can report: an unreachable database, a nightly job that is late."""
+"""Reports faults that no job can report: an unreachable database, a nightly job that is late."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
