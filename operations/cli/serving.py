@@ -50,7 +50,7 @@ def run() -> None:
         try:
             service.run()
         except Stuck as error:
-            structlog.get_logger().error("restarting: jobs do not end", reason=str(error))
+            structlog.get_logger().error("restarting: some jobs did not end", reason=str(error))
             is_stuck = True
     # Threads in abandoned API calls would keep the process alive.
     sys.stdout.flush()

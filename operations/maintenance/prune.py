@@ -7,8 +7,8 @@ from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
 
-# Changed days that every mart above the changed model has read. A mart without a claim starts over
-# and computes all days, so it does not need them.
+# Changed days that every mart above the changed model has read. A mart that is rebuilt later
+# computes all days and does not need them.
 CHANGES = """
     with concerned as (
         select * from unnest(%(changed)s::text[], %(marts)s::text[]) as pair (changed, mart)
