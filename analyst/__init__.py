@@ -1,1 +1,1 @@
-"""What people read, from dwh_gold: KPI tools, documentation, report, baseline. Computes no KPI."""
+"""Writes what people read from dwh_gold: KPI tools, documentation, report. Computes no KPI."""

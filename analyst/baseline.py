@@ -49,8 +49,8 @@ def baseline(connection: psycopg.Connection, now: datetime, configured: Mapping[
                 f"{len(devices)} registered devices; {data}.",
                 "## Devices by city",
                 _by_city(devices),
-                "Fresh, stale and silent follow the operating rules `fresh_fix_age` and"
-                " `alert_silence`; never reported: no fix at all.",
+                "The operating rules `fresh_fix_age` and `alert_silence` say what is fresh, stale"
+                " and silent. A device that never reported has no fix at all.",
                 "## Not filled in",
                 _gaps(devices),
                 "## Near service",
@@ -58,7 +58,7 @@ def baseline(connection: psycopg.Connection, now: datetime, configured: Mapping[
                 "## Anomalies",
                 _anomalies(devices),
                 "## Silent and never reported",
-                _unheard(devices),
+                _silent_devices(devices),
                 "## Configured",
                 _configured(connection, devices, configured),
             )
@@ -118,16 +118,16 @@ def _anomalies(devices: Sequence[DeviceNow]) -> str:
     )
     return "\n\n".join(
         (
-            "In an unexpected country, by coarse outlines. Expected is the country of the assigned"
-            " city; without one, the country of most devices.",
+            "Devices in an unexpected country, by coarse outlines of the countries. The expected"
+            " country is that of the assigned city; without one, that of most devices.",
             _table_or(header, abroad, "None."),
-            "Outside the assigned city:",
+            "Devices outside their assigned city:",
             _table_or(header, astray, "None."),
         )
     )
 
 
-def _unheard(devices: Sequence[DeviceNow]) -> str:
+def _silent_devices(devices: Sequence[DeviceNow]) -> str:
     rows = (
         (*_named(d), d["city"], d["freshness"].replace("_", " "), _days(d["fix_age_s"]))
         for d in devices

@@ -1,4 +1,4 @@
-"""From a value and its unit to the text people read: the one formatter of every page and screen."""
+"""Formats values with their units as text: every page and screen uses these functions."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -12,10 +12,10 @@ MINUS = "\N{MINUS SIGN}"
 def shown(
     value: Decimal | float | None, unit: str, decimals: int | None = None, *, with_unit: bool = True
 ) -> str:
-    """A value as people read it: 1234.5 km as "1,234.5 km", 8.25 hour of day as "08:15".
+    """Return a value as text: 1234.5 km as "1,234.5 km", 8.25 hour of day as "08:15".
 
-    `decimals` is the number of digits after the point; None keeps those the value has.
-    Without `with_unit` the number alone, for a column that names its unit. None is a dash.
+    `decimals` is the number of digits after the point; None keeps those of the value. If
+    `with_unit` is false the unit is left out. None becomes a dash.
     """
     if value is None:
         return DASH
@@ -29,7 +29,7 @@ def shown(
 
 
 def number(value: Decimal | float | None, decimals: int = 0, *, signed: bool = False) -> str:
-    """1234.5 as "1,234.5", with a plus sign too if `signed`; None as a dash."""
+    """Return 1234.5 as "1,234.5", and with `signed` as "+1,234.5"; None as a dash."""
     if value is None:
         return DASH
     text = f"{value:+,.{decimals}f}" if signed else f"{value:,.{decimals}f}"
@@ -39,14 +39,14 @@ def number(value: Decimal | float | None, decimals: int = 0, *, signed: bool = F
 
 
 def clock(hours: Decimal | float) -> str:
-    """Hours since midnight as a clock shows them: 8.25 as "08:15". A difference keeps its sign."""
+    """Return hours since midnight as a clock shows them: 8.25 as "08:15"; negative with a sign."""
     minutes = round(abs(float(hours)) * 60)
     sign = MINUS if hours < 0 and minutes else ""
     return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
 
 
 def cell(value: object, zone: ZoneInfo) -> str:
-    """Any value of a row of gold: an instant in `zone`, yes or no, numbers with separators."""
+    """Return any value of a row of gold as text; instants are shown in `zone`."""
     match value:
         case None:
             return DASH

@@ -2,11 +2,14 @@
 
 import re
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from rich.console import Console
+from rich.markdown import Markdown
 
 from analyst.baseline import baseline
 from analyst.baseline_file import write
@@ -82,6 +85,16 @@ def test_every_city_lies_in_its_country(gold: psycopg.Connection) -> None:
         " from dwh_gold.devices_now where current_city is not null group by 1 order by 1"
     ).fetchall()
     assert countries == [("Kampala", ["Uganda"]), ("Mombasa", ["Kenya"]), ("Nairobi", ["Kenya"])]
+
+
+def test_the_report_is_whole_on_a_terminal_of_80_columns(text: str) -> None:
+    written = StringIO()
+    Console(file=written, width=80, force_terminal=True, color_system=None).print(Markdown(text))
+    shown = written.getvalue()
+    assert max(map(len, shown.splitlines())) <= 80
+    imeis = re.findall(r"\| (\d{15}) \|", text)
+    assert imeis
+    assert set(imeis) <= set(shown.split())
 
 
 def test_html_needs_nothing_but_itself(text: str, tmp_path: Path) -> None:

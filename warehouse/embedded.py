@@ -54,9 +54,9 @@ class EmbeddedServer(postgres_server.PostgresServer):
             try:
                 pg_ctl(start, pgdata=self.pgdata, user=self.system_user)
             except subprocess.CalledProcessError as error:
-                said = self.log.read_text().splitlines()[-1:]
+                last_line = self.log.read_text().splitlines()[-1:]
                 raise DatabaseError(
-                    f"embedded PostgreSQL in {self.pgdata} does not start: {' '.join(said)};"
+                    f"embedded PostgreSQL in {self.pgdata} does not start: {' '.join(last_line)};"
                     f" see {self.log}"
                 ) from error
             info = PostmasterInfo.read_from_pgdata(self.pgdata)

@@ -1,8 +1,8 @@
-"""The pages of the client's documentation, as markdown by page name."""
+"""Writes the pages of the client's documentation as markdown, from the KPI framework."""
 
 from analyst.docs.framework import Framework, band, slug, table
 from analyst.docs.registers import RegisteredFix, fixes, seed
-from analyst.kpi.rules import Rule, spaced
+from analyst.kpi.rules import Rule, reason, spaced
 
 INTRODUCTION = """\
 Every number about the fleet is defined once, here. A KPI starts as **proposed**; it becomes
@@ -18,7 +18,7 @@ tenth."""
 
 
 def pages(framework: Framework) -> dict[str, str]:
-    """Name -> markdown; the first is the one that opens."""
+    """Return each page's markdown by its name; the first page is the one that opens."""
     day = framework.last.day
     values = f"\n\n{VALUES.format(day=f'{day:%-d %B %Y}')}" if day else ""
     domains = framework.domains()
@@ -40,12 +40,12 @@ def pages(framework: Framework) -> dict[str, str]:
 
 
 def decisions(framework: Framework) -> str:
-    """Every rule that is not agreed: those without a value first, then the assumed ones."""
+    """Return the page of open decisions: rules without a value, then assumed rules, then zones."""
     open_rules = [rule for rule in framework.rules if not rule.is_agreed]
     unknown = [rule for rule in open_rules if rule.value is None]
     assumed = [rule for rule in open_rules if rule.value is not None]
     places = [
-        (row["name"], row["kind"], row["city"], _reason(row["source"]))
+        (row["name"], row["kind"], row["city"], reason(row["source"]) or "assumed")
         for row in seed("zones")
         if row["agreed"] != "true"
     ]
@@ -72,7 +72,7 @@ def decisions(framework: Framework) -> str:
 
 
 def fix_history(framework: Framework) -> str:
-    """Each fix: what went wrong, what holds now, and the tests that guard it."""
+    """Return a table of the fixes: what went wrong, what holds now, the tests that guard it."""
 
     def guards(fix: RegisteredFix) -> str:
         names = ((test, framework.catalogue.tests[test].split("__", 1)[1]) for test in fix.guards)
@@ -85,7 +85,7 @@ def fix_history(framework: Framework) -> str:
 
 
 def feedback(framework: Framework) -> str:
-    """The client's remarks as recorded in the seed kpi_feedback, newest first."""
+    """Return a table of the client's remarks in the seed kpi_feedback, newest first."""
     rows = sorted(seed("kpi_feedback"), key=lambda row: row["date"], reverse=True)
     if not rows:
         return "No feedback has been written down yet."
@@ -115,7 +115,7 @@ def _other_pages(framework: Framework) -> str:
         for title, name, what in (
             ("Open decisions", "decisions", "what the client still has to agree on"),
             ("Feedback", "feedback", "what the client said about a KPI and what was decided"),
-            ("Fix history", "fixes", "what once went wrong, and the tests that keep it right"),
+            ("Fix history", "fixes", "faults that were mended, and the tests that guard each"),
         )
     )
 
@@ -126,11 +126,7 @@ def _rules(framework: Framework, rules: list[Rule]) -> str:
         value = "" if rule.value is None else rule.shown_value
         place = rule.city or "all"
         kpis = ", ".join(used_by) or "none"
-        return (spaced(rule.name), place, value, rule.unit, _reason(rule.source), kpis)
+        return (spaced(rule.name), place, value, rule.unit, rule.reason or "assumed", kpis)
 
     header = ("Rule", "City", "Value:", "Unit", "Where it comes from", "KPIs that use it")
     return table(header, map(row, rules))
-
-
-def _reason(source: str) -> str:
-    return source.removeprefix("assumed").removeprefix(": ") or "assumed"

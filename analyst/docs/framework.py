@@ -1,4 +1,4 @@
-"""The tables of KPIs as markdown, from the catalogue, the registers and the newest values."""
+"""Writes tables of KPIs as markdown, from the catalogue, the registers and the newest values."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,16 +15,16 @@ SIGNS = {" * ": " × ", " - ": " – ", ">=": "≥", "<=": "≤", "_": " "}
 
 @dataclass(frozen=True)
 class LastValues:
-    """The newest values in gold by KPI and place, and the bands that history suggests."""
+    """The newest values in gold by KPI and place, and the bands that the last 30 days suggest."""
 
-    day: date | None = None  # the day of the values; live KPIs are of now
+    day: date | None = None  # the day of the values; those of live KPIs are of now
     places: tuple[str, ...] = ()  # Fleet first, then cities
     values: dict[tuple[str, str], Decimal | None] = field(default_factory=dict)
     proposals: dict[str, tuple[Decimal, Decimal, Decimal]] = field(default_factory=dict)
 
 
 class Framework:
-    """Writes the tables. `link` turns a unique id of dbt into an address."""
+    """Writes the tables. `link` turns a unique id of dbt into the address of its page."""
 
     def __init__(
         self, catalogue: Catalogue, link: Callable[[str], str], last: LastValues | None = None
@@ -36,14 +36,14 @@ class Framework:
         self.kpis = sorted(catalogue.kpis.values(), key=_place)
 
     def domains(self) -> dict[str, list[Kpi]]:
-        """KPIs by domain, both in the order of the page."""
+        """Return the KPIs by domain, both in the order of the page."""
         found: dict[str, list[Kpi]] = {}
         for kpi in self.kpis:
             found.setdefault(kpi.meta["domain"], []).append(kpi)
         return found
 
     def domain(self, name: str) -> str:
-        """One domain: a heading, a table of newest values and a table of definitions."""
+        """Return a domain's heading, its table of newest values and its table of definitions."""
         kpis = self.domains()[name]
         parts = [f"## {name}"]
         if self.last.places:
@@ -55,7 +55,7 @@ class Framework:
         return "\n\n".join(parts)
 
     def contents(self) -> str:
-        """A table with, for each domain, how many KPIs it has and how many are confirmed."""
+        """Return a table of the domains: number of KPIs, of confirmed ones and so on."""
         rows = (
             (
                 f"[{domain}]({self.link(f'overview.{slug(domain)}')})",
@@ -69,11 +69,11 @@ class Framework:
         return table(("Domain", "KPIs:", "Confirmed:", "With assumed rules:", "With a band:"), rows)
 
     def is_assumed(self, kpi: Kpi) -> bool:
-        """Whether it uses a rule that is not agreed."""
+        """Return True if the KPI uses a rule that is not agreed."""
         return any(not rule.is_agreed for rule in self.rules_of(kpi))
 
     def rules_of(self, kpi: Kpi) -> list[Rule]:
-        """The operating rules in its formula; several of one name if cities differ."""
+        """Return the operating rules in the KPI's formula; one per city if cities differ."""
         return [rule for rule in self.rules if rule.name in kpi.rules]
 
     def _now(self, kpi: Kpi) -> Iterator[str]:
@@ -99,12 +99,12 @@ class Framework:
         )
 
     def linked(self, kpi: Kpi) -> str:
-        """Its label as a link to its mart."""
+        """Return the KPI's label as a link to its mart."""
         return f"[{kpi.meta['label']}]({self.link(kpi.mart.unique_id)})"
 
 
 def formula(kpi: Kpi) -> str:
-    """The formula as a sentence: × for *, spaces for underscores."""
+    """Return the KPI's formula as a sentence: × for *, spaces for underscores."""
     text = " ".join(str(kpi.meta["formula"]).split())
     for sign, shown in SIGNS.items():
         text = text.replace(sign, shown)
@@ -117,7 +117,7 @@ def slug(domain: str) -> str:
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A markdown table; a title that ends in a colon makes its column right-aligned."""
+    """Return a markdown table; a title that ends in a colon makes its column right-aligned."""
     titles = list(header)
     rules = ["---:" if title.endswith(":") else "---" for title in titles]
     lines = [[title.rstrip(":") for title in titles], rules, *rows]
@@ -125,7 +125,7 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def _cell(value: object) -> str:
-    """One line of text; dbt's markdown can quote a bar only as an entity."""
+    """Return a cell as one line; a bar becomes an entity, as dbt's markdown needs it."""
     return " ".join(str(value).split()).replace("|", "&#124;").replace("<", "&lt;")
 
 
@@ -134,7 +134,7 @@ def _place(kpi: Kpi) -> tuple[int, str, str, int]:
 
 
 def band(kpi: Kpi) -> str | None:
-    """The agreed bounds in words; None if there are none."""
+    """Return the agreed target, warning and critical value as text; None if there are none."""
     bounds = {
         "target": kpi.meta["target"],
         "warning": kpi.meta["warn_at"],

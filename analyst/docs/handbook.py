@@ -1,4 +1,4 @@
-"""Pages in git generated from the manifest: docs/KPI_FRAMEWORK.md and parts of CLAUDE.md."""
+"""Writes pages in git from dbt's manifest: docs/KPI_FRAMEWORK.md and parts of CLAUDE.md."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from settings import ROOT
 HEAD = """\
 # KPI framework
 
-Written by `make docs` from the definitions beside the models; do not edit it here. The same with
-the newest values, open decisions and the client's feedback: `public/index.html`.
+`make docs` writes this page from the definitions beside the models; do not edit it here.
+`public/index.html` also has the newest values, open decisions and the client's feedback.
 """
 
 
 def documents(catalogue: Catalogue) -> dict[Path, str]:
-    """The generated files and the text each must have."""
+    """Return the generated files and the text that each must have."""
     context = ROOT / "CLAUDE.md"
     parts = {"schema": schema(catalogue), "fixes": fix_history(catalogue)}
     return {
@@ -27,7 +27,7 @@ def documents(catalogue: Catalogue) -> dict[Path, str]:
 
 
 def write(catalogue: Catalogue) -> list[Path]:
-    """Bring the files up to date; returns those that changed."""
+    """Rewrite the files that are out of date and return them."""
     stale = [(path, text) for path, text in documents(catalogue).items() if _read(path) != text]
     for path, text in stale:
         path.write_text(text)
@@ -35,7 +35,7 @@ def write(catalogue: Catalogue) -> list[Path]:
 
 
 def kpi_framework(catalogue: Catalogue) -> str:
-    """All KPIs, without values, as these change every day."""
+    """Return the page of all KPIs. It has no values, because these change every day."""
 
     def link(unique_id: str) -> str:
         kind, name = unique_id.split(".", 1)
@@ -49,7 +49,7 @@ def kpi_framework(catalogue: Catalogue) -> str:
 
 
 def schema(catalogue: Catalogue) -> str:
-    """Each table of tracksolid and dwh_gold with its grain."""
+    """Return a list of the tables of tracksolid and dwh_gold with their grain."""
     tables = sorted(catalogue.tables.values(), key=lambda table: (table.schema, table.name))
     return "\n\n".join(
         f"### {name}\n\n"
@@ -59,7 +59,7 @@ def schema(catalogue: Catalogue) -> str:
 
 
 def fix_history(catalogue: Catalogue) -> str:
-    """The fixes, and how the tests that guard each are named."""
+    """Return a table of the fixes with the names of the tests that guard each."""
     return table(
         ("Fix", "What went wrong", "What holds now", "Tests"),
         (
@@ -70,7 +70,7 @@ def fix_history(catalogue: Catalogue) -> str:
 
 
 def replaced(text: str, parts: dict[str, str]) -> str:
-    """The text with each part replaced between its markers.
+    """Return the text with each part of `parts` between the markers of its name.
 
     Raises ValueError if a part has no markers.
     """

@@ -1,4 +1,4 @@
-"""Lists that people keep by hand: operating rules and feedback (seeds), fixes (fixes.yml)."""
+"""Reads the lists that people keep: operating rules and feedback (seeds), fixes (fixes.yml)."""
 
 import csv
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from warehouse.dbt_runner import PROJECT
 
 @dataclass(frozen=True)
 class RegisteredFix:
-    """A fault of the old system, what holds since, and the tests (unique ids) that guard it."""
+    """A mended fault: what was wrong, what holds now, the tests (unique ids) that guard it."""
 
     fix_id: str
     was: str
@@ -22,7 +22,7 @@ class RegisteredFix:
 
 
 def rules() -> list[Rule]:
-    """All operating rules of the seed; one name has several rows if its value differs by city."""
+    """Return the operating rules of the seed; a rule that differs by city has several rows."""
     return [
         Rule(
             name=row["rule"],
@@ -37,7 +37,7 @@ def rules() -> list[Rule]:
 
 
 def fixes(catalogue: Catalogue) -> list[RegisteredFix]:
-    """The fixes of fixes.yml, each with the tests that are named after it."""
+    """Return the fixes of fixes.yml, each with the tests that are named after it."""
     register = yaml.safe_load((PROJECT / "fixes.yml").read_text())["fixes"]
     return [
         RegisteredFix(
@@ -55,11 +55,11 @@ def fixes(catalogue: Catalogue) -> list[RegisteredFix]:
 
 
 def guard_prefix(fix_id: str) -> str:
-    """Prefix of the names of a fix's tests: FIX-M16 -> fix_m16__, BUG-02 -> fix_bug_02__"""
+    """Return how the names of a fix's tests begin: FIX-M16 -> fix_m16__, BUG-02 -> fix_bug_02__"""
     return "fix_" + fix_id.removeprefix("FIX-").lower().replace("-", "_") + "__"
 
 
 def seed(name: str) -> list[dict[str, str]]:
-    """The rows of seeds/NAME.csv, all values as text."""
+    """Return the rows of seeds/NAME.csv, all values as text."""
     with (PROJECT / f"seeds/{name}.csv").open(newline="") as file:
         return list(csv.DictReader(file))

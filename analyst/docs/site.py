@@ -1,4 +1,4 @@
-"""public/index.html: dbt's static page with the client's pages in front."""
+"""Writes public/index.html: dbt's static page with the client's pages in front."""
 
 import json
 from pathlib import Path
@@ -24,11 +24,11 @@ PROPOSED = """
 
 
 def write(settings: Settings, database: Database, folder: Path, is_compiled: bool = False) -> Path:
-    """Write the documentation as one file that opens without server and network; returns its path.
+    """Write the documentation as one file that needs neither server nor network; return its path.
 
     With `is_compiled` (right after a build) dbt does not compile again and prints nothing.
 
-    Raises DbtFailed, and Unknown if the feedback names a KPI that does not exist.
+    Raises DbtFailed if dbt fails, and Unknown if the feedback names a KPI that does not exist.
     """
     compiled = ["--no-compile"] if is_compiled else []
     silent = (lambda *_: None) if is_compiled else None
@@ -39,10 +39,10 @@ def write(settings: Settings, database: Database, folder: Path, is_compiled: boo
     manifest = (made / "manifest.json").read_text()
     document = json.loads(manifest)
     for name, text in pages(framework).items():
-        # dbt's page shows the block __x__ at #!/overview/x, and __overview__ when it opens.
+        # dbt's page shows the block __x__ at #!/overview/x; it opens with __overview__.
         block = {"name": f"__{name}__", "package_name": "dbt_fireside", "block_contents": text}
         document["docs"][f"doc.dbt_fireside.__{name}__"] = block
-    embedded = json.dumps(document).replace("</", "<\\/")  # no text ends the script around it
+    embedded = json.dumps(document).replace("</", "<\\/")  # "</script>" in a text would end it
     for private in (made, ROOT):
         embedded = embedded.replace(f"{private}/", "")
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,13 +54,13 @@ def write(settings: Settings, database: Database, folder: Path, is_compiled: boo
 
 
 def address(unique_id: str) -> str:
-    """Its address in dbt's page; `overview.x` is one of the client's pages."""
+    """Return the address in dbt's page; the id `overview.x` is one of the client's pages."""
     kind, name = unique_id.split(".", 1)
     return f"#!/overview/{name}" if kind == "overview" else f"#!/{kind}/{unique_id}"
 
 
 def last_values(database: Database) -> LastValues:
-    """The values of the newest day that is over; empty before the first build."""
+    """Return the values of the newest day that is over; empty before the first build."""
     with database.connect() as connection:
         built = connection.execute("select to_regclass('dwh_gold.kpi_now')").fetchone()
         if built == (None,):

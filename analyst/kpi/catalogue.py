@@ -1,4 +1,4 @@
-"""The KPIs and tables as dbt's manifest defines them: the models' yml is their only source."""
+"""Reads KPIs and tables from dbt's manifest: the models' yml is their only definition."""
 
 import json
 from collections.abc import Iterable
@@ -13,8 +13,7 @@ from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database, DatabaseError
 
-# The order in which every page shows the domains; a domain that is not listed comes last.
-# Dashboards need no order of their own: each page shows the domains it names.
+# The order of the domains on every page; a domain that is not listed comes last.
 DOMAINS = (
     "Fleet utilisation",
     "Technician productivity",
@@ -28,12 +27,12 @@ DOMAINS = (
 
 
 def domain_rank(domain: str) -> tuple[int, str]:
-    """Sort key that puts domains in the order of DOMAINS."""
+    """Return a sort key that puts domains in the order of DOMAINS."""
     return (DOMAINS.index(domain) if domain in DOMAINS else len(DOMAINS), domain)
 
 
 class Unknown(Exception):
-    """The name that was asked for does not exist; the message lists similar names."""
+    """A name does not exist. The text lists similar names."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         there_are = sorted(known)
@@ -58,7 +57,7 @@ class Relation:
 
     @property
     def grain(self) -> str:
-        """The first sentence of its description."""
+        """The first sentence of the description."""
         return self.description.split(". ")[0].rstrip(".") + "."
 
 
@@ -79,7 +78,7 @@ class Kpi:
         return tuple(self.meta["rules"])
 
     def shown(self, value: Decimal | float | None, *, unit: bool = True) -> str:
-        """`value` with the KPI's decimals, and its unit if `unit`; None as a dash."""
+        """Return `value` as text with the KPI's decimals, and with its unit if `unit`."""
         return shown(value, self.meta["unit"], self.meta["decimals"], with_unit=unit)
 
 
@@ -111,29 +110,30 @@ class Catalogue:
 
     @classmethod
     def of_gold(cls, settings: Settings, database: Database) -> "Catalogue":
-        """The catalogue of the manifest that gold was last built from.
+        """Return the catalogue of the manifest that gold was last built from.
 
         Raises DatabaseError if this work folder has no build of the database.
         """
         manifest = dbt_runner.state(settings, database) / "manifest.json"
         if not manifest.exists():
             raise DatabaseError(
-                f"no build of {database.name} in {settings.work_dir}: run orchestrate.py build"
+                f"no build of {database.name} in {settings.work_dir}: run orchestrate.py build,"
+                " or name another database with --db"
             )
         return cls(manifest)
 
     def kpi(self, kpi_id: str) -> Kpi:
-        """The KPI with this id; raises Unknown."""
+        """Return the KPI with this id. Raises Unknown."""
         if kpi_id not in self.kpis:
             raise Unknown("KPI", kpi_id, self.kpis)
         return self.kpis[kpi_id]
 
     def domains(self) -> list[str]:
-        """Names of the domains that have a KPI, in the order of DOMAINS."""
+        """Return the domains that have a KPI, in the order of DOMAINS."""
         return sorted({kpi.meta["domain"] for kpi in self.kpis.values()}, key=domain_rank)
 
     def facts_under(self, mart: Relation) -> list[Relation]:
-        """The facts that `mart` reads."""
+        """Return the facts that `mart` reads."""
         return [self.tables[name] for name in mart.reads if name.startswith("fact_")]
 
 

@@ -1,6 +1,6 @@
-"""Differences between gold and a scratch schema, per table and per KPI and city.
+"""Compares gold with a scratch schema: per table, and per KPI and city.
 
-Above 200 lines: the queries and the rows they return are read together.
+This file is longer than 200 lines: a query and the class of its rows are read together.
 """
 
 from collections.abc import Collection
@@ -93,7 +93,10 @@ LARGEST = """
 
 @dataclass(frozen=True)
 class TableChange:
-    """Rows that would be added, removed or changed; without a key, a changed row counts as both."""
+    """Numbers of rows that would be added, removed and changed.
+
+    In a table without a primary key a changed row counts as added and as gone.
+    """
 
     name: str
     added: int
@@ -107,7 +110,10 @@ class TableChange:
 
 @dataclass(frozen=True)
 class KpiChange:
-    """Days of a KPI in one city, or the fleet, that would be added, removed or changed."""
+    """Numbers of days of a KPI in a city, or the fleet, that would be added, gone and changed.
+
+    `old_value` and `new_value` are of `newest_day`.
+    """
 
     kpi_id: str
     city: str
@@ -137,7 +143,11 @@ def table_changes(
     scratch: str,
     passed_over: Collection[str],
 ) -> list[TableChange]:
-    """Compare each table of the scratch schema with the one in gold or staging."""
+    """Compare each table of the scratch schema with its table in gold or staging.
+
+    `gold` and `project` are the catalogues before and after the change; `passed_over` names tables
+    that are left out.
+    """
     built = sorted(name for (name,) in connection.execute(BUILT.encode(), [scratch]))
     return [
         _compare(connection, gold, project, scratch, name)
@@ -147,13 +157,13 @@ def table_changes(
 
 
 def kpi_changes(connection: psycopg.Connection, scratch: str) -> list[KpiChange]:
-    """The KPIs and cities whose values differ."""
+    """Return the KPIs and cities whose values differ."""
     query = sql.SQL(PAIRED + CHANGES).format(scratch=sql.Identifier(scratch))
     return [KpiChange(*row) for row in connection.execute(query)]
 
 
 def largest(connection: psycopg.Connection, scratch: str, limit: int = 10) -> list[ValueChange]:
-    """The largest difference of each KPI, in proportion to its value; the worst of them first."""
+    """Return the largest relative difference of each KPI, the worst `limit` of them."""
     query = sql.SQL(PAIRED + LARGEST).format(scratch=sql.Identifier(scratch))
     return [ValueChange(*row) for row in connection.execute(query, [limit])]
 
@@ -177,7 +187,7 @@ def _compare(
 
 
 def _by_key(columns: list[tuple[str, bool]], key: tuple[str, ...]) -> sql.SQL:
-    """A query that counts added, removed and changed rows by primary key."""
+    """Return a query that counts added, removed and changed rows by primary key."""
     different = [
         f'old."{name}" is distinct from new."{name}"'
         if is_comparable
@@ -202,7 +212,7 @@ def _by_key(columns: list[tuple[str, bool]], key: tuple[str, ...]) -> sql.SQL:
 
 
 def _by_content(columns: list[tuple[str, bool]]) -> sql.SQL:
-    """A query that counts rows which only one side has, duplicates included."""
+    """Return a query that counts the rows that only one side has, duplicates included."""
     read = ", ".join(
         f'"{name}"' if is_comparable else f'"{name}"::text' for name, is_comparable in columns
     )

@@ -1,4 +1,4 @@
-"""One value of a KPI explained from gold: its formula, its rules, the rows it is made of."""
+"""Explains a KPI's value from gold: formula, rules, and the rows that it is made of."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from analyst.kpi.rules import Rule, rules_in
 # Quantities that add up; km/h, per cent, degrees and odometers do not.
 ADDITIVE = re.compile(r"(?<!odometer)_(km|s|l|count|cost)$")
 YES_OR_NO = re.compile(r"^(is|has)_")
-# Columns that say why a row counts or not, shown beside those the mart reads.
+# Columns that say why a row counts or not. They are shown beside the columns that the mart reads.
 REASONS = re.compile(rf"{YES_OR_NO.pattern}|_(km|s)$|^(kind|zone_id)$")
 # Columns with the same value in all rows of one vehicle.
 COMMON = {"imei", "vehicle_id", "day_start", "is_primary_device", "cost_centre"}
@@ -51,7 +51,7 @@ class Rows:
     rows: Sequence[Mapping[str, Any]]
 
     def sums(self) -> dict[str, object]:
-        """Sum of each additive column; for a yes/no column how many are true."""
+        """Return the sum of each additive column, and "2 true" for a yes/no column."""
         found: dict[str, object] = {}
         for column in self.columns:
             values = [row[column] for row in self.rows if row[column] is not None]

@@ -1,4 +1,4 @@
-"""Preview of changed models: built in a scratch schema, compared with gold, dropped.
+"""Previews changed models: builds them in a scratch schema, compares with gold, drops the schema.
 
 Gold is only read; dbt reads from it the models that have not changed.
 """
@@ -31,10 +31,10 @@ LEDGER = ("claims", "changed_days", "first_times", "carried_vehicles")
 class Preview:
     """The differences between gold and the preview."""
 
-    built_at: str  # the build it is compared with
+    built_at: str  # time of the build that the preview is compared with
     tables: Sequence[TableChange]  # all tables built; empty if nothing is modified
-    deleted: Sequence[str]  # models in the last build that the project no longer has
-    catalogue: Mapping[str, Kpi]  # KPIs before and after
+    deleted: Sequence[str]  # models of the last build that the project no longer has
+    catalogue: Mapping[str, Kpi]  # all KPIs, before and after the change
     kpis: Sequence[KpiChange]
     largest: Sequence[ValueChange]
 
@@ -59,7 +59,7 @@ def preview(
         variables = {"preview_schema": SCRATCH}
         dbt_runner.execute(settings, database, [*arguments, *paths], progress, variables)
 
-    # The lock keeps builds waiting: one in between would look like an effect of the change.
+    # The lock makes builds wait: a build in between would look like an effect of the change.
     builder = database.acting_as(DBT_ROLE)
     with dbt_runner.alone(database), builder.connect() as connection, _scratch(connection):
         run("parse")
@@ -88,13 +88,16 @@ def _selected(models: Sequence[str], gold: Catalogue, project: Catalogue) -> lis
     if models:
         return [f"{model}+" for model in models]
     # state:modified does not notice a changed meta of a column, such as its bands.
-    says = [{kpi_id: kpi.meta for kpi_id, kpi in known.kpis.items()} for known in (gold, project)]
-    return ["state:modified+"] + ["kpi_register+"] * (says[0] != says[1])
+    metas = [{kpi_id: kpi.meta for kpi_id, kpi in known.kpis.items()} for known in (gold, project)]
+    return ["state:modified+"] + ["kpi_register+"] * (metas[0] != metas[1])
 
 
 @contextmanager
 def _scratch(connection: psycopg.Connection) -> Iterator[None]:
-    """The scratch schema with a copy of the claims; drops what a killed preview left."""
+    """Create the scratch schema with a copy of the ledger; drop it after the block.
+
+    A schema that a killed preview left behind is dropped first.
+    """
     schema = sql.Identifier(SCRATCH)
     drop = sql.SQL("drop schema if exists {} cascade").format(schema)
     connection.execute(drop)

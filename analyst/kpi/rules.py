@@ -40,11 +40,21 @@ class Rule:
         return shown(self.value, self.unit, with_unit=False)
 
     @property
+    def reason(self) -> str:
+        """Where the value comes from; empty if it is only assumed."""
+        return reason(self.source)
+
+    @property
     def words(self) -> str:
         """The rule in words: "shift length in Mombasa 9 h, assumed"."""
         place = f" in {self.city}" if self.city else ""
         value = "" if self.value is None else f" {shown(self.value, self.unit)}"
         return f"{spaced(self.name)}{place}{value}, {self.state}"
+
+
+def reason(source: str) -> str:
+    """assumed: 08:00 to 17:00 -> 08:00 to 17:00"""
+    return source.removeprefix("assumed").removeprefix(": ")
 
 
 def spaced(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Values of KPIs from gold: the newest of each, and one KPI over the last 14 days."""
+"""Reads values of KPIs from gold: the newest of each, and one KPI over the last 14 days."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ NO_DAY = "now"  # a live KPI has no day
 
 @dataclass(frozen=True)
 class History:
-    """Values of a KPI by (day, place); the fleet comes before the cities."""
+    """Values of a KPI by (day, place). `places` has the fleet first, then the cities."""
 
     places: Sequence[str]
     days: Sequence[str]
@@ -55,7 +55,7 @@ class KpiNow:
 def kpi_list(
     connection: psycopg.Connection, catalogue: Catalogue, domain: str | None = None
 ) -> list[KpiNow]:
-    """All KPIs, or those of one domain, with the fleet's newest value.
+    """Return all KPIs, or those of one domain, with the fleet's newest value.
 
     Raises Unknown for a domain that no KPI has.
     """
@@ -66,7 +66,7 @@ def kpi_list(
 
 
 def newest(connection: psycopg.Connection, kpis: Sequence[Kpi]) -> list[KpiNow]:
-    """The fleet's newest value of each of these KPIs."""
+    """Return the fleet's newest value of each of these KPIs."""
     found = {
         kpi_id: (day, value, None if value is not None else why)
         for kpi_id, day, value, why in connection.execute(NOW, [[kpi.kpi_id for kpi in kpis]])
@@ -76,7 +76,7 @@ def newest(connection: psycopg.Connection, kpis: Sequence[Kpi]) -> list[KpiNow]:
 
 
 def history(connection: psycopg.Connection, kpi: Kpi) -> History:
-    """The last 14 days of the fleet and each city; of a live KPI the values of now."""
+    """Return the values of the last 14 days for the fleet and each city; of now if it is live."""
     found = connection.execute(HISTORY, {"kpi_id": kpi.kpi_id, "days": DAYS}).fetchall()
     values = {(str(day or NO_DAY), place): value for _, place, day, value in found}
     return History(

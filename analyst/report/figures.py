@@ -1,4 +1,4 @@
-"""A KPI of a month as the report shows it: value, change, band, and which way is better."""
+"""Shows a KPI of a month as text: value, change, band, better or worse."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +21,7 @@ OVER_DAYS = {
 
 
 def count(n: int, thing: str) -> str:
-    """Number and noun: "1 day", "2 days"."""
+    """Return number and noun: "1 day", "2 days"."""
     return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
@@ -61,7 +61,7 @@ class Figure:
 
     @property
     def with_unit(self) -> str:
-        """The value with its unit, as a sentence wants it."""
+        """The value with its unit, for a sentence."""
         if self.row["unit"] == HOUR_OF_DAY:
             return self.shown_value
         return f"{self.shown_value} {self.shown_unit}"
@@ -97,7 +97,7 @@ class Figure:
 
     @property
     def has_band(self) -> bool:
-        """Whether a band is agreed, so that a value can be good or bad."""
+        """True if a band is agreed, so that a value can be good or bad."""
         return self.row["warn_at"] is not None or self.row["critical_at"] is not None
 
     @property

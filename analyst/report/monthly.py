@@ -1,4 +1,4 @@
-"""The management report of a month, one HTML file, from dwh_gold: selects, filters and shows."""
+"""Writes the management report of a month as one HTML file, from dwh_gold."""
 
 import calendar
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ RANKED = 5  # vehicles at either end of a ranking
 
 
 class Charted(NamedTuple):
-    """A KPI that is drawn per day: parts of a whole as bars, all else as lines."""
+    """A KPI that is drawn per day: as bars if cities add up (`stacked`), else as lines."""
 
     kpi_id: str
     stacked: bool
@@ -59,7 +59,7 @@ CHARTS = (
 
 
 class Ranking(NamedTuple):
-    """Vehicles at one end of a column of vehicle_months."""
+    """A list of the vehicles with the highest or lowest values of a column of vehicle_months."""
 
     title: str
     column: str
@@ -83,22 +83,22 @@ RANKINGS = (
 
 
 def usual_place(month: date, city: str | None = None) -> Path:
-    """The file of a month's report unless another is asked for."""
+    """Return the default file of a month's report."""
     place = f"-{city.casefold().replace(' ', '-')}" if city else ""
     return ROOT / "public" / f"report-{month:%Y-%m}{place}.html"
 
 
 def write(connection: psycopg.Connection, month: date, city: str | None, to: Path) -> None:
-    """Write the report to a file; raises as `render` does."""
+    """Write the report to a file. Raises NoData and UnknownCity, as `render` does."""
     page = render(connection, month, city)
     to.parent.mkdir(parents=True, exist_ok=True)
     to.write_text(page, encoding="utf-8")
 
 
 def render(connection: psycopg.Connection, month: date, city: str | None = None) -> str:
-    """The report of `month` (its first day) as HTML.
+    """Return the report of `month` (its first day) as HTML.
 
-    Raises NoData if no finished day of the month is in gold, UnknownCity for such a city.
+    Raises NoData if gold has no finished day of the month, UnknownCity if it has no such city.
     """
     gold = Gold(connection, month, city)
     known = gold.figures()
@@ -115,7 +115,7 @@ def render(connection: psycopg.Connection, month: date, city: str | None = None)
         summary=summary.sentences(known, month, gold.city),
         domains=_domains(measured, _drawn(gold, measured, days_in_month)),
         rankings=[(ranking, _ranked(ranking, vehicles)) for ranking in RANKINGS],
-        unheard=[v for v in vehicles if v["reported_days_count"] < v["days_count"]],
+        silent_vehicles=[v for v in vehicles if v["reported_days_count"] < v["days_count"]],
         gated=[figure for figure in known if figure.value is None],
         assumed=gold.assumed(),
         assumed_zones=gold.assumed_zones(),
@@ -127,7 +127,7 @@ def render(connection: psycopg.Connection, month: date, city: str | None = None)
 def _drawn(
     gold: Gold, measured: Sequence[Figure], days: int
 ) -> dict[str, list[tuple[str, Markup]]]:
-    """The charts of each domain, with their titles."""
+    """Return (title, chart) of each chart by domain; `days` is the length of the month."""
     known = {figure.kpi_id: figure for figure in measured}
     points: dict[str, list[svg_charts.DayValue]] = {}
     for row in gold.per_day([chart.kpi_id for chart in CHARTS]):
@@ -155,7 +155,7 @@ def _drawn(
 def _domains(
     measured: Sequence[Figure], drawn: dict[str, list[tuple[str, Markup]]]
 ) -> list[tuple[str, list[Figure], list[tuple[str, Markup]]]]:
-    """(domain, its figures, its charts) of each domain with a value, in the order of DOMAINS."""
+    """Return (domain, figures, charts) of each domain with a value, in the order of DOMAINS."""
     order = sorted({figure.domain for figure in measured}, key=domain_rank)
     return [
         (name, [figure for figure in measured if figure.domain == name], drawn.get(name, []))
@@ -164,7 +164,7 @@ def _domains(
 
 
 def _ranked(ranking: Ranking, vehicles: Sequence[GoldRow]) -> list[GoldRow]:
-    """The first RANKED vehicles; those without a value are left out, and zeros from "most"."""
+    """Return the first RANKED vehicles with a value; a list of the highest leaves out zeros."""
     known = [row for row in vehicles if row[ranking.column] is not None]
     if ranking.most_first:
         known = [row for row in known if row[ranking.column] > 0]

@@ -1,4 +1,4 @@
-"""The queries of the management report: one month of dwh_gold, for the fleet or one city."""
+"""Reads one month of dwh_gold for the management report, for the fleet or one city."""
 
 from datetime import date, datetime
 from typing import Any
@@ -31,7 +31,7 @@ CURRENCIES = f"""
     from dwh_gold.kpi_fuel_cost_daily
     where scope = %(scope)s and scope_value = %(place)s and currency is not null and {IN_MONTH}
 """
-# Cities without any value of a KPI would be names in the legend and nothing else.
+# A city without any value of a KPI would only be a name in the legend: it is left out.
 PER_DAY = f"""
     select * from (
         select kpi_id, scope_value, day, value,
@@ -81,11 +81,11 @@ DATA_AS_OF = f"select max(data_as_of) from dwh_gold.fact_daily_fleet_metrics whe
 
 
 class NoData(Exception):
-    """Gold has no finished day of the month; the message says which months it has."""
+    """Gold has no finished day of the month. The text says which months it has."""
 
 
 class UnknownCity(ValueError):
-    """Gold has no KPI of this city; the message names the cities it has."""
+    """Gold has no KPI of this city. The text names the cities that it has."""
 
 
 class Gold:
@@ -103,7 +103,7 @@ class Gold:
         }
 
     def figures(self) -> list[Figure]:
-        """Every KPI with its definition, by domain and label; raises NoData if there is none."""
+        """Return every KPI with its definition, by domain and label. Raises NoData."""
         rows = self._rows(FIGURES)
         if not rows:
             raise NoData(self._nothing())
@@ -112,31 +112,31 @@ class Gold:
         return [Figure(row, currency) for row in rows]
 
     def per_day(self, kpi_ids: list[str]) -> list[GoldRow]:
-        """Values of these KPIs per finished day and city."""
+        """Return the values of these KPIs per finished day and city."""
         return self._rows(PER_DAY, kpi_ids=kpi_ids)
 
     def alarms(self) -> list[GoldRow]:
-        """The most frequent types of alarm."""
+        """Return the most frequent types of alarm with their numbers."""
         return self._rows(ALARMS)
 
     def vehicles(self) -> list[GoldRow]:
-        """The month of each vehicle, those that reported least first."""
+        """Return the month of each vehicle; vehicles that reported least come first."""
         return self._rows(VEHICLES)
 
     def assumed(self) -> list[GoldRow]:
-        """Rules that are not agreed, with the KPIs that use them."""
+        """Return the rules that are not agreed, with the KPIs that use them."""
         return self._rows(ASSUMED)
 
     def assumed_zones(self) -> list[GoldRow]:
-        """Zones whose shape is not agreed."""
+        """Return the zones whose shape is not agreed."""
         return self._rows(ASSUMED_ZONES)
 
     def proposals(self) -> list[GoldRow]:
-        """Bands that the last 30 days of the data suggest."""
+        """Return the bands that the last 30 days of the data suggest."""
         return self._rows(PROPOSALS)
 
     def data_as_of(self) -> datetime | None:
-        """When the newest data of the month arrived, in the fleet's zone."""
+        """Return when the newest data of the month arrived, in the fleet's zone."""
         newest: datetime | None = self._rows(DATA_AS_OF)[0]["max"]
         return newest and newest.astimezone(ZoneInfo(settings().fleet_timezone))
 
@@ -157,8 +157,8 @@ class Gold:
         if span["first"] is None:
             return "no KPI of any finished day is in the database; load and build it first"
         place = f" for {self.city}" if self.city else ""
+        months_known = dict.fromkeys(month_name(span[end]) for end in ("first", "last"))
         return (
             f"no finished day of {month_name(self._month)}{place} is in the database; it holds "
-            f"{month_name(span['first'])} to {month_name(span['last'])}: ask for one of these, "
-            "or backfill and build that month"
+            f"{' to '.join(months_known)}: ask for that, or backfill and build the other month"
         )

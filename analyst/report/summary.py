@@ -1,4 +1,4 @@
-"""The summary of a month in sentences; a sentence whose figures are not known is left out."""
+"""Sums a month up in sentences; a sentence whose figures are not known is left out."""
 
 import re
 from collections import Counter
@@ -29,7 +29,7 @@ SENTENCES = (
 
 
 def sentences(figures: Sequence[Figure], month: date, city: str | None) -> list[str]:
-    """What happened, what changed most against the month before, and which KPIs are empty."""
+    """Return sentences: the main figures, the largest changes, how many KPIs are empty."""
     known = {figure.kpi_id: figure for figure in figures if figure.value is not None}
     before = month_name((month - timedelta(days=1)).replace(day=1))
     place = f"The fleet of {city}" if city else "The fleet"

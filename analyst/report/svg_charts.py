@@ -1,4 +1,4 @@
-"""Charts as inline SVG: no network, no script, readable for colour-blind people."""
+"""Draws charts as inline SVG: they need no network and no script, and suit the colour-blind."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ TEXT = {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal"}
 
 
 class DayValue(NamedTuple):
-    """A value of a place on a day of the month; None breaks a line."""
+    """A value of a city on a day of the month; None leaves a gap in the line."""
 
     place: str
     day: int
@@ -27,7 +27,10 @@ class DayValue(NamedTuple):
 def per_day(
     points: Sequence[DayValue], days: int, unit: str, *, stacked: bool, from_zero: bool = True
 ) -> Markup:
-    """Draw each day of a month: bars of parts that make a whole, or a line for each place."""
+    """Draw the days of a month: stacked bars of the cities, or a line per city.
+
+    `days` is the length of the month; the y axis shows `unit` and starts at 0 if `from_zero`.
+    """
     shown = {p.place for p in points if p.value or not stacked}  # zero has no bar
     places = sorted(shown, key=lambda place: (place == UNASSIGNED[0], place))
     chart = alt.Chart(_data(p for p in points if p.place in shown)).encode(
@@ -49,7 +52,7 @@ def per_day(
 
 
 def ranking(counts: Sequence[tuple[str, int]], unit: str) -> Markup:
-    """Draw a horizontal bar for each name, the longest first, with its number."""
+    """Draw a horizontal bar with its number for each (name, count), in the order given."""
     base = alt.Chart(
         alt.InlineData(values=[{"name": name, "count": n} for name, n in counts])
     ).encode(

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 from psycopg.errors import UndefinedTable
+from rich.markdown import Markdown
 
 from operations.cli.command import (
     Needs,
@@ -149,7 +150,9 @@ def baseline(
             text = report_on(connection, now, configured)
         except UndefinedTable:
             raise DatabaseError("gold is not built yet: run orchestrate.py build") from None
-    if to is None:
+    if to is None and console.is_terminal:
+        console.print(Markdown(text))
+    elif to is None:
         typer.echo(text, nl=False)
     else:
         write(text, to)

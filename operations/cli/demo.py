@@ -60,7 +60,7 @@ def run(settings: Settings, console: Console, traces: Path | None, days: int) ->
             console.print(f"  {pushed.pushes:,} pushes drained from the spool")
         with _stage(console, took, "dbt build"):
             _build(settings, database, console)
-        show(console, settings, database, summaries, before, took)
+        show(settings, database, summaries, before, took)
 
 
 def _load(given: StandIn, database: Database, console: Console, *, live: bool) -> list[Summary]:

@@ -1,9 +1,8 @@
 """The demo's last page: rows per table, seconds per stage, yesterday's fleet by city."""
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-
-from rich.console import Console
 
 from analyst.values import number
 from loader.fetcher import Summary
@@ -63,6 +62,11 @@ FLEET_HEADINGS = (
     "city", "vehicles", "moved", "km", "driving h", "idle h", "alarms",
     "fresh", "stale", "never reported",
 )  # fmt: skip
+NEXT_STEPS = """\
+  make docs DB={db}    all KPIs and tables: public/index.html
+  .venv/bin/python orchestrate.py kpi list --db {db}
+  make psql DB={db}    then, for instance:
+    select * from dwh_gold.vehicle_days order by distance_km desc limit 10;"""
 
 
 def row_counts(database: Database) -> dict[str, int]:
@@ -83,7 +87,6 @@ def row_counts(database: Database) -> dict[str, int]:
 
 
 def show(
-    console: Console,
     settings: Settings,
     database: Database,
     summaries: list[Summary],
@@ -100,8 +103,20 @@ def show(
         row = connection.execute(YESTERDAY.encode(), values).fetchone()
         day: date | None = row[0] if row else None
         fleet = connection.execute(FLEET.encode(), {"day": day}).fetchall()
+    print_rows(row_counts(database), before)
+    stages = [(stage, f"{seconds:.1f}") for stage, seconds in took.items()]
+    print_table(("stage", "seconds"), stages, "Time", right=["seconds"])
+    print_fleet(day, fleet)
+    for summary in summaries:
+        for fault in summary.errors:
+            say(f"not loaded: {fault}", style="red")
+    say("Where to look next", style="bold")
+    for line in NEXT_STEPS.format(db=database.name).splitlines():
+        say(line, is_whole=True)
 
-    counts = row_counts(database)
+
+def print_rows(counts: dict[str, int], before: dict[str, int]) -> None:
+    """Print the number of rows of each table that has any, now and since `before`."""
     landed = [
         (table, f"{rows:,}", f"{rows - before.get(table, 0):,}")
         for table, rows in counts.items()
@@ -111,23 +126,13 @@ def show(
     print_table(("table", "rows", "new"), landed, title, right=("rows", "new"))
     empty = len(counts) - len(landed)
     say(f"{empty} other tables of raw are empty: this fleet has no such pushes or imports.\n")
-    stages = [(stage, f"{seconds:.1f}") for stage, seconds in took.items()]
-    print_table(("stage", "seconds"), stages, "Time", right=["seconds"])
+
+
+def print_fleet(day: date | None, fleet: Sequence[Sequence[object]]) -> None:
+    """Print a row per city, with the columns of FLEET_HEADINGS."""
     title = f"The fleet on {day:%A, %d %B %Y}" if day else "No trips"
     cells = [[_cell(value) for value in row] for row in fleet]
     print_table(FLEET_HEADINGS, cells, title, right=FLEET_HEADINGS[1:])
-    for summary in summaries:
-        for fault in summary.errors:
-            say(f"not loaded: {fault}", style="red")
-    console.print(
-        "Where to look next\n"
-        f"  make docs DB={database.name}    all KPIs and tables: public/index.html\n"
-        f"  .venv/bin/python orchestrate.py kpi list --db {database.name}\n"
-        f"  make psql DB={database.name}    then, for instance:\n"
-        "    select * from dwh_gold.vehicle_days order by distance_km desc limit 10;",
-        highlight=False,
-        soft_wrap=True,
-    )
 
 
 def _cell(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The two processes that the demo runs beside itself: the webhook and a stand-in Tracksolid."""
+"""Runs the two other processes of the demo: the webhook and a stand-in Tracksolid."""
 
 import os
 import secrets

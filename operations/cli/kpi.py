@@ -110,7 +110,7 @@ def explain(
 def preview(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="Models or seeds. Default: all modified ones."),
+        typer.Argument(metavar="MODEL", help="Models or seeds. Default: all modified ones."),
     ] = None,
     name: OtherDatabase = None,
 ) -> None:
@@ -122,7 +122,7 @@ def preview(
     Example: orchestrate.py kpi preview
     """
     from analyst.kpi.preview import preview as run
-    from operations.cli.kpi_tables import print_preview
+    from operations.cli.preview_tables import print_preview
     from warehouse.dbt_runner import DbtFailed
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

@@ -1,25 +1,32 @@
 """The output of the kpi commands on the terminal: the results of analyst/kpi as tables."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from analyst.kpi.catalogue import Kpi, domain_rank
 from analyst.kpi.explain import YES_OR_NO, Explanation, Rows
-from analyst.kpi.preview import Preview
 from analyst.kpi.rules import Rule
 from analyst.kpi.show import NO_DAY, History, KpiNow
 from analyst.values import cell
-from operations.cli.tables import print_facts, print_table, say
+from operations.cli.tables import print_facts, print_groups, print_table, say
 from settings import settings
 
 BANDS = ("target", "warn_at", "critical_at")
+USES = {
+    "DASHBOARD": "on dashboards",
+    "ALERT": "for alerts",
+    "MONTHLY": "in the monthly report",
+    "AD-HOC": "for single questions",
+}
 WIDE = 8  # a single row with more columns is printed as one line per column
 
 
 def print_list(kpis: Sequence[KpiNow]) -> None:
     """Print a table per domain with a line per KPI; kpi show says why a value is missing."""
-    for domain in sorted({known.kpi.meta["domain"] for known in kpis}, key=domain_rank):
-        rows = [
+    domains = sorted({known.kpi.meta["domain"] for known in kpis}, key=domain_rank)
+    groups = {
+        domain: [
             (
                 known.kpi.kpi_id,
                 known.kpi.meta["label"],
@@ -30,8 +37,12 @@ def print_list(kpis: Sequence[KpiNow]) -> None:
             for known in kpis
             if known.kpi.meta["domain"] == domain
         ]
-        columns = ("kpi", "label", "fleet", "day", "status")
-        print_table(columns, rows, domain, right=["fleet"], optional=["day", "status"])
+        for domain in domains
+    }
+    columns = ("kpi", "label", "fleet", "day", "status")
+    print_groups(columns, groups, right=["fleet"], optional=["day", "status"])
+    if newest := max((known.day for known in kpis if known.day), default=None):
+        say(f"Daily values are of {newest}; live ones are of now.")
 
 
 def print_kpi(known: KpiNow) -> None:
@@ -54,7 +65,7 @@ def print_kpi(known: KpiNow) -> None:
             "status": meta["kpi_status"],
             "owner": meta["kpi_owner"] or "nobody",
             "reviewer": meta["reviewer"] or "nobody",
-            "cadence": f"{meta['cadence']}, {meta['tag']}",
+            "cadence": f"{meta['cadence']}, {USES[meta['tag']]}",
             "panel": meta["panel"] or "none",
             "can be empty": meta["gate"] or "never",
         }
@@ -64,7 +75,7 @@ def print_kpi(known: KpiNow) -> None:
 def print_rules(rules: Sequence[Rule]) -> None:
     """Print the rules in a formula; each is agreed, assumed or not known."""
     rows = [
-        (rule.name, rule.city or "all", rule.shown_value, rule.unit, rule.state, rule.source)
+        (rule.name, rule.city or "all", rule.shown_value, rule.unit, rule.state, rule.reason)
         for rule in rules
     ]
     if rows:
@@ -91,7 +102,7 @@ def print_explanation(kpi: Kpi, day: object, found: Explanation) -> None:
     print_facts(
         {
             "vehicle": f"{found.vehicle_id} in {found.city} on {day}, device {found.imei}",
-            "not counted": found.other_imeis and f"device {', '.join(found.other_imeis)}",
+            "not counted": "".join(f"device {imei} " for imei in found.other_imeis),
             "formula": kpi.meta["formula"],
             "from": f"{kpi.mart.schema}.{kpi.mart.name}.{kpi.column}",
             "days before": ", ".join(
@@ -104,81 +115,44 @@ def print_explanation(kpi: Kpi, day: object, found: Explanation) -> None:
     if str(found.first_day) < str(day):
         say(f"The value and the rows below are of all days since {found.first_day}.")
     for fact in found.facts:
-        print_rows(fact)
+        print_rows(fact, str(day))
 
 
-def print_rows(found: Rows) -> None:
-    """Print the rows of a fact, with their sums as the last row."""
+def print_rows(found: Rows, day: str) -> None:
+    """Print the rows of a fact, with their sums as the last row.
+
+    A column with the same text in all rows, which is no quantity, is printed once below the title.
+    A time on `day` is printed without its date.
+    """
     title = f"{found.fact}: {len(found.rows)} {'row' if len(found.rows) == 1 else 'rows'}"
     if len(found.rows) == 1 and len(found.columns) > WIDE:
         (row,) = found.rows
         say(title, style="bold")
-        print_facts({column: _text(row[column]) for column in found.columns})
+        print_facts({column: _text(row[column], day) for column in found.columns})
         return
-    rows = [[_text(row[column]) for column in found.columns] for row in found.rows]
     sums = found.sums()
-    total = [_text(sums[c]) if c in sums else "" for c in found.columns] if sums else []
-    numbers = [column for column in sums if not YES_OR_NO.match(column)]
-    print_table(found.columns, rows, title, right=numbers, total=total)
-
-
-def print_preview(found: Preview) -> None:
-    """Print the differences: tables, then KPIs, then the largest ones."""
-    if found.deleted:
-        say(f"No longer in the project: {', '.join(found.deleted)}")
-    if not found.tables:
-        say(f"Nothing is modified since the build of {found.built_at[:16]} UTC.")
-        return
-    differs = [table for table in found.tables if table.differs]
-    same = ", ".join(table.name for table in found.tables if not table.differs)
-    if differs:
-        rows = [(t.name, f"{t.added:,}", f"{t.gone:,}", f"{t.changed:,}") for t in differs]
-        counts = ("added", "gone", "changed")
-        print_table(("table", *counts), rows, "Tables that would change", right=counts)
+    same = [
+        column
+        for column in found.columns
+        if len(found.rows) > 1
+        and len({row[column] for row in found.rows}) == 1
+        and (column not in sums or YES_OR_NO.match(column))
+    ]
+    columns = [column for column in found.columns if column not in same]
+    say(title, style="bold")
     if same:
-        say(f"Built, and the same as before: {same}")
-    if not found.kpis:
-        say("No value of a KPI would change for the fleet or a city.")
-        return
-    _print_kpi_changes(found)
-
-
-def _print_kpi_changes(found: Preview) -> None:
-    kpis = found.catalogue
-    changes = [
-        (
-            change.kpi_id,
-            change.city,
-            f"{change.added:,}",
-            f"{change.gone:,}",
-            f"{change.changed:,}",
-            str(change.newest_day),
-            kpis[change.kpi_id].shown(change.old_value, unit=False),
-            kpis[change.kpi_id].shown(change.new_value, unit=False),
-        )
-        for change in found.kpis
+        texts = (f"{column} {_text(found.rows[0][column], day)}" for column in same)
+        say(f"In all rows: {', '.join(texts)}")
+    rows = [[_text(row[column], day) for column in columns] for row in found.rows]
+    total = [_text(sums[c], day) if c in sums else "" for c in columns] if sums else []
+    numbers = [
+        column
+        for column in columns
+        if any(isinstance(row[column], int | Decimal) for row in found.rows)
+        and not YES_OR_NO.match(column)
     ]
-    columns = ("kpi", "city", "added", "gone", "changed", "newest day", "old", "new")
-    print_table(
-        columns,
-        changes,
-        "KPIs that would change: number of days, and the newest day",
-        right=columns[2:],
-    )
-    largest = [
-        (
-            value.kpi_id,
-            value.city,
-            str(value.day),
-            kpis[value.kpi_id].shown(value.old_value, unit=False),
-            kpis[value.kpi_id].shown(value.new_value, unit=False),
-            kpis[value.kpi_id].shown(value.new_value - value.old_value, unit=False),
-        )
-        for value in found.largest
-    ]
-    headings = ("kpi", "city", "day", "old", "new", "difference")
-    print_table(headings, largest, "Largest differences", right=headings[3:])
+    print_table(columns, rows, right=numbers, total=total)
 
 
-def _text(value: object) -> str:
-    return cell(value, ZoneInfo(settings().fleet_timezone))
+def _text(value: object, day: str) -> str:
+    return cell(value, ZoneInfo(settings().fleet_timezone)).removeprefix(f"{day} ")

@@ -86,8 +86,8 @@ def report(summaries: "list[Summary]", signals: Sequence[int] = ()) -> None:
         if summary.missing:
             imeis = sorted(summary.missing)
             more = f" and {len(imeis) - 5} more" if len(imeis) > 5 else ""
-            devices = f"{len(imeis)} devices missing: {', '.join(imeis[:5])}{more}"
-            say(f"{summary.endpoint}: {devices}")
+            devices = "1 device" if len(imeis) == 1 else f"{len(imeis)} devices"
+            say(f"{summary.endpoint}: {devices} missing: {', '.join(imeis[:5])}{more}")
     if signals:
         landed = sum(summary.records for summary in summaries)
         errors.print(

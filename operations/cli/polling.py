@@ -19,7 +19,7 @@ from settings import settings
 
 app = typer.Typer()
 Endpoints = Annotated[
-    list[str] | None, typer.Argument(metavar="[ENDPOINT]...", help="Default: all endpoints.")
+    list[str] | None, typer.Argument(metavar="ENDPOINT", help="Default: all endpoints.")
 ]
 Start = Annotated[
     datetime,
@@ -96,7 +96,7 @@ def backfill(
 
 @app.command()
 def locate(
-    imeis: Annotated[list[str], typer.Argument(metavar="IMEI...", help="One device or more.")],
+    imeis: Annotated[list[str], typer.Argument(metavar="IMEI", help="One device or more.")],
     verbose: Verbose = False,
 ) -> None:
     """Fetch the newest position of some devices now.

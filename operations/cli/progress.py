@@ -13,16 +13,20 @@ from operations.cli.tables import print_table
 
 @contextmanager
 def progress_bars(console: Console) -> Iterator[Report]:
-    """Yield a function that takes (task, steps done, steps in all) and shows a bar per task."""
+    """Yield a function that takes (task, steps done, steps in all) and shows a bar per task.
+
+    In a pipe it prints a line per finished task instead.
+    """
     columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+    is_drawn = console.is_terminal
+    with Progress(*columns, TimeElapsedColumn(), console=console, disable=not is_drawn) as progress:
         tasks = {}
 
         def report(task: str, done: int, of: int) -> None:
             if task not in tasks:
                 tasks[task] = progress.add_task(task, total=of)
             progress.update(tasks[task], completed=done, total=of)
-            if not console.is_terminal and done == of:
+            if not is_drawn and done == of:
                 console.print(f"{task}: {done} of {of}")
 
         yield report

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,7 @@ from settings import settings
 
 if TYPE_CHECKING:
     from operations.imports.compare_legacy import VehicleDay
+    from operations.imports.legacy import ImportedTable
     from operations.imports.old_system import OldSystem
 
 app = typer.Typer()
@@ -39,7 +40,7 @@ HEADER = (
     "day", "imei", "vehicle", "old km", "new km", "old trips", "new trips", "old alarms",
     "new alarms", "differs",
 )  # fmt: skip
-COUNTS = ("records", "kept", "rejected", "doubtful", "were mm", "were m", "no distance")
+COUNTS = ("records", "kept", "rejected", "doubtful", "from mm", "from m", "no distance")
 REPORT = """
     select raw_table, records_count, standing_count, refused_count, doubtful_count,
         from_millimetres_count, from_metres_count, unknown_distance_count
@@ -71,25 +72,11 @@ def import_legacy(url: OldUrl, verbose: Verbose = False) -> None:
             landing.prepare()
             with progress_bars(errors) as progress:
                 imported = run(old, database, landing, progress)
-        columns: tuple[str, ...] = ("old table", "rows there", "rows read now")
-        copied = [(each.table, f"{each.rows:,}", f"{each.landed:,}") for each in imported]
-        print_table(columns, copied, right=columns[1:])
-        if left := sorted(old.tables - {each.table for each in imported}):
-            say(f"Not imported: {', '.join(left)} (docs/MIGRATION.md says why)")
+        print_imported(imported, old.tables)
         with failing(dbt_runner.DbtFailed):
             dbt_runner.run(settings(), database, ["build", "--exclude-resource-type", "unit_test"])
         with database.connect() as connection:
-            rows = connection.execute(REPORT.encode()).fetchall()
-    columns = ("raw table", *COUNTS)
-    report = [
-        (name, *("" if count is None else f"{count:,}" for count in counts))
-        for name, *counts in rows
-    ]
-    print_table(columns, report, right=COUNTS)
-    say(
-        "Rows neither kept nor rejected were replaced by newer data."
-        " tracksolid.rejected_records has the reasons for rejected rows."
-    )
+            print_import_report(connection.execute(REPORT.encode()).fetchall())
 
 
 @app.command(name="compare-legacy")
@@ -124,18 +111,44 @@ def compare_legacy(
         failing(LegacyError),
     ):
         days = compare(old, database, zone, since, until)
-    shown = [day for day in days if day.differs or not differing]
+    shown = [_cells(day) for day in days if day.differs or not differing]
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([HEADER, *map(_cells, shown)])
+        writer.writerows([HEADER, *shown])
         return
-    print_table((*HEADER[:-1], "≠"), map(_cells, shown), right=HEADER[3:-1])
+    print_comparison(shown)
     old_km, new_km = sum(day.old.km or 0 for day in days), sum(day.new.km or 0 for day in days)
     different = sum(day.differs for day in days)
+    say(f"{since} to {until}: {len(days):,} vehicle-days, {different:,} differ.")
+    say(f"In all {old_km:,.1f} km in the old system and {new_km:,.1f} km in this one.")
+
+
+def print_imported(imported: "Sequence[ImportedTable]", tables: Collection[str]) -> None:
+    """Print how many rows of each table landed, and which of the old system's tables did not."""
+    columns = ("old table", "rows there", "rows read now")
+    rows = [(each.table, f"{each.rows:,}", f"{each.landed:,}") for each in imported]
+    print_table(columns, rows, right=columns[1:])
+    if left := sorted(set(tables) - {each.table for each in imported}):
+        say(f"Not imported: {', '.join(left)} (docs/MIGRATION.md says why)")
+
+
+def print_import_report(rows: Sequence[Sequence[object]]) -> None:
+    """Print what the build made of the imported records; a row has a table's name and COUNTS."""
+    report = [
+        (name, *("" if count is None else f"{count:,}" for count in counts))
+        for name, *counts in rows
+    ]
+    print_table(("raw table", *COUNTS), report, right=COUNTS)
     say(
-        f"{since} to {until}: {len(days):,} vehicle-days, {different:,} differ;"
-        f" {old_km:,.1f} km there, {new_km:,.1f} km here"
+        "Records neither kept nor rejected were replaced by newer data. Distances of trips"
+        " were converted from mm and from m. tracksolid.rejected_records has the reasons for"
+        " rejected records."
     )
+
+
+def print_comparison(cells: Sequence[Sequence[str]]) -> None:
+    """Print a row per vehicle and day, with the columns of HEADER."""
+    print_table((*HEADER[:-1], "≠"), cells, right=HEADER[3:-1])
 
 
 def _cells(day: "VehicleDay") -> tuple[str, ...]:

@@ -107,10 +107,9 @@ class OldSystem:
 
     def broken(self, error: psycopg.Error) -> LegacyError:
         """Return the error of the old database as one line that says what to do."""
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return LegacyError(
-            f"cannot read {self.name}: {said}; mend this and run the same command again:"
-            " an import goes on from what has landed"
+            f"cannot read {self.name}: {reason}; mend this and run the same command again"
         )
 
     def query(self, text: str) -> list[tuple[Any, ...]]:
