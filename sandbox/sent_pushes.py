@@ -24,8 +24,8 @@ _ARRIVES_S = 2
 def pushes(world: World, start: int, end: int) -> Iterator[tuple[str, Record]]:
     """(path, record) of all devices for [start, end] in Unix seconds, device by device.
 
-from sandbox.instants import HOUR, MINUTE, eat_bounds, eat_day, plain
-from sandbox.world import World
+    Expired devices and devices without a fix since `start` are left out. If `start` is a full hour,
+    a later window repeats the records of the time that both windows cover.
     """
     midnight = eat_bounds(eat_day(start - 1))[1]
     for device in world.devices.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -41,6 +42,7 @@ from sandbox.instants import (
     plain,
 )
 from sandbox.plan import Gap, Kind
+from sandbox.sent_pushes import pushes
 
 
 def test_lists_cover_one_account_and_the_sweep_omits_devices_silently(
@@ -303,6 +305,25 @@ def test_the_fleet_shows_every_kind_of_event() -> None:
     assert {"2", "3", "25", "41", "48", "overSpeed", "in", "out"} <= alarms.keys()
     assert midnight > 0
     assert cities > 0
+
+
+def test_pushes_of_a_later_window_repeat_those_of_an_earlier_one() -> None:
+    """Else a second demo would add events, heartbeats and readings of the first one's day."""
+
+    def records(start: int, end: int) -> set[str]:
+        world = fleet(days=2, now=end, devices=20)
+        # Late fixes and running trips may change until they are complete.
+        return {
+            json.dumps([path, record], sort_keys=True)
+            for path, record in pushes(world, start, end)
+            if path not in ("/pushgps", "/pushtripreport")
+            and parse(record["gateTime"]) <= NOW - HOUR
+        }
+
+    earlier = records(NOW - 24 * HOUR, NOW)
+    later = records(NOW - 23 * HOUR, NOW + HOUR)
+    assert {json.loads(record)[0] for record in later} >= {"/pushevent", "/pushhb", "/pushoil"}
+    assert later <= earlier
 
 
 def test_plans_cover_their_day() -> None:
