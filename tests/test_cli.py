@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import command_line
 import pytest
 from databases import Databases
 from terminal import on_terminal, plain
@@ -49,13 +50,7 @@ def environment(
 @pytest.fixture(scope="module")
 def run(environment: dict[str, str]) -> Run:
     def command(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(ROOT / "orchestrate.py"), *arguments],
-            env=environment | changed,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return command_line.run(*arguments, env=environment | changed)
 
     return command
 
@@ -208,8 +203,8 @@ def test_april_fleet_from_poll_to_audit(
     document = json.loads(run("audit", "--json").stdout)
     assert document["findings"] == [{**row, "account": row["account"] or None} for row in rows]
     piped = run("audit").stdout
-    command = [sys.executable, str(ROOT / "orchestrate.py"), "audit"]
-    seen = plain(on_terminal(command, environment, columns=80))
+    program = [sys.executable, str(ROOT / "orchestrate.py"), "audit"]
+    seen = plain(on_terminal(program, environment, columns=80))
     assert [line for line in seen.splitlines() if len(line) > 80] == []
     for text in (piped, seen, polled.stdout):
         assert "…" not in text
@@ -246,10 +241,10 @@ def test_second_demo_run_adds_no_duplicates(request: pytest.FixtureRequest) -> N
     folder = tempfile.TemporaryDirectory(prefix="fireside-demo-")
     request.addfinalizer(folder.cleanup)
     environment = {"PATH": os.environ["PATH"], "WORK_DIR": folder.name, "COLUMNS": "120"}
-    command = [sys.executable, str(ROOT / "orchestrate.py"), "demo", "--days", "2"]
+    program = [sys.executable, str(ROOT / "orchestrate.py"), "demo", "--days", "2"]
     things = {}
     for number in (1, 2):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Nairobi" in done.stdout
         assert "Mombasa" in done.stdout

@@ -6,11 +6,11 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import command_line
 import pytest
 import yaml
 
@@ -32,8 +32,7 @@ def commands(database: Database, work_dir: Path) -> Run:
             "DATABASE_URL": database.url,
             "WORK_DIR": str(work_dir),
         }
-        command = [sys.executable, str(ROOT / "orchestrate.py"), *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return command_line.run(*arguments, env=environment)
 
     return run
 

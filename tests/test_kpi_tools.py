@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import command_line
 import fleets
 import psycopg
 import pytest
@@ -34,6 +35,7 @@ from warehouse.database import DBT_ROLE, Database, DatabaseError
 
 Built = tuple[Settings, Database]
 Change = Callable[[str, str, str], None]
+PROGRAM = (sys.executable, str(ROOT / "orchestrate.py"))
 DAY = date(2026, 11, 2)  # a Monday, all of it built
 
 
@@ -60,16 +62,15 @@ def catalogue(built: Built) -> Catalogue:
     return Catalogue.of_gold(*built)
 
 
-def command_line(built: Built, *arguments: str) -> tuple[list[str], dict[str, str]]:
-    """A command of the product on this database, and its environment."""
+def environment(built: Built) -> dict[str, str]:
+    """Of a command of the product on this database."""
     settings, database = built
-    environment = {
+    return {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": database.url,
         "WORK_DIR": str(settings.work_dir),
         "COLUMNS": "80",
     }
-    return [sys.executable, str(ROOT / "orchestrate.py"), *arguments], environment
 
 
 def kpi(built: Built, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -77,14 +78,7 @@ def kpi(built: Built, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def in_pipe(built: Built, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command, environment = command_line(built, *arguments)
-    return subprocess.run(
-        command,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return command_line.run(*arguments, env=environment(built))
 
 
 def busiest(world: World) -> tuple[str, int]:
@@ -234,7 +228,7 @@ def test_tables_fit_80_columns_and_are_whole_in_a_pipe(
         "explain": ("kpi", "explain", *explained),
     }.get(name, (name,))
     piped = in_pipe(built, *arguments).stdout
-    seen = plain(on_terminal(*command_line(built, *arguments), columns=80))
+    seen = plain(on_terminal([*PROGRAM, *arguments], environment(built), columns=80))
     assert [line for line in seen.splitlines() if len(line) > 80] == []
     assert "…" not in piped + seen.replace("app key …", "")
     for text in (piped, seen):
@@ -251,10 +245,10 @@ def test_tables_fit_80_columns_and_are_whole_in_a_pipe(
 
 
 def test_no_color_is_respected(built: Built) -> None:
-    command, environment = command_line(built, "doctor")
+    program, given = [*PROGRAM, "doctor"], environment(built)
     coloured = re.compile(r"\x1b\[(?:\d+;)*3[0-7]m")
-    assert coloured.search(on_terminal(command, environment))
-    assert not coloured.search(on_terminal(command, environment | {"NO_COLOR": "1"}))
+    assert coloured.search(on_terminal(program, given))
+    assert not coloured.search(on_terminal(program, given | {"NO_COLOR": "1"}))
 
 
 def test_kpi_show_and_the_list_say_a_time_of_day_as_a_clock_does(

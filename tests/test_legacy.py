@@ -9,13 +9,13 @@ import io
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import command_line
 import psycopg
 import pytest
 from conftest import NOW
@@ -29,7 +29,6 @@ from operations.imports import legacy
 from operations.imports.legacy import import_legacy
 from operations.imports.old_system import LegacyError, OldSystem
 from sandbox import fleet
-from settings import ROOT
 from warehouse.database import Database
 
 # Only the names of the old tables and columns are known. PostGIS casts a geometry to GeoJSON.
@@ -147,13 +146,7 @@ class LegacyMove:
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "orchestrate.py"), *arguments],
-        env=os.environ | environment | {"COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return command_line.run(*arguments, env=os.environ | environment | {"COLUMNS": "200"})
 
 
 @pytest.fixture(scope="module", params=["distance_m", "distance_km"])

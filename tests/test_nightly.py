@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import command_line
 import pytest
 from conftest import settings_for
 
@@ -19,7 +18,7 @@ from operations.maintenance import prune
 from operations.service import nightly
 from operations.service.job_runs import JobRuns
 from sandbox import Fleet, Sandbox
-from settings import ROOT, Settings
+from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import DBT_ROLE, Database
 
@@ -151,10 +150,7 @@ def test_failed_nightly_command_is_recorded_and_exits_1(
         "WORK_DIR": str(tmp_path),
         "DBT_THREADS": "x",
     }
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "orchestrate.py"), "nightly", "--day", "2026-12-02"],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = command_line.run("nightly", "--day", "2026-12-02", env=environment)
     assert done.returncode == 1, done.stderr
     assert "build: dbt build --exclude-resource-type unit_test failed" in done.stderr
     (row,) = rows(database, HISTORY, "dbt")

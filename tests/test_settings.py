@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+import command_line
 import pytest
 
-from settings import ROOT, Settings, WrongSettings, read_despite_faults, settings
+from settings import Settings, WrongSettings, read_despite_faults, settings
 from webhook import receiver_settings
 
 WRONG = {
@@ -104,19 +104,12 @@ def test_the_receiver_says_the_same(
 
 
 def program(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return command_line.run(*words, env={"PATH": os.environ["PATH"], **environment})
 
 
 @pytest.mark.parametrize("command", [["status"], ["migrate"], ["kpi", "list"], ["run"], ["demo"]])
 def test_commands_end_with_2_and_a_line_for_each_wrong_setting(command: list[str]) -> None:
-    done = program("orchestrate.py", *command, ORCHESTRATOR_PORT="abc", FLEET_TIMEZONE="Nairobi")
+    done = program(*command, ORCHESTRATOR_PORT="abc", FLEET_TIMEZONE="Nairobi")
     assert done.returncode == 2
     assert done.stdout == ""
     lines = done.stderr.splitlines()
@@ -127,7 +120,7 @@ def test_commands_end_with_2_and_a_line_for_each_wrong_setting(command: list[str
 
 def test_doctor_names_what_is_wrong_and_checks_the_rest(tmp_path: Path) -> None:
     done = program(
-        "orchestrate.py", "doctor",
+        "doctor",
         ORCHESTRATOR_PORT="abc", RAW_RETENTION_DAYS="5", WEBHOOK_PORT="x",
         TRACKSOLID_API_URL="http://127.0.0.1:1/", WORK_DIR=str(tmp_path),
         DATABASE_URL="postgresql://u@127.0.0.1:1/x",
@@ -147,7 +140,7 @@ def test_doctor_names_what_is_wrong_and_checks_the_rest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["exec", "dbt"])
 def test_exec_and_dbt_need_to_know_what_to_run(command: str) -> None:
-    done = program("orchestrate.py", command)
+    done = program(command)
     assert done.returncode == 2
     assert "Usage" in done.stderr
     assert "Traceback" not in done.stderr

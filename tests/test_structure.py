@@ -2,18 +2,17 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
+import command_line
 import pytest
 import typer.main
 
 import orchestrate
 from loader.landing import Landing
-from settings import ROOT
 from warehouse.database import Database
 from warehouse.migrate import MIGRATIONS, migrate
 
@@ -128,10 +127,7 @@ def run(
 
     def command(name: str) -> subprocess.CompletedProcess[str]:
         more = [each.format(old=old.url, file=file) for each in ARGUMENTS.get(name, [])]
-        return subprocess.run(
-            [sys.executable, str(ROOT / "orchestrate.py"), *name.split(), *more],
-            env=environment, capture_output=True, text=True, check=False, timeout=240,
-        )  # fmt: skip
+        return command_line.run(*name.split(), *more, env=environment)
 
     return command
 

@@ -11,12 +11,12 @@ import multiprocessing
 import os
 import pprint
 import signal
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import forked
 import pytest
 from shared import Shared
 
@@ -35,15 +35,13 @@ class Forked:
     """As much of subprocess.Popen as dbt_process.py uses, for a dbt that is imported already."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["__main__", __name__, "dbt.cli.main"])
-        commands, ours = context.Pipe(duplex=False)
-        answers, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(target=run, args=(dict(environment), commands, theirs))
-        self._process.start()
+        commands, ours = multiprocessing.Pipe(duplex=False)
+        answers, theirs = multiprocessing.Pipe(duplex=False)
+        ends = (commands, theirs, ours, answers)
+        self._process = forked.fork(_run_dbt, environment, *ends)
         self.stdin = open(os.dup(ours.fileno()), "w")  # noqa: PTH123, SIM115
         self.stdout = open(os.dup(answers.fileno()))  # noqa: PTH123, SIM115
-        for end in (commands, ours, answers, theirs):
+        for end in ends:
             end.close()
 
     def __enter__(self) -> "Forked":
@@ -66,22 +64,15 @@ class Forked:
         return self.returncode
 
     def send_signal(self, number: signal.Signals) -> None:
-        if self._process.pid is not None and self.returncode is None:
-            os.kill(self._process.pid, number)
+        forked.send_signal(self._process, number)
 
 
-def run(environment: dict[str, str], commands: Connection, answers: Connection) -> None:
+def _run_dbt(commands: Connection, answers: Connection, *parents: Connection) -> None:
     """What a forked process does: become what dbt_process.py would have started."""
-    os.setsid()
-    os.environ.clear()
-    os.environ.update(environment)
-    for number, end in ((0, commands), (1, answers), (2, answers)):
-        os.dup2(end.fileno(), number)
-    commands.close()
-    answers.close()
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+    forked.redirect(commands.fileno(), answers.fileno(), answers.fileno())
+    # The parent's ends too: a copy of the one it writes to would keep our stdin open.
+    for end in (commands, answers, *parents):
+        end.close()
     dbt_commands.main()
 
 
@@ -154,8 +145,8 @@ def installed(shared: Shared) -> Iterator[None]:
                 yield process
             return
         give_parse(shared, environment)
-        with Forked(environment) as forked:
-            yield forked
+        with Forked(environment) as process:
+            yield process
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dbt_process, "_started", started)

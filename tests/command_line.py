@@ -1,0 +1,45 @@
+"""The product's command line for tests: a process of its own, without the second of its imports.
+
+Whatever a program's start itself is about (signals, a terminal, a missing package) starts the
+real program.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import forked
+from warm_dbt import Forked
+
+from settings import ROOT
+from warehouse import dbt_process
+
+TIMEOUT_S = 240
+
+
+def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `orchestrate.py ARGUMENTS` with this environment; return its exit code and output."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("stdout", "stderr")]
+        process = forked.fork(_main, env, arguments, *map(str, files))
+        process.join(TIMEOUT_S)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        stdout, stderr = (file.read_text() for file in files)
+    return subprocess.CompletedProcess(arguments, process.exitcode, stdout, stderr)
+
+
+def _main(arguments: tuple[str, ...], stdout: str, stderr: str) -> None:
+    written = os.O_CREAT | os.O_WRONLY
+    opened = (os.open(os.devnull, os.O_RDONLY), os.open(stdout, written), os.open(stderr, written))
+    forked.redirect(*opened)
+    os.chdir(ROOT)
+    sys.argv = [str(ROOT / "orchestrate.py"), *arguments]
+    dbt_process._started = Forked
+    import orchestrate  # not before: its consoles ask the environment how wide they are
+
+    orchestrate.app()
