@@ -10,6 +10,7 @@ from uuid import uuid4
 import command_line
 import pytest
 import typer.main
+from databases import Databases
 
 import orchestrate
 from loader.landing import Landing
@@ -81,7 +82,7 @@ def structure(database: Database) -> list[tuple]:
     ]
 )
 def behind(request: pytest.FixtureRequest, server: Database, tmp_path: Path) -> Database:
-    database = server.sibling(f"behind_{uuid4().hex[:12]}")
+    database = server.sibling(f"test_{uuid4().hex[:12]}")  # a length that warm_dbt.py knows
     files = sorted(MIGRATIONS.glob("*.sql"))
     some = {"unmigrated": [], "one behind": files[:-1]}.get(request.param, files)
     folder = tmp_path / "some"
@@ -110,16 +111,17 @@ def old(server: Database) -> Database:
 
 @pytest.fixture
 def run(
-    behind: Database, old: Database, tmp_path: Path
+    behind: Database, old: Database, databases: Databases, tmp_path: Path
 ) -> Callable[[str], subprocess.CompletedProcess[str]]:
     file = tmp_path / "jobs.csv"
     file.write_text("job_id\n1\n")
     environment = {
         "PATH": os.environ["PATH"],
-        "DATABASE_URL": behind.url,
+        "DATABASE_URL": databases.parsed(tmp_path / "work", behind),
         "WORK_DIR": str(tmp_path / "work"),
         "SPOOL_PATH": str(tmp_path / "spool.sqlite"),
         "TRACKSOLID_API_URL": "http://127.0.0.1:1/",
+        "TRACKSOLID_BACKOFF_SECONDS": "0.01",
         **dict.fromkeys(("TRACKSOLID_APP_KEY", "TRACKSOLID_ACCOUNT"), "x"),
         **dict.fromkeys(("TRACKSOLID_APP_SECRET", "TRACKSOLID_PASSWORD_MD5"), "x"),
         "COLUMNS": "300",
