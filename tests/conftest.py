@@ -91,8 +91,9 @@ def new_database(databases: Databases) -> Callable[[], Database]:
 
 
 @pytest.fixture
-def database(new_database: Callable[[], Database]) -> Database:
-    return new_database()
+def database(databases: Databases) -> Database:
+    """Migrated, with all raw tables, without a row."""
+    return databases.with_raw()
 
 
 @pytest.fixture

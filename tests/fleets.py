@@ -20,7 +20,8 @@ from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
 
-REGISTERS = ("child_list", "device_list", "device_detail", "location_list", "fence_list")
+DEVICES = ("child_list", "device_list")
+REGISTERS = (*DEVICES, "device_detail", "location_list", "fence_list")
 NOT_BUILT = timedelta(hours=4)
 PRICES = {"Nairobi": 180, "Mombasa": 186, "Kampala": 5200}
 # What an analyst would fill in: the seeds of a client who has agreed on everything.
@@ -30,6 +31,18 @@ ASSIGN = """
 PRICE = """
     update tracksolid.operating_rules set value = %s where rule = 'fuel_price' and city = %s
 """
+
+
+def registered(databases: Databases, world: World) -> Database:
+    """A database that knows the devices of conftest's world, and nothing else of them."""
+
+    def fill(database: Database, work_dir: Path) -> None:
+        with Sandbox(world, login_interval_seconds=0) as api:
+            Loader(settings_for(api, database, work_dir), database).poll(DEVICES)
+        with database.connect() as connection:  # another stand-in does not know this one's token
+            connection.execute("delete from tracksolid.api_token_cache")
+
+    return databases.clone("registered", databases.with_raw, fill)
 
 
 @cache

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import fleets
 import pytest
 import structlog
 from conftest import NOW, settings_for
@@ -23,7 +24,7 @@ from loader.fetcher import Summary
 from loader.http import LoginRefused
 from loader.landing import Landing, LandingError
 from loader.poll import Loader
-from sandbox import Fault, Sandbox, Sent
+from sandbox import Fault, Fleet, Sandbox, Sent
 from sandbox.faults import POISON
 from warehouse.database import Database
 
@@ -48,13 +49,15 @@ def calls(database: Database, where: str = "true") -> list[dict]:
 
 
 @pytest.fixture
-def database(databases: Databases) -> Database:
+def database(request: pytest.FixtureRequest, databases: Databases, world: Fleet) -> Database:
+    if "fleet_known" in request.fixturenames:
+        return fleets.registered(databases, world)
     return databases.with_raw()
 
 
 @pytest.fixture
 def fleet_known(loader: Loader) -> Loader:
-    loader.poll(["child_list", "device_list"])
+    """A loader whose database knows the devices."""
     return loader
 
 
@@ -186,6 +189,7 @@ def test_code_1006_is_retried_later_with_a_new_signature(
 def test_token_revoked_during_a_sweep_is_renewed_once(
     fleet_known: Loader, sandbox: Sandbox, database: Database
 ) -> None:
+    fleet_known.poll(["fence_list"])  # logs in
     before = sum("oauth" in r.method for r in sandbox.requests)
     sandbox.misbehave("jimi.track.device.detail", Fault.TOKEN_EXPIRED, times=1, after=3)
     (summary,) = fleet_known.poll(["device_detail"])
@@ -199,7 +203,7 @@ def test_raw_holds_the_bytes_that_were_sent(
     fleet_known: Loader, sandbox: Sandbox, database: Database, fault: Fault
 ) -> None:
     sent: list[Sent] = []
-    sandbox.sent = sent.append
+    sandbox.sent = lambda one: sent.append(one) if one.request.method == SWEEP else None
     sandbox.misbehave(SWEEP, fault, times=1)
     with structlog.testing.capture_logs() as logs:
         (summary,) = fleet_known.poll(["location_list"])
