@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from operations.imports.old_system import LegacyError, OldSystem
-from settings import ROOT
 from warehouse.address import BadAddress, canonical, printable
 from warehouse.database import Database
 

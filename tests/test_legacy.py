@@ -149,7 +149,9 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
     return command_line.run(*arguments, env=os.environ | environment | {"COLUMNS": "200"})
 
 
-@pytest.fixture(scope="module", params=["distance_m", "distance_km"])
+@pytest.fixture(
+    scope="module", params=["distance_m", pytest.param("distance_km", marks=pytest.mark.long)]
+)
 def move(
     request: pytest.FixtureRequest,
     server: Database,

@@ -208,6 +208,7 @@ def assert_order_is_irrelevant(
             assert rows == incremental[table], (table, seed, loads)
 
 
+@pytest.mark.long
 def test_plate_entered_later_applies_to_all_days(built_empty: Built) -> None:
     """For a vehicle in seeds/vehicles.csv; other vehicles are named by their plate."""
     project, database, imei = built_empty.settings, built_empty.database, "860000000000001"

@@ -320,6 +320,7 @@ class Orchestrator:
         return requests.get(f"http://127.0.0.1:{self._port}/metrics", timeout=TIMEOUT_S).text
 
 
+@pytest.mark.long
 def test_stuck_process_restarts_itself(
     live: Sandbox, database: Database, settings: Settings, tmp_path: Path
 ) -> None:
