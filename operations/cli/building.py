@@ -27,30 +27,30 @@ app = typer.Typer()
 
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    options_metavar="[DBT OPTIONS]",
+    options_metavar="[--db NAME] [DBT OPTIONS]",
 )
-def build(context: typer.Context) -> None:
+def build(context: typer.Context, name: OtherDatabase = None) -> None:
     """Build and test all models (dbt build).
 
     Takes any option of dbt build.
 
     Example: orchestrate.py build --select trips+
     """
-    _dbt(["build", *context.args])
+    _dbt(["build", *context.args], name)
 
 
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    options_metavar="COMMAND [DBT OPTIONS]",
+    options_metavar="[--db NAME] COMMAND [DBT OPTIONS]",
 )
-def dbt(context: typer.Context) -> None:
+def dbt(context: typer.Context, name: OtherDatabase = None) -> None:
     """Run any dbt command on the product's database.
 
     Example: orchestrate.py dbt source freshness
     """
     if not context.args:
         raise typer.BadParameter("name a command of dbt: orchestrate.py dbt COMMAND [OPTIONS]")
-    _dbt(context.args)
+    _dbt(context.args, name)
 
 
 @app.command()
@@ -159,9 +159,9 @@ def baseline(
         say(f"Baseline: {to}", is_whole=True)
 
 
-def _dbt(arguments: list[str]) -> None:
+def _dbt(arguments: list[str], name: str | None) -> None:
     from warehouse import dbt_runner as runner
 
-    with chosen_database() as database, failing(runner.DbtFailed):
+    with chosen_database(name) as database, failing(runner.DbtFailed):
         ensure_raw_tables(database)
         runner.run(settings(), database, arguments)
