@@ -27,7 +27,7 @@ from analyst.kpi.explain import explain
 from analyst.kpi.preview import SCRATCH, Preview, preview
 from analyst.kpi.rules import rules_in
 from operations.cli import command
-from operations.cli.kpi_tables import print_preview
+from operations.cli.preview_tables import print_preview
 from sandbox import World
 from settings import ROOT, Settings
 from warehouse import dbt_runner
