@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from databases import Databases
 
 from loader.batch import Batch, Origin
 from loader.landing import Landing
@@ -35,9 +36,22 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def loads(database: Database, settings: Settings) -> list[str]:
+def database(request: pytest.FixtureRequest, databases: Databases) -> Database:
+    if "loads" in request.fixturenames:
+        return databases.clone("four_loads", databases.with_raw, land_four_loads)
+    return databases.with_raw()
+
+
+@pytest.fixture
+def loads(database: Database) -> list[str]:
     """Four loads of alarms: two old, one that a model has not read yet, one of today."""
-    landing = Landing(database, settings.work_dir)
+    with database.connect() as connection:
+        found = connection.execute("select load_id from raw._dlt_loads order by load_id")
+        return [load_id for (load_id,) in found]
+
+
+def land_four_loads(database: Database, work_dir: Path) -> None:
+    landing = Landing(database, work_dir)
     landing.prepare()
     landed = []
     for number in range(4):
@@ -57,7 +71,6 @@ def loads(database: Database, settings: Settings) -> list[str]:
             " where load_id <> %s",
             [landed[3]],
         )
-    return landed
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,7 +39,6 @@ def commands(database: Database, work_dir: Path) -> Run:
 
 @pytest.fixture
 def run(database: Database, work_dir: Path) -> Run:
-    Landing(database, work_dir).prepare()
     return commands(database, work_dir)
 
 
@@ -55,6 +54,13 @@ def write(path: Path, rows: list[dict[str, str]]) -> Path:
     return path
 
 
+@pytest.fixture
+def warm(database: Database, work_dir: Path) -> Iterator[None]:
+    """One dbt for all that a test builds."""
+    with dbt_runner.in_one_process(Settings(work_dir=work_dir), database):
+        yield
+
+
 def staged(database: Database, work_dir: Path) -> list[tuple]:
     """The rows of tracksolid.jobs after building it."""
     run = ["run", "--select", "jobs", "rejected_records"]
@@ -63,6 +69,7 @@ def staged(database: Database, work_dir: Path) -> list[tuple]:
         return connection.execute("select * from tracksolid.jobs order by job_id").fetchall()
 
 
+@pytest.mark.usefixtures("warm")
 def test_importing_a_file_twice_keeps_one_copy_the_newest(
     run: Run, database: Database, work_dir: Path, tmp_path: Path
 ) -> None:
