@@ -364,7 +364,7 @@ class FleetModel:
         zones = [self._zones_at(fix[1:3]) for fix in vehicle.fixes]
         pairs = zip(vehicle.fixes, vehicle.fixes[1:], zones, zones[1:], strict=False)
         for fix, after, here, there in pairs:
-            stood = math.dist(fix[1:3], after[1:3]) * 111.2 < RULES["standing_distance"]
+            stood = math.dist(fix[1:3], after[1:3]) * 111.2 < RULES["same_place_distance"]
             stale = math.inf if stood else fix[0] + RULES["fresh_fix_age"] * HOUR
             until = min(after[0], stale)
             spans.append((fix[0], until, here, there if until == after[0] else None))

@@ -82,7 +82,7 @@ def test_overview_defines_every_kpi(page: DocsPage, catalogue: Catalogue) -> Non
         "%",
         "100 × driving time / (shift length × vehicles that reported).",
         "shift length 9 h, assumed",
-        "The operating rule shift_length is empty, or no vehicle reported.",
+        "The operating rule shift_length has no value, or no vehicle reported.",
         "daily",
         "no band agreed",
         "proposed, assumed",

@@ -212,7 +212,7 @@ def test_data_known_only_to_the_old_system_is_imported(move: LegacyMove) -> None
         f" from tracksolid.devices where imei = '{LOST[0]}'"
     ) == [("Old Driver", "KDK 829A", "Mombasa", "Coast", Decimal("9.50"))]
     assert move.rows(
-        "select event_type from tracksolid.device_events where told_by = 'legacy_device_events'"
+        "select event_type from tracksolid.device_events where reported_by = 'legacy_device_events'"
     ) == [("LOGOUT",)]
     # The facts have it too.
     assert move.rows("select count(*) > 0 from dwh_gold.fact_trips where source = 'legacy'") == [
@@ -232,7 +232,7 @@ def test_legacy_row_lands_verbatim(move: LegacyMove) -> None:
 
 def test_import_report_counts_imported_converted_and_rejected_rows(move: LegacyMove) -> None:
     trips = move.rows(
-        "select records_count, standing_count, refused_count, from_millimetres_count > 0,"
+        "select records_count, kept_count, rejected_count, from_millimetres_count > 0,"
         " from_metres_count > 0, unknown_distance_count from tracksolid.legacy_import"
         " where raw_table = 'legacy_trips'"
     )[0]

@@ -215,6 +215,25 @@ def test_the_migration_finishes_a_table_of_loads_that_a_killed_loader_left(
         }
 
 
+def test_the_migration_renames_columns_that_an_older_build_made(
+    unprepared: Database, folder: Path
+) -> None:
+    """Rows stay, and a view follows the table that it reads."""
+    (folder / "0011_plain_names.sql").unlink()
+    apply(unprepared, folder)
+    with unprepared.connect() as connection:
+        connection.execute("create table tracksolid.alarm_reports as select 'push' as told_by")
+        connection.execute(
+            "create view dwh_gold.jobs_open as select told_by as standing"
+            " from tracksolid.alarm_reports"
+        )
+    assert apply(unprepared, MIGRATIONS) == ["0011_plain_names"]
+    with unprepared.connect() as connection:
+        assert connection.execute(
+            "select reported_by, status from tracksolid.alarm_reports, dwh_gold.jobs_open"
+        ).fetchall() == [("push", "push")]
+
+
 def test_only_the_migration_knows_when_a_load_counts() -> None:
     """Everything else reads raw.complete_loads."""
     known = re.compile(r"\bstatus\s*=\s*0\b")

@@ -10,7 +10,7 @@ from analyst.values import DASH, HOUR_OF_DAY, MINUS, number, shown
 SHARES = ("%", "points")  # the difference of two shares is in points
 SIGNS = "+" + MINUS
 UNCHANGED = "unchanged"
-OVER_DAYS = {
+MONTH_ROLLUPS = {
     "sum": "sum of {days}",
     "mean": "mean of {days}",
     "max": "highest of {days}",
@@ -69,7 +69,9 @@ class Figure:
     @property
     def how(self) -> str:
         """How the days are combined into the month: "sum of 30 days"."""
-        return OVER_DAYS[self.row["over_days"]].format(days=count(self.known_days_count, "day"))
+        return MONTH_ROLLUPS[self.row["month_rollup"]].format(
+            days=count(self.known_days_count, "day")
+        )
 
     @property
     def shown_change(self) -> str:

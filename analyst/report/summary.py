@@ -46,7 +46,7 @@ def _filled(known: dict[str, Figure], before: str) -> Iterator[str]:
             return figure.with_unit
         if figure.daily_change is None:
             return ""
-        per_day = " a day" if figure.over_days == "sum" else ""
+        per_day = " a day" if figure.month_rollup == "sum" else ""
         return f" ({figure.shown_change}{per_day} against {before})"
 
     for sentence in SENTENCES:
@@ -56,7 +56,9 @@ def _filled(known: dict[str, Figure], before: str) -> Iterator[str]:
 
 def _moved(known: Sequence[Figure], before: str) -> Iterator[str]:
     # A KPI that adds up from Monday or the 1st depends on the weekday the month ends on.
-    compared = [f for f in known if f.tone and f.change_pct is not None and f.over_days != "last"]
+    compared = [
+        f for f in known if f.tone and f.change_pct is not None and f.month_rollup != "last"
+    ]
     if not any(figure.daily_change is not None for figure in known):
         yield f"Nothing of {before} is in the data, so no change is shown."
     compared.sort(key=lambda figure: abs(figure.change_pct), reverse=True)

@@ -1,9 +1,10 @@
--- Question: Do the km of the trips agree with the length of the trail?
+-- Question: Does the distance of the trips agree with the length of the trail?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     Should be near 100 %. If all devices are far off, the vendor changed
---           something or a unit is wrong. If one device is far off, it loses fixes
---           (below) or drifts (above). The last 7 days, devices with 20 km or more.
+-- Read:     The ratio should be near 100 %. If all devices are far off, the vendor
+--           changed something or a unit is wrong. If one device is far off, it loses
+--           fixes (ratio below 100 %) or its positions drift (above 100 %). Period: the
+--           last 7 days, for devices with 20 km or more.
 
 select
     imei,

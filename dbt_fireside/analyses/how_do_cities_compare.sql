@@ -1,8 +1,8 @@
 -- Question: How do the cities compare, for the same KPI on the same days?
 -- Tag:      MONTHLY
 -- Status:   Ready
--- Read:     One row per KPI and city, the newest month. Traffic, roads and shifts
---           differ between cities: first compare a city with itself (daily_change),
+-- Read:     One row per KPI and city, for the newest month. Traffic, roads and shifts
+--           differ between cities. Compare a city with itself first (daily_change),
 --           then with the others.
 
 select
@@ -10,7 +10,7 @@ select
     register.label,
     register.unit,
     monthly.scope_value as city,
-    monthly.over_days,
+    monthly.month_rollup,
     monthly.value,
     monthly.daily_change,
     monthly.known_days_count

@@ -1,9 +1,10 @@
--- Question: Who drives best, and who needs a word?
+-- Question: Who drives best, and who needs coaching?
 -- Tag:      DASHBOARD
 -- Status:   Needs data: driver names in the vendor's platform
--- Read:     Mean of the daily scores of the last 28 days, for drivers with three days
---           or more. A driver without a name is shown as the vehicle. The weights of
---           the score are assumed: a rank is a reason to look, not a verdict.
+-- Read:     The mean of the daily scores, for drivers with three days or more. A driver
+--           without a name is shown as the vehicle. The weights of the score are
+--           assumed, so a rank is a reason to look, not a verdict. Period: the last 28
+--           days.
 
 with
 

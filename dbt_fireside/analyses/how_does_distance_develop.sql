@@ -1,9 +1,9 @@
--- Question: Does the fleet drive more or less than it did?
+-- Question: Does the fleet drive more or less than before?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     The mean of seven days evens out the weekend; compare it with the mean a
---           week before. Distance is per vehicle that moved, so that new vehicles do
---           not look like growth.
+-- Read:     The mean of seven days evens out the weekend. Compare it with the mean of
+--           the week before. Distance is given per vehicle that moved, so that new
+--           vehicles do not look like growth.
 
 select
     day,

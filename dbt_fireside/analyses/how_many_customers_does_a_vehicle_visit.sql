@@ -1,9 +1,9 @@
 -- Question: How many customers does a vehicle visit a day, and how long does it stay?
 -- Tag:      MONTHLY
 -- Status:   Ready
--- Read:     Service stops stand in for jobs while there is no job system: parked
---           outside a depot, longer than in traffic and shorter than overnight (assumed
---           rules). The last 28 days.
+-- Read:     Service stops replace jobs while there is no job system. A service stop is
+--           a vehicle parked outside a depot, for longer than in traffic and shorter
+--           than overnight (assumed rules). Period: the last 28 days.
 
 select
     productivity.scope_value as vehicle_id,

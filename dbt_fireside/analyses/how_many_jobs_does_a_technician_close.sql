@@ -2,7 +2,8 @@
 -- Tag:      MONTHLY
 -- Status:   Needs data: jobs of the job system (orchestrate.py import-jobs)
 -- Read:     One row per month and technician, over the days on which the technician
---           closed a job. Compare within a kind of service: a migration is not a fault.
+--           closed a job. Compare within one kind of service: a migration takes longer
+--           than a fault.
 
 select
     date_trunc('month', closed_day)::date as first_day_of_month,

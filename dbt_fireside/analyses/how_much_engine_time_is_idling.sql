@@ -1,9 +1,9 @@
--- Question: Which vehicles run their engine while they stand, and how much?
+-- Question: Which vehicles idle, and for how long?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     Sorted by hours, with the share beside them: an hour of idling costs the
---           same on a busy vehicle as on a rarely used one. The last 7 days. Litres
---           depend on the assumed rule idle_fuel.
+-- Read:     Sorted by idle hours, with their share of the engine time beside them. An
+--           hour of idling costs the same on a busy vehicle as on a rarely used one.
+--           The litres depend on the assumed rule idle_fuel. Period: the last 7 days.
 
 select
     used.scope_value as vehicle_id,

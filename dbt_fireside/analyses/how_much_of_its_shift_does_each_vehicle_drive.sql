@@ -1,9 +1,9 @@
 -- Question: How much of its shift does each vehicle drive?
 -- Tag:      MONTHLY
 -- Status:   Ready
--- Read:     The least used vehicle first, the last 28 days. A vehicle below half of its
---           city's mean could be shared. The shift is assumed, see kpi_rules; above 100
---           % is overtime.
+-- Read:     The least used vehicle is first. A vehicle below half of its city's mean
+--           could be shared. The length of the shift is assumed (see kpi_rules), and a
+--           value above 100 % is overtime. Period: the last 28 days.
 
 with
 

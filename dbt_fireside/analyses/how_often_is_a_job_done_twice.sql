@@ -2,15 +2,15 @@
 -- Tag:      MONTHLY
 -- Status:   Needs data: jobs of the job system (orchestrate.py import-jobs)
 -- Read:     One row per technician, over all known jobs. With few jobs a bad rate may
---           be chance: look at the count first. The best technicians get the hard
---           cases, so a low rate is a question, not a verdict. The window of a repeat
---           is assumed.
+--           be chance, so look at the count first. The best technicians get the hard
+--           cases, so a low rate is a question, not a verdict. The period in which a
+--           second visit counts is assumed.
 
 select
     technician,
     city,
     count(*) as closed_count,
-    count(*) filter (where not is_first_time_fix) as done_again_count,
+    count(*) filter (where not is_first_time_fix) as second_visits_count,
     (
         100.0 * count(*) filter (where is_first_time_fix)
         / nullif(count(is_first_time_fix), 0)

@@ -1,9 +1,9 @@
 -- Question: How ready are the fleet and its data for the KPIs?
 -- Tag:      MONTHLY
 -- Status:   Ready
--- Read:     One row per city, the newest day: which devices report, and which fields
---           are filled in. Each share below 100 % keeps a domain gated: plates the
---           jobs, driver names the drivers, fuel norms the cost.
+-- Read:     One row per city, on the newest day: which devices report, and which fields
+--           are filled in. A missing field keeps KPIs without a value: plates those of
+--           jobs, driver names those of drivers, fuel norms those of cost.
 
 select
     scope,

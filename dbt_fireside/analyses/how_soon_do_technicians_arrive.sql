@@ -1,10 +1,10 @@
 -- Question: How soon does a technician arrive, and how long does a job take?
 -- Tag:      DASHBOARD
 -- Status:   Needs data: jobs of the job system (orchestrate.py import-jobs)
--- Read:     One row per city and kind of service, the newest 28 days with jobs. Read
---           medians beside means: one forgotten job raises a mean for weeks.
---           matched_count is the number of arrivals found by a stop of the vehicle, not
---           by the job system.
+-- Read:     One row per city and kind of service. Read medians beside means, because
+--           one forgotten job raises a mean for weeks. matched_count is the number of
+--           arrivals that a stop of the vehicle shows, not the job system. Period: the
+--           newest 28 days with jobs.
 
 select
     city,

@@ -3,8 +3,8 @@
 -- Status:   Blocked: jobs are not imported, and the operating rule fuel_price is not
 --           known
 -- Read:     One row per city and month: all fuel of the month divided by all jobs
---           closed in it, so trips without a job count too. Fuel only; wages and
---           materials are not in the data.
+--           closed in it. Trips without a job therefore count too. The cost is fuel
+--           only; wages and materials are not in the data.
 
 select
     fuel.month,

@@ -1,8 +1,8 @@
--- Question: Which figures has nobody agreed on, and what rests on each of them?
+-- Question: Which figures has nobody agreed on, and which KPIs depend on them?
 -- Tag:      AD-HOC
 -- Status:   Ready
--- Read:     The agenda of the next review with the client: the rule with the most KPIs
---           first. An empty value keeps its KPIs gated.
+-- Read:     This is the agenda of the next review with the client. The rule with the
+--           most KPIs is first. A rule without a value keeps its KPIs without a value.
 
 select
     rules.rule,

@@ -1,9 +1,9 @@
 -- Question: When do vehicles leave the depot, and when are they back?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     One row per vehicle, depot and day, the last 7 days. Hours in the depot
---           during the day are hours without customers. Shapes of depots are assumed
---           unless dim_zones says otherwise.
+-- Read:     One row per vehicle, depot and day. Hours in the depot during the day are
+--           hours without customers. The shape of a depot is assumed unless dim_zones
+--           says otherwise. Period: the last 7 days.
 
 select
     visits.day,

@@ -1,8 +1,9 @@
 -- Question: On which days is data missing, and how much of it?
 -- Tag:      AD-HOC
 -- Status:   Ready
--- Read:     One row per day. If all counts fall, the pipeline was down: backfill that
---           day. If only fixes_per_driving_hour falls, the trail is not fetched yet.
+-- Read:     One row per day. If all counts fall, the service was down: fetch that day
+--           again with orchestrate.py backfill. If only fixes_per_driving_hour falls,
+--           the trail is not fetched yet.
 
 select
     quality.day,

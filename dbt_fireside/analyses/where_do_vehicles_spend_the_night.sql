@@ -1,9 +1,10 @@
 -- Question: Which vehicles spend nights away from their usual place?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     Unexpected nights of the last 28, then the last place. A depot is never
---           unexpected. A vehicle with fewer than five known nights has no usual place,
---           and known_nights_count is 0. The distance is assumed.
+-- Read:     The number of unexpected nights among the last 28, and the place of the
+--           newest one. A depot is never unexpected. A vehicle with fewer than five
+--           known nights has no usual place, and its known_nights_count is 0. The
+--           distance that counts as away is assumed.
 
 with
 

@@ -1,8 +1,9 @@
 -- Question: At which places does the fleet stop most often?
 -- Tag:      AD-HOC
 -- Status:   Ready
--- Read:     Places of about 100 m, the last 28 days. Many vehicles at one place is a
---           depot, a shop or a cabinet that keeps failing: a candidate for a zone.
+-- Read:     A place is about 100 m wide. A place with many vehicles is a depot, a shop
+--           or a cabinet that keeps failing, and could become a zone. Period: the last
+--           28 days.
 
 select
     city,

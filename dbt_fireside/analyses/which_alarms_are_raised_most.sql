@@ -1,8 +1,8 @@
--- Question: Which alarms are raised most, and is it getting more?
+-- Question: Which alarms are raised most, and are they increasing?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     The last 7 days against the 7 days before. Few vehicles with many alarms:
---           check the devices. Many vehicles with few alarms: this is how the fleet
+-- Read:     The last 7 days beside the 7 days before. Many alarms from few vehicles:
+--           check the devices. Few alarms from many vehicles: this is how the fleet
 --           drives.
 
 with

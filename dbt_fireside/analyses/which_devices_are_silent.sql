@@ -1,9 +1,9 @@
--- Question: Which devices have fallen silent, and which never spoke?
+-- Question: Which devices have fallen silent, and which have never reported?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     One row per device that is not fresh now, the longest silence first. Never
---           reported: check SIM and activation. Stale: check power, place,
---           subscription.
+-- Read:     One row per device without a fresh fix, the longest silence first. If a
+--           device has never reported, check its SIM and activation. If it is stale,
+--           check its power, place and subscription.
 
 select
     status.imei,

@@ -1,9 +1,9 @@
--- Question: Which KPIs have no value, and what would open them?
+-- Question: Which KPIs have no value, and what is missing?
 -- Tag:      MONTHLY
 -- Status:   Ready
--- Read:     The newest day that is over, for the fleet. The reason says what to fill
---           in. One row of a seed or one field in the vendor's platform often opens
---           several KPIs.
+-- Read:     The newest day that is over, for the fleet. gate_reason says what to fill
+--           in. One row of a seed or one field in the vendor's platform often gives
+--           several KPIs a value.
 
 select
     newest.gate_reason,

@@ -3,9 +3,9 @@
 -- Tag:      ALERT
 -- Status:   Blocked: SLA targets per kind of service are not agreed (operating rules
 --           sla_arrival_…), and jobs are not imported
--- Read:     Open jobs, the longest waiting first, up to the newest import. minutes_left
---           counts down to the target until a technician arrives, and is empty without
---           a target: without a promise no job is late.
+-- Read:     Open jobs up to the newest import, the longest waiting first. minutes_left
+--           counts down to the target for the technician's arrival. It is empty if no
+--           target is agreed, and then no job is late.
 
 with
 

@@ -1,9 +1,9 @@
 -- Question: Which trackers lose power, run low or are tampered with?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     One row per vehicle, the last 28 days, the most suspicious first. If power
---           is cut far from a depot, call the driver; if a battery is low, send a
---           workshop.
+-- Read:     One row per vehicle, the most suspicious first. If power is cut far from a
+--           depot, call the driver. If a battery is low, send the vehicle to a
+--           workshop. Period: the last 28 days.
 
 select
     health.scope_value as vehicle_id,

@@ -1,8 +1,9 @@
 -- Question: Which trips were driven outside working hours or at the weekend?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     Each trip of the last 7 days, the newest first, with its destination. A
---           call-out explains many of them: ask before judging. The hours are assumed.
+-- Read:     One row per trip, the newest first, with its destination. A call-out
+--           explains many of them, so ask before judging. The working hours are
+--           assumed. Period: the last 7 days.
 
 select
     vehicle_id,

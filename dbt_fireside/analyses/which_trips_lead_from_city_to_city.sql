@@ -1,9 +1,9 @@
 -- Question: How many trips lead from one city to another?
 -- Tag:      AD-HOC
 -- Status:   Ready
--- Read:     A matrix of the cities where trips start and end; "elsewhere" is outside
---           all zones. Long trips between cities are transport, not field service.
---           Zones are assumed.
+-- Read:     One row per pair of cities where trips start and end; "elsewhere" is
+--           outside all zones. Long trips between cities are transport, not field
+--           service. The zones are assumed.
 
 select
     coalesce(start_city, 'elsewhere') as from_city,

@@ -1,9 +1,9 @@
 -- Question: Which vehicles are due for service, and when?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     The soonest first, by the mean daily distance of the last four weeks. While
---           no service dates are recorded, a service is due at each multiple of the
---           interval, which is assumed per class. Without an odometer there is no
+-- Read:     The soonest is first, at the mean daily distance of the last four weeks.
+--           While no service dates are recorded, a service is due at each multiple of
+--           the interval, which is assumed per class. Without an odometer there is no
 --           forecast.
 
 with

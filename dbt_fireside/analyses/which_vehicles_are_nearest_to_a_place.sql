@@ -1,9 +1,10 @@
 -- Question: Which vehicles can be at a customer's soonest?
 -- Tag:      DASHBOARD
 -- Status:   Needs data: vehicles with a fix younger than the rule fresh_fix_age
--- Read:     The five nearest vehicles in a straight line; check fix_age_s before
---           calling. Replace the position by the customer's; here it is the centre of
---           Nairobi. Only the job system knows whether the technician is free.
+-- Read:     The five nearest vehicles in a straight line. Check fix_age_s before
+--           calling. The position in the query is the centre of Nairobi: replace it
+--           with the customer's. Only the job system knows whether the technician is
+--           free.
 
 select
     vehicle_id,

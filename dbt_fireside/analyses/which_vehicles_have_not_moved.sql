@@ -2,8 +2,8 @@
 -- Tag:      ALERT
 -- Status:   Ready
 -- Read:     One row per vehicle in service, the longest at rest first. Vehicles that
---           never reported are listed apart, because it is unknown whether they moved.
---           Less than the rule moved_distance (assumed) is manoeuvring.
+--           never reported are marked, because it is unknown whether they moved. A
+--           distance below the rule moved_distance (assumed) counts as manoeuvring.
 
 with
 

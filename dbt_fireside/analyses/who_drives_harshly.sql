@@ -1,10 +1,10 @@
 -- Question: Who accelerates, brakes and corners harshly?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     Events of the trail. Its steps of 5 to 30 s smooth what the device
---           measures: compare vehicles with each other, not with other fleets. The
---           vendor's alarms are beside them. The last 28 days; the thresholds are
---           assumed.
+-- Read:     Harsh events are found in the trail. Its steps of 5 to 30 s smooth what the
+--           device measures, so compare vehicles with each other and not with other
+--           fleets. The vendor's alarms are beside them. The thresholds are assumed.
+--           Period: the last 28 days.
 
 with
 

@@ -1,8 +1,8 @@
 -- Question: Who drives above the limit, how long and by how much?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     Minutes per 100 km show who speeds often; the largest excess shows what to
---           discuss first. The last 7 days; limits per class are assumed.
+-- Read:     Minutes per 100 km show who speeds often. The largest excess shows what to
+--           discuss first. The limits per class are assumed. Period: the last 7 days.
 
 select
     scope_value as vehicle_id,

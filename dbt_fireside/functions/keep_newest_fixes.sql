@@ -1,6 +1,7 @@
 {% set columns = graph.nodes['model.dbt_fireside.live_positions'].columns | list
     if execute else [] %}
--- Without the database's name: PostgreSQL parses this text again in a copy of the database.
+-- The names of tables omit the database, because PostgreSQL parses this text again in a copy
+-- of the database.
 with
 
 kept as (
@@ -9,7 +10,7 @@ kept as (
     ({{ columns | join(', ') }})
     select {{ columns | join(', ') }}
     from {{ ref('live_positions').include(database=false) }}
-    order by imei -- in the order of a build, so that the two cannot deadlock
+    order by imei -- the same order as a build, so that the two cannot deadlock
     on conflict (imei) do update set
         {%- for column in columns if column != 'imei' %}
         {{ column }} = excluded.{{ column }}{{ ',' if not loop.last }}

@@ -13,7 +13,8 @@ select
     status.is_ignition_on,
     status.latitude,
     status.longitude
--- Without the database's name: PostgreSQL parses this text again in a copy of the database.
+-- The name of the view omits the database, because PostgreSQL parses this text again in a
+-- copy of the database.
 from {{ ref('vehicle_status_now').include(database=false) }} as status
 where
     status.is_primary_device

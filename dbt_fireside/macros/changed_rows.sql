@@ -1,6 +1,7 @@
 {#-
-Rows of a staging table that a fact computes in this run: the rows of its claimed loads, and
-all rows of a device whose vehicle has changed, because the fact copies columns of it.
+Rows of a staging table that a fact computes in this run. They are the rows of its claimed loads
+and all rows of a device whose vehicle has changed, because the fact copies columns of
+dim_vehicles.
     select * from trips where load_id in (…) union select event.* from (…) as changed …
 -#}
 {% macro changed_rows_of(table) -%}
@@ -19,7 +20,7 @@ all rows of a device whose vehicle has changed, because the fact copies columns 
 
 
 {#-
-Devices whose vehicle has changed since this model copied its columns.
+Devices whose row in dim_vehicles has changed since this model copied its columns.
     select vehicle.imei from dim_vehicles as vehicle left join …carried_vehicles as carried …
 -#}
 {% macro changed_vehicles() -%}
@@ -34,8 +35,8 @@ Devices whose vehicle has changed since this model copied its columns.
 
 
 {#-
-Post-hook of the facts that copy columns of dim_vehicles (config `copies_vehicles`): note the
-version of its vehicle that each device's rows now hold.
+Post-hook of the facts that copy columns of dim_vehicles (config `copies_vehicles`): for each
+device, note the version of its row in dim_vehicles that the fact now holds.
     insert into …carried_vehicles as carried (model, imei, vehicle_version) select … on conflict …
 -#}
 {% macro note_copied_vehicles() %}

@@ -4,12 +4,12 @@ The ledger: which loads has each model read?
 1. Each build has a number, build_id. on-run-start (offer_loads) lists under it the loads
    that have become complete since the last build.
 2. Before a model runs, claim_builds notes: this model reads builds after_build_id + 1 to
-   build_id. Rows and claim are committed in one transaction, so both are there or neither.
+   build_id. The rows and the claim are committed in one transaction, so a crash leaves both or
+   neither.
 
-The claim is one number per model, however many loads there are. It counts builds and not
-load ids, because a load that dlt settles late has an old id.
-Builds never overlap: the dbt runner holds an advisory lock. Migration 0007_builds makes the
-tables.
+A claim is one number per model, however many loads there are. It counts builds and not load
+ids, because a load that dlt completes late has an old id. Builds never overlap, because the dbt
+runner holds an advisory lock. Migration 0007_builds creates the tables.
 -#}
 
 {#-
@@ -22,7 +22,8 @@ ledger('claims')  ->  "fireside".tracksolid.claims
 
 
 {#-
-Two tables that a preview reads from production and never writes: it ignores newer loads.
+The table of builds. A preview (orchestrate.py kpi preview) reads this table and offered_loads
+in production and never writes to them, so it ignores newer loads.
 builds()  ->  "fireside".tracksolid.builds
 -#}
 {% macro builds() -%}
@@ -30,16 +31,19 @@ builds()  ->  "fireside".tracksolid.builds
 {%- endmacro %}
 
 
-{#- offered_loads()  ->  "fireside".tracksolid.offered_loads -#}
+{#-
+The table of loads, each with the build that listed it.
+offered_loads()  ->  "fireside".tracksolid.offered_loads
+-#}
 {% macro offered_loads() -%}
     {{ target.database }}.tracksolid.offered_loads
 {%- endmacro %}
 
 
 {#-
-on-run-start: start a build and list the complete loads that no earlier build has listed.
-`dbt run` looks at the loads since a day before the last build. Only `dbt build` searches all
-loads for a missed one: a year has millions.
+on-run-start: start a build and list the complete loads that no earlier build has listed. `dbt
+run` looks only at loads that are newer than a day before the last build. `dbt build` searches
+all loads for a missed one, which takes longer: a year has millions of loads.
 
     with last_build as (…), this_build as (insert into …builds … returning build_id)
     insert into …offered_loads (load_id, build_id)
@@ -63,7 +67,7 @@ loads for a missed one: a year has millions.
     )
 
     insert into {{ offered_loads() }} (load_id, build_id)
-    -- distinct: a loader that is killed just after it notes a load notes it again.
+    -- distinct, because a loader that was killed just after it noted a load notes it again.
     select distinct
         complete.load_id,
         this_build.build_id
@@ -89,7 +93,7 @@ run reads. Config of a model:
   reads_from        models that this model reads: it claims the builds that all of them have
                     claimed. Without it, the model reads raw and claims the current build.
   reads_changes_of  models whose changed days a mart computes again (replace_changed_days)
-  recomputed_with  small tables, such as rules, on which every row depends. If their content
+  recomputed_with   small tables, such as rules, on which every row depends. If their content
                     changes, or in gold the SQL of the model, the model deletes its rows and
                     computes all of them again.
 
@@ -166,7 +170,7 @@ claimed('build_id', 'trips')  ->  (select build_id from …claims where model = 
 
 
 {#-
-True if a model has read this load, in any build.
+True if a model has read this load in any build.
     exists (select from …offered_loads … where offered.load_id = x and offered.build_id <= …)
 -#}
 {% macro has_read(model_name, load_id) -%}
@@ -240,7 +244,7 @@ Fingerprint of some small tables and, in gold, of the SQL of the model.
 -#}
 {% macro content_id(names) -%}
     {%- set is_gold = config.get('schema') == 'dwh_gold' -%}
-    {#- A changed SQL of a fact or a mart applies to all its days, not only to new ones. -#}
+    {#- If the SQL of a fact or a mart changes, all its days are computed again. -#}
     {%- set code = local_md5(model.raw_code) if is_gold else '' -%}
     {%- if names -%}
     (select 'content/{{ code }}' || md5(coalesce(string_agg(line, e'\n' order by line), '')) from (
@@ -256,7 +260,7 @@ Fingerprint of some small tables and, in gold, of the SQL of the model.
 
 
 {#-
-The newest 200 rows of a raw table that a model has read; the data tests use it.
+The newest 200 rows of a raw table that a model has read. The data tests use this macro.
     (select answer.* from raw.… as answer where … order by answer._dlt_load_id desc limit 200)
 -#}
 {% macro newest_read(table, model_name) %}
@@ -271,8 +275,8 @@ The newest 200 rows of a raw table that a model has read; the data tests use it.
 
 
 {#-
-The loads that this model reads in this run. As an array, because the planner expects few
-elements in an array and then uses an index.
+The loads that this model reads in this run, as an array: the planner expects few elements in an
+array and therefore uses an index.
     array(select offered.load_id from …offered_loads as offered where …)
 -#}
 {% macro claimed_loads() -%}
@@ -287,7 +291,7 @@ elements in an array and then uses an index.
 
 
 {#-
-True for the loads that this model reads in this run. In a unit test all rows are new.
+True for the loads that this model reads in this run. In a unit test it is true for all rows.
 is_claimed('load_id')  ->  load_id in (select * from unnest(array(…)))
 -#}
 {% macro is_claimed(load_id) -%}
@@ -306,8 +310,9 @@ is_claimed('load_id')  ->  load_id in (select * from unnest(array(…)))
 
 
 {#-
-True for every row of raw in the claimed loads: no row is older than the first fetched_at of
-these loads. It changes no result, but lets TimescaleDB skip older chunks.
+True for every row of raw in the claimed loads, because no such row is older than the first
+fetched_at of these loads. The condition changes no result, but TimescaleDB can skip older
+chunks.
 is_landed_since('fetched_at')  ->  fetched_at >= (select min(coalesce(landed.first_fetched_at, …
 -#}
 {% macro is_landed_since(fetched_at) -%}
@@ -325,7 +330,7 @@ is_landed_since('fetched_at')  ->  fetched_at >= (select min(coalesce(landed.fir
 
 
 {#-
-The same for rows of another model, from the first_times that the model noted.
+The same as is_landed_since, for rows of another model, which has noted its first_times.
 is_read_since('gps_time', 'position_history')  ->  gps_time >= (select min(coalesce(…
 -#}
 {% macro is_read_since(event_time, table) -%}
@@ -333,20 +338,20 @@ is_read_since('gps_time', 'position_history')  ->  gps_time >= (select min(coale
     true
     {%- else -%}
     {{ event_time }} >= (
-        select min(coalesce(taken.first_time, '-infinity'))
+        select min(coalesce(noted.first_time, '-infinity'))
         from unnest({{ claimed_loads() }}) as claim (load_id)
-        left join {{ ledger('first_times') }} as taken
+        left join {{ ledger('first_times') }} as noted
             on
-                claim.load_id = taken.load_id
-                and taken.model = '{{ table }}'
+                claim.load_id = noted.load_id
+                and noted.model = '{{ table }}'
     )
     {%- endif -%}
 {%- endmacro %}
 
 
 {#-
-True for rows of raw of the last day. A view has no claim; the limit of a day keeps it from
-reading compressed chunks.
+True for rows of raw of the last day. A view has no claim, so this limit keeps it from reading
+compressed chunks.
 is_recent('fetched_at')  ->  fetched_at > now() - interval '1 day'
 -#}
 {% macro is_recent(fetched_at) -%}
@@ -359,7 +364,7 @@ is_recent('fetched_at')  ->  fetched_at > now() - interval '1 day'
 
 
 {#-
-Note the time of the first row of each claimed load, for the models that read this one.
+Note the time of the first row of each claimed load, for the models that read this model.
     insert into …first_times (model, load_id, first_time) select … on conflict …
 -#}
 {% macro note_first_times(relation) -%}
@@ -381,9 +386,9 @@ Note the time of the first row of each claimed load, for the models that read th
 
 
 {#-
-One row per device and claimed load: first and last event of the device in it. Load by load,
-so that the index is used; with one condition for all loads the planner would read the whole
-history. A model that starts over reads the whole table.
+One row per device and claimed load: the first and last event of the device in the load. The
+loads are read one by one, because with one condition for all loads the planner would read the
+whole history instead of an index. A model that starts over reads the whole table.
     select imei, min(gps_time) as first_time, max(gps_time) as last_time from … group by imei
 -#}
 {% macro claimed_spans(table, event_time) -%}
@@ -405,12 +410,12 @@ history. A model that starts over reads the whole table.
     from (
         select
             own.load_id,
-            coalesce(taken.first_time, '-infinity') as first_time
+            coalesce(noted.first_time, '-infinity') as first_time
         from unnest({{ claimed_loads() }}) as own (load_id)
-        left join {{ ledger('first_times') }} as taken
+        left join {{ ledger('first_times') }} as noted
             on
-                own.load_id = taken.load_id
-                and taken.model = '{{ table }}'
+                own.load_id = noted.load_id
+                and noted.model = '{{ table }}'
         where {{ claimed('after_build_id') }} > 0
     ) as claim
     inner join lateral (

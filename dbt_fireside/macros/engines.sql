@@ -1,7 +1,7 @@
 {#-
-Post-hook of all tables, seeds included (dbt_project.yml): use TimescaleDB, PostGIS and Citus
-if the database has the extension. Without it every table is a plain table with the same
-rows, and no model differs. Config of a model:
+Post-hook of all tables and seeds (dbt_project.yml): use TimescaleDB, PostGIS and Citus if the
+database has these extensions. Without them every table is a plain table with the same rows, and
+the models are the same. Config of a model:
   time_column     time of a series: the table becomes a hypertable of TimescaleDB
   geom_of         longitude and latitude: PostGIS adds a generated column geom
   distributed_by  column of a fact: Citus spreads the rows over its nodes by it
@@ -56,7 +56,7 @@ ordered by the rest of the key; the nightly job decides when to compress.
 
 
 {#-
-Add a column geom and an index on it, for map tools. dbt neither reads nor writes it.
+Add a column geom and an index on it, for map tools. dbt neither reads nor writes the column.
     alter table … add column geom geometry(point, 4326) generated always as (…) stored;
 -#}
 {% macro geom() %}
@@ -117,7 +117,10 @@ that a distributed fact joins them on its node.
 {% endmacro %}
 
 
-{#- dbt's own macro, but without generated columns: geom() adds those, not a model. -#}
+{#-
+Replaces dbt's own macro. It leaves out generated columns, because geom() adds them and no model
+lists them.
+-#}
 {% macro postgres__get_columns_in_relation(relation) %}
     {%- call statement('get_columns_in_relation', fetch_result=True) %}
         select

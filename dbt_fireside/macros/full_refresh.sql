@@ -1,7 +1,7 @@
 {#-
-on-run-start: refuse a full refresh while rows of raw are in archived files, because it rebuilds
-tables from raw alone. dbt sets flags.FULL_REFRESH for the option, the environment variable and
-a retry alike.
+on-run-start: refuse a full refresh while rows of raw are in archived files, because a full
+refresh rebuilds tables from raw alone. dbt sets flags.FULL_REFRESH for the option, for the
+environment variable and for a retry.
 refuse_full_refresh()  ->  an error, or nothing
 -#}
 {% macro refuse_full_refresh() %}

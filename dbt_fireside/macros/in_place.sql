@@ -1,9 +1,9 @@
 {#-
-Incremental strategy upsert_best: insert, and for a key that exists keep the better copy.
+Incremental strategy upsert_best: insert new rows; if the key exists, keep the better copy.
 Config `precedence` lists the columns to compare, the most important first: the larger value
-wins, or the smaller one if the name starts with "-". Equal copies are identical, so reading
-a load twice changes nothing. Without precedence the new row always wins. Each new row costs
-one index lookup.
+wins, or the smaller one if the name starts with "-". Equal copies are identical, so reading a
+load twice changes nothing. Without precedence the new row always wins. Each new row costs one
+index lookup.
     insert into trips as kept (…) select … on conflict (imei, start_time) do update set …
     where (excluded.fetched_at, …) >= (kept.fetched_at, …)
 -#}
@@ -32,8 +32,8 @@ one index lookup.
 
 
 {#-
-Incremental strategy replace_changed_days, for marts: compute all days from the first changed
-day on again, and replace them in one transaction. Config `reads_changes_of`: the facts
+Incremental strategy replace_changed_days, for marts: compute all days again from the first
+changed day on, and replace them in one transaction. Config `reads_changes_of` lists the facts
 whose changes count.
     delete from kpi_… where day >= …; insert into kpi_… (…) select …;
 -#}
@@ -58,10 +58,10 @@ whose changes count.
 
 
 {#-
-Incremental strategy replace_span, for facts made from the steps of the trail: compute the
-rows on each span of the trail with new fixes again, and replace them in one transaction.
-The cost depends on the new fixes, not on the length of the day. Config `replaced`: the
-condition under which a row of this fact (known) lies on a span.
+Incremental strategy replace_span, for facts that are computed from the steps of the trail:
+compute again the rows on each part of the trail (span) with new fixes, and replace them in one
+transaction. The cost depends on the number of new fixes, not on the length of the day. Config
+`replaced` is the condition that a row of this fact (known) lies on a span.
     delete from fact_… as known using (…) as span where …; insert into fact_… (…) select …;
 -#}
 {% macro get_incremental_replace_span_sql(arg_dict) %}
@@ -76,9 +76,9 @@ condition under which a row of this fact (known) lies on a span.
 
 
 {#-
-One row per device with new fixes: the span of its trail that they change, from the last fix
-before the new fixes to the first fix after them. Nothing outside the span changes, however
-late the new fixes are. Config `copies_drivers`: a new driver name changes the trail from
+One row per device with new fixes: the span of its trail that changes, from the last fix before
+the new fixes to the first fix after them. Nothing outside the span changes, however late the
+new fixes arrive. With config `copies_drivers`, a new driver name also changes the trail from
 its time on.
     select bounded.*, … as first_day from (select imei, … as from_time, … as to_time …) as bounded
 -#}
@@ -99,7 +99,7 @@ its time on.
             ) as from_time,
             coalesce(
                 case
-                    -- With order by, TimescaleDB would start with its oldest chunks.
+                    -- An order by would make TimescaleDB start with its oldest chunks.
                     when changed.last_time > now() - interval '1 day' then (
                         select min(fix.gps_time)
                         from {{ fixes_between(
@@ -126,7 +126,7 @@ its time on.
                 union all
                 select
                     named.imei,
-                    -- The first known driver counts for all the time before.
+                    -- The first known driver counts for all earlier time.
                     case
                         when exists (
                             select from {{ ref('device_drivers') }} as earlier
@@ -158,8 +158,8 @@ its time on.
 
 
 {#-
-Incremental strategy replace_from_first_change, for rows that follow from one another (imei,
-start_time): replace all rows of a device from its first new row on, in one transaction.
+Incremental strategy replace_from_first_change, for rows that depend on the row before them
+(imei, start_time): replace all rows of a device from its first new row on, in one transaction.
     delete from vehicle_states as known using (…) as new where …; insert into vehicle_states …
 -#}
 {% macro get_incremental_replace_from_first_change_sql(arg_dict) %}
@@ -178,8 +178,8 @@ start_time): replace all rows of a device from its first new row on, in one tran
 
 {#-
 Incremental strategy replace_all, for small tables: compute all rows again and replace them in
-one transaction. dbt's own materialization `table` swaps the table for a new one; this one
-keeps it, so that readers never miss it and the views on it stay.
+one transaction. dbt's own materialization `table` swaps the table for a new one. This strategy
+keeps the table, so readers always find it and the views on it remain.
     delete from dim_vehicles; insert into dim_vehicles (…) select …
 -#}
 {% macro get_incremental_replace_all_sql(arg_dict) %}
@@ -214,9 +214,9 @@ keeps it, so that readers never miss it and the views on it stay.
 
 
 {#-
-Materialization view, replaced in place. dbt's own drops a view and the views on it, and
-makes them again: until then, or until the next good build, they do not exist. A view whose
-columns have changed needs --full-refresh, like a table.
+Materialization view: replace a view in place. dbt's own materialization drops a view and the
+views on it and creates them again, so readers miss them until then, or until the next
+successful build. A view whose columns have changed needs --full-refresh, like a table.
     create or replace view … as (…);
 -#}
 {% materialization view, adapter='postgres' %}
@@ -242,8 +242,8 @@ columns have changed needs --full-refresh, like a table.
 
 {#-
 Post-hook of all tables: analyze a table that has grown to more than twice its known size,
-before the next model reads it. autovacuum would come a minute later. Until then the planner
-would believe that the tables of a fleet's first day are empty.
+before the next model reads it. autovacuum would do so a minute later; until then the planner
+would plan for empty tables on a fleet's first day.
     do $analyze$ begin if (…) then analyze …; end if; end $analyze$;
 -#}
 {% macro analyze_grown() %}

@@ -1,6 +1,6 @@
 {#-
-List of all KPIs: the config.meta of each column with a kpi_id, plus `model` and `column`. It
-comes from the dbt graph, so no definition is repeated; it is empty while dbt parses.
+List of all KPIs: the config.meta of each column with a kpi_id, plus `model` and `column`. The
+list comes from the dbt graph, so no definition is repeated. It is empty while dbt parses.
 -#}
 {% macro kpis() -%}
     {%- set found = [] -%}
@@ -29,8 +29,8 @@ comes from the dbt graph, so no definition is repeated; it is empty while dbt pa
 
 
 {#-
-Band of a value by its row of kpi_register: ok, warn or critical; null without a value or
-without bands.
+Band of a value according to its row of kpi_register: ok, warn or critical. Null if there is no
+value or no band.
     case when … is null then null when … then 'critical' when … then 'warn' else 'ok' end
 -#}
 {% macro band(value, register) -%}

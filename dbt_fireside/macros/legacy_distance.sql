@@ -1,16 +1,17 @@
 {#-
-Unit of the distance of a trip of the old system: mm, m or km; null if no unit fits.
+Unit of the distance of a trip from the old system: mm, m or km. Null if no unit fits.
 
 BUG-02: distance_m, the column before the old system's migration 04, holds millimetres.
 distance_km, the column after it, holds km, but rows that were written between FIX-M11 and
-FIX-M16 hold metres. Nothing in these rows says so; only speed times duration shows it.
+FIX-M16 hold metres. No field of these rows names the unit. Only speed times duration shows it.
 A distance is possible if
 
     km <= 200 km/h x duration + 0.5     and     km <= 30 x average speed x duration + 0.5
 
 The second condition uses the vendor's average speed if that is between 1 and 200 km/h. Metres
-read as km are 1,000 times too large; 30 is about the middle of 1 and 1,000 on a log scale.
-Without a duration, up to 1,000 km are possible. km is tried first, then metres.
+read as km are 1,000 times too large, and 30 is about halfway between 1 and 1,000 on a
+logarithmic scale. If the duration is unknown, up to 1,000 km are possible. km is tried first,
+then metres.
 
     case when distance_km is null and … then 'mm' when … then 'km' when … then 'm' end
 -#}

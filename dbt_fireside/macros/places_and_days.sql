@@ -1,6 +1,6 @@
 {#-
 Circle around a point (longitude, latitude) as a polygon with 64 corners, in degrees, so that
-every zone has one core type.
+every zone has the same PostgreSQL type.
 circle_area('center', 'radius_km')  ->  polygon(64, circle(center, radius_km::… / 111.2))
 -#}
 {% macro circle_area(center, radius_km) -%}
@@ -9,8 +9,8 @@ circle_area('center', 'radius_km')  ->  polygon(64, circle(center, radius_km::�
 
 
 {#-
-A distance in km as degrees. A degree counts as 111.2 km in both directions: right within 2 %
-up to 10 degrees from the equator, where this fleet drives.
+A distance in km as degrees. A degree counts as 111.2 km in both directions. The error is below
+2 % up to 10 degrees from the equator, where this fleet drives.
 degrees_of('km')  ->  km::double precision / 111.2
 -#}
 {% macro degrees_of(km) -%}
@@ -19,7 +19,8 @@ degrees_of('km')  ->  km::double precision / 111.2
 
 
 {#-
-City of a position; null outside all zones. If zones overlap, the first by zone_id counts.
+City of a position; null outside all zones. If zones overlap, the one with the first zone_id
+counts.
     (select zone.city from dim_zones as zone where … and zone.area @> point(x, y) … limit 1)
 -#}
 {% macro city_at(longitude, latitude) -%}
@@ -81,9 +82,9 @@ Great-circle distance in km of two positions in degrees (haversine formula).
 
 
 {#-
-Fixes of a device from one instant (included) to another (excluded), for a lateral join. With
-offset 0, because TimescaleDB skips chunks by times known only at run time, but not if the
-outer query wants the rows in order.
+Fixes of a device from one instant (included) to another (excluded), for a lateral join.
+With `offset 0` TimescaleDB skips chunks by times that are known only at run time; without it,
+it skips none if the outer query orders the rows.
     (select * from position_history as known where known.imei = … and … offset 0)
 -#}
 {% macro fixes_between(imei, start, end) -%}

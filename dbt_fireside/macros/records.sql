@@ -6,9 +6,10 @@ The records of a raw table as typed columns under the vendor's names. Further co
   extra      fields of a push that vendor_fields() does not name; left out if the caller gives
              `fields`, as rejected_records does, which reads all tables
 
-Nothing that a vendor sends can stop a run: each body is parsed once, behind a guard, and each
-field is cast behind a guard of its own. vendor_fields() lists the fields. The rows are those
-of the loads that this model claimed, or `landed`: any rows with the columns of the raw table.
+Nothing that a vendor sends can stop a run: each body is checked before it is parsed, once, and
+each field is checked before it is cast. vendor_fields() lists the fields. The rows come from
+the loads that this model has claimed. If the caller gives `landed` (a query with the columns of
+the raw table), they come from that query.
 
 records('heartbeats', …)  compiles to three nested selects:
     (select imei, …, "gateTime", is_object and … as is_usable, array_remove(…) as problems
@@ -76,9 +77,9 @@ records('heartbeats', …)  compiles to three nested selects:
                 landed.record_id,
                 landed._dlt_load_id as load_id,
                 landed.body,
-                {{ believed('landed.imei', {'key': 'imei' in fields}) }} as imei,
+                {{ typed_value('landed.imei', {'key': 'imei' in fields}) }} as imei,
                 {%- for name in names %}
-                {{ believed('sent."' ~ name ~ '"', fields[name]) }} as "{{ name }}",
+                {{ typed_value('sent."' ~ name ~ '"', fields[name]) }} as "{{ name }}",
                 sent."{{ name }}" as "sent {{ name }}",
                 {%- endfor %}
                 {%- for object in objects %}
@@ -138,8 +139,8 @@ records('heartbeats', …)  compiles to three nested selects:
                 offset 0
             ) as sent
             {%- endif %}
-            -- offset 0, here and above: without it the planner would parse and cast again
-            -- for each use of a column.
+            -- offset 0, here and above, keeps the planner from parsing and casting again for
+            -- each use of a column.
             offset 0
         ) as typed
     )
@@ -179,9 +180,10 @@ Fields of a record that no column reads, as jsonb; null if there are none.
 
 
 {#-
-A text as a JSON object; null if it is none. json and not jsonb: it takes half the time, and a
-number too large for PostgreSQL rejects only its field, not the record. Casting to json does
-not find two errors, which would stop the query when a field is read:
+A text as a JSON object; null if the text is no JSON object. The type is json and not jsonb:
+json takes half the time, and a number that is too large for PostgreSQL rejects only its field
+and not the whole record. Casting to json does not find two errors, which would stop the query
+when a field is read:
   - escapes of characters that text cannot hold (\u0000): the check as jsonb finds them
   - nesting deeper than the stack (10,000 levels pass with the default 2 MB): a long text
     with 2,000 opening brackets or more is rejected
@@ -201,10 +203,10 @@ not find two errors, which would stop the query when a field is read:
 
 
 {#-
-A text as the type that vendor_fields() gives; null if it is rejected.
+A text as a value of the type that vendor_fields() gives; null if the text is rejected.
     number  ->  case when not pg_input_is_valid(x, 'numeric(18, 6)') then null when … end
 -#}
-{% macro believed(given, field) -%}
+{% macro typed_value(given, field) -%}
     {%- if field.type == 'number' -%}
     case
         when not pg_input_is_valid({{ given }}, 'numeric(18, 6)') then null
@@ -229,8 +231,8 @@ A text as the type that vendor_fields() gives; null if it is rejected.
             then {{ instant }}::timestamptz
     end
     {%- elif field.type in ('utc', 'instant') -%}
-    {#- UTC unless the text names its zone; an hour may lack its leading zero. The pattern
-        rejects other texts that PostgreSQL would read as a time, such as "now". -#}
+    {#- The time is UTC unless the text names its zone; the hour may lack its leading zero. The
+        pattern rejects other texts that PostgreSQL would read as a time, such as "now". -#}
     {%- set instant -%}
     (
         {{ given }} || case
@@ -312,18 +314,24 @@ A text as the type that vendor_fields() gives; null if it is rejected.
         and "expireFlag" is distinct from false
         and "lat" is not null
         and "lng" is not null
-        -- A device without a fix answers 0,0; so does an expired one.
+        -- The vendor answers 0,0 for a device without a fix and for an expired one.
         and not ("lat" = 0 and "lng" = 0)
 {% endmacro %}
 
 
-{#- A text short enough for an index: case when octet_length(x) <= 100 then x end -#}
-{% macro short(given) -%}
+{#-
+A text if it is short enough for an index, else null.
+    case when octet_length(x) <= 100 then x end
+-#}
+{% macro indexable(given) -%}
     case when octet_length({{ given }}) <= 100 then {{ given }} end
 {%- endmacro %}
 
 
-{#- The vendor's digit for a position type as its word: case … when '1' then 'GPS' … end -#}
+{#-
+The name of a position type that the vendor sends as a digit.
+    case … when '1' then 'GPS' … end
+-#}
 {% macro position_type(given) -%}
     case upper({{ given }})
             when '1' then 'GPS'
@@ -339,7 +347,7 @@ A text as the type that vendor_fields() gives; null if it is rejected.
 Two columns, latitude and longitude in degrees; null for the vendor's 0,0, which is no position.
     (case when not ("lat" = 0 and "lng" = 0) then "lat" end)::numeric(9, 6) as latitude, …
 -#}
-{% macro place(latitude, longitude, prefix='') -%}
+{% macro coordinates(latitude, longitude, prefix='') -%}
     {%- for column, source in [('latitude', latitude), ('longitude', longitude)] -%}
     (
             case when not ("{{ latitude }}" = 0 and "{{ longitude }}" = 0) then "{{ source }}" end
@@ -348,8 +356,8 @@ Two columns, latitude and longitude in degrees; null for the vendor's 0,0, which
 {%- endmacro %}
 
 
-{#- The same for the old system, which has a point (GeoJSON), with or without two columns. -#}
-{% macro place_or_point(point, prefix='', latitude=none, longitude=none) -%}
+{#- The same for the old system, which has a GeoJSON point and, in some tables, two columns. -#}
+{% macro coordinates_or_point(point, prefix='', latitude=none, longitude=none) -%}
     {%- set axes = 'regexp_match("' ~ point ~ '", ' ~ "'\"coordinates\": *\\[ *(-?[0-9]{1,3}(?:\\.[0-9]+)?), *(-?[0-9]{1,2}(?:\\.[0-9]+)?)')" -%}
     {%- set x = '(' ~ axes ~ ')[1]::numeric' -%}
     {%- set y = '(' ~ axes ~ ')[2]::numeric' -%}

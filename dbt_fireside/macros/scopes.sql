@@ -1,7 +1,7 @@
 {#-
-Repeats each row once for the fleet and once for each of `cuts` (scope -> expression). The mart
-then groups by scope and scope_value, so one expression computes a KPI for every scope. A
-scope whose value is null, such as an unknown driver, gets no row.
+Repeat each row once for the fleet and once for each entry of `cuts` (scope -> expression). The
+mart then groups by scope and scope_value, so that one expression computes a KPI for every
+scope. If the value of a scope is null, such as an unknown driver, the scope gets no row.
     cross join lateral (select cut.* from (values ('fleet', 'Fleet'), ('city', city)) as cut …
 -#}
 {% macro scopes(cuts) -%}

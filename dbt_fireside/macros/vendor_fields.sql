@@ -1,8 +1,9 @@
 {#-
 All vendor fields that the models read, declared once, with the vendor's own spelling. Staging,
-rejected_records and the unit tests read them here. What each field means, and how certain
-that is: docs/TRACKSOLID_API.md, in the section named after the table. (Not in _sources.yml:
-dbt's unit tests cannot read the meta of a source.) Returns a dict, field -> properties:
+rejected_records and the unit tests use this list. docs/TRACKSOLID_API.md says what each field
+means and how certain that is, in the section named after the table. (The list is not in
+_sources.yml, because dbt's unit tests cannot read the meta of a source.)
+Returns a dict, field -> properties:
 
     type       text (default) · number · utc (a time in UTC) · local (a time in the fleet's
                zone unless it names its own; seconds may be missing) · flag (yes or no) ·
@@ -17,14 +18,14 @@ dbt's unit tests cannot read the meta of a source.) Returns a dict, field -> pro
                condition under which the field is a key
 
 The vendor does not publish the payloads of push_obd, push_oil, push_tem, push_faultinfo and
-push_tripreport: the names here come from samples and from the polled API. Any other field of
-a push goes to `extra`. Only rejected_records reads a table without fields.
+push_tripreport. The names here come from samples and from the polled API. Any other field of a
+push goes to `extra`. Only rejected_records reads a table that has no fields here.
 
-Only some columns of the old system's tables (legacy_) are documented; the others are read by
-the spellings that its code and the vendor use.
+Only some columns of the old system's tables (legacy_) are documented. The others are read by
+the names that its code and the vendor use.
 -#}
 {% macro vendor_fields(table=none) %}
-    {#- Parsing YAML takes longer than building a table, so parse only what is asked for. -#}
+    {#- Parsing YAML takes longer than building a table, so parse only this table's section. -#}
     {%- if table is none %}
         {{- return(dict(fromyaml(polled_fields()), **fromyaml(pushed_fields()))) }}
     {%- elif table.startswith('push_') %}
@@ -254,7 +255,7 @@ jobs:                                                     # columns of a CSV fil
 {% endmacro %}
 
 
-{#- No YAML anchors here: vendor_fields() cuts out one table, up to the empty line. -#}
+{#- Do not use YAML anchors here: vendor_fields() cuts out one table, up to the empty line. -#}
 {% macro pushed_fields() %}
 push_event:
   imei: {key: true}
@@ -272,7 +273,7 @@ push_terminaltransinfo:
   imei: {key: true}
   postTime: {type: instant, also: [gateTime], key: true}
   extensionId: {key: true}                                # 8197 status, 8199 serial port
-  content: {}                                             # looks like JSON, but is not
+  content: {}                                             # looks like JSON and is none
 
 push_hb:
   imei: {key: true}
@@ -311,7 +312,7 @@ push_tag:
 push_alarm:
   imei: {key: true}
   msg: {type: object}
-  type: {}                                                # ICCID and VIN are no alarms
+  type: {}                                                # ICCID and VIN are not alarms
   msgClass: {type: number, range: [0, 9]}
   alertType: {also: [alarmType], key: "coalesce(upper(type), 'DEVICE') = 'DEVICE'"}
   alarmTime: {type: instant, also: [alertTime]}

@@ -1,7 +1,7 @@
 -- BUG-02
 -- Was:    distance_m of the old system holds millimetres.
--- Holds:  the median imported trip averages between 1 and 150 km/h. The 1,000 oldest
---         trips are read, because imported trips are the oldest.
+-- Holds:  the median imported trip has a speed between 1 and 150 km/h. The test reads
+--         the 1,000 oldest trips, because imported trips are the oldest.
 
 with
 

@@ -1,16 +1,17 @@
 -- BUG-03
 -- Was:    the vendor's maxSpeed was not read.
--- Holds:  of the newest 200 trips without a highest speed, none was sent with one.
+-- Holds:  of the newest 200 trips without a highest speed, the vendor sent none with
+--         one.
 
 {% set answers %}
     (
         select answer.*
         from {{ source('raw', 'track_mileage') }} as answer
-        inner join slow
+        inner join without_max_speed
             on
-                answer._dlt_load_id = slow.load_id
-                and answer.record_id = slow.record_id
-                and answer.fetched_at = slow.fetched_at
+                answer._dlt_load_id = without_max_speed.load_id
+                and answer.record_id = without_max_speed.record_id
+                and answer.fetched_at = without_max_speed.fetched_at
     )
 {% endset %}
 
@@ -25,7 +26,7 @@ newest as (
 
 ),
 
-slow as (
+without_max_speed as (
 
     select
         load_id,

@@ -1,8 +1,8 @@
 -- FIX-E06
 -- Was:    type and name were null, because the poll's alertTypeId and alarmTypeName
 --         were not read.
--- Holds:  of the polled alarms of the newest 7 days at most one in ten was read without
---         its name, and where answers came, alarms did. The test reads alarm_reports,
+-- Holds:  of the polled alarms of the newest 7 days, at most one in ten lacks its name.
+--         If answers had records, there are alarms. The test reads alarm_reports,
 --         because alarms fills in a missing name from the list of types.
 
 with
@@ -13,8 +13,8 @@ polled as (
         alarm_time,
         has_name
     from {{ ref('alarm_reports') }}
-    -- The push of the IoT Hub sends no names.
-    where told_by = 'alarm_list'
+    -- The push of the IoT Hub is left out, because it sends no names.
+    where reported_by = 'alarm_list'
 
 ),
 

@@ -1,9 +1,9 @@
 -- FIX-M13
 -- Was:    the parking request lacked acc_type and account, so the answer was empty; and
 --         the duration was read from `seconds`, which the answer does not have.
--- Holds:  of the polled stops of the newest 7 days at most one in ten lacks its
---         duration. If 20 trips or more came and parking was asked, some answers are
---         parked stops.
+-- Holds:  of the polled stops of the newest 7 days, at most one in ten lacks its
+--         duration. If there are 20 trips or more and a parking call succeeded, there
+--         are parked stops.
 
 with
 
@@ -15,7 +15,7 @@ since as (
 
 ),
 
-driven as (
+trips as (
 
     select count(*) as trips_count
     from {{ ref('trips') }}
@@ -25,7 +25,7 @@ driven as (
 
 ),
 
-stopped as (
+stops as (
 
     select
         count(*) as stops_count,
@@ -39,19 +39,19 @@ stopped as (
 )
 
 select
-    stopped.*,
-    driven.trips_count
-from stopped
-cross join driven
+    stops.*,
+    trips.trips_count
+from stops
+cross join trips
 where
-    stopped.timed_count < 0.9 * stopped.stops_count
+    stops.timed_count < 0.9 * stops.stops_count
     or (
-        stopped.parked_count = 0
-        and driven.trips_count >= 20
+        stops.parked_count = 0
+        and trips.trips_count >= 20
         and exists (
             select from {{ ref('ingestion_log') }} as asked
             where
-                -- Only the calls for parked stops: idling has calls of its own.
+                -- Only calls for parked stops count; idling has its own calls.
                 asked.endpoint = 'parking_report'
                 and asked.is_success
                 and asked.window_end_time > (select since.start_time from since)

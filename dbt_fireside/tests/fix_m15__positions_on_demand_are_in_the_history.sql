@@ -14,20 +14,20 @@
 
 with
 
-asked_for as (
+on_demand as (
 
     {{ located_fixes('location_get', newest) }}
 
 )
 
 select
-    asked_for.imei,
-    asked_for.gps_time
-from asked_for
+    on_demand.imei,
+    on_demand.gps_time
+from on_demand
 where
     not exists (
         select from {{ ref('position_history') }} as history
         where
-            history.imei = asked_for.imei
-            and history.gps_time = asked_for.gps_time
+            history.imei = on_demand.imei
+            and history.gps_time = on_demand.gps_time
     )

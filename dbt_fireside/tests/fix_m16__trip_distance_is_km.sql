@@ -1,6 +1,6 @@
 -- FIX-M16
 -- Was:    metres were stored as kilometres.
--- Holds:  the median trip of the newest 7 days averages between 5 and 150 km/h.
+-- Holds:  the median trip of the newest 7 days has a speed between 5 and 150 km/h.
 
 with
 

@@ -1,8 +1,7 @@
 -- FIX-M17
 -- Was:    the device sync updated 5 fields, so a changed driver or plate never arrived.
--- Holds:  every field that is filled in one of the newest 200 answers of the device
---         list is in devices, unless a later answer of list or detail has another
---         value.
+-- Holds:  every field with a value in one of the newest 200 answers of the device list
+--         is in devices, unless a later answer of list or detail has another value.
 
 {% set newest %}
     (
@@ -14,7 +13,7 @@
     )
 {% endset %}
 
-{% set since %}
+{% set details %}
     (
         select answer.*
         from {{ source('raw', 'device_detail') }} as answer
@@ -30,7 +29,7 @@ with
 
 answers as (
 
-    {% for table, landed in [('device_list', newest), ('device_detail', since)] -%}
+    {% for table, landed in [('device_list', newest), ('device_detail', details)] -%}
     select
         '{{ table }}' as source,
         imei,

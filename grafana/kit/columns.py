@@ -40,9 +40,9 @@ WORDS = {
     **{word: (word, GREY) for word in ("gated", "no band", "no target", "low")},
 }
 # vehicle_trail compares each fix with the speed limit in operating_rules.
-SPEEDS = {"1": ("standing", BLUE), "2": ("moving", GREEN), "3": ("speeding", RED)}
+SPEEDS = {"1": ("stationary", BLUE), "2": ("moving", GREEN), "3": ("speeding", RED)}
 COLOURED = {"state": STATES, "state_code": CODES, "speed_code": SPEEDS} | dict.fromkeys(
-    ("standing", "severity", "status"), WORDS
+    ("severity", "status"), WORDS
 )
 YES_NO = {"true": ("yes", ORANGE), "false": ("no", GREY)}
 
@@ -93,9 +93,8 @@ TITLES = {
     "day_start": "Day",
     "scope_value": "Place",
     "label": "KPI",
-    "gate_reason": "Why no value",
+    "gate_reason": "Reason if empty",
     "assumed_rules": "Rules not agreed yet",
-    "standing": "Status",
     "kpi_status": "Definition",
     "weekday_before_value": "Same weekday, same hour",
     "change_pct": "Change",

@@ -45,7 +45,7 @@ def daily_operations() -> Dashboard:
         within("day_start"),
         *VEHICLES,
         order="vehicle_id",
-        empty="Every vehicle has moved, or today has not been built yet.",
+        empty="Every vehicle has moved, or there is no data for today yet.",
         links={"vehicle_id": TO_VEHICLE},
         time_from="now/d",
     )
@@ -58,7 +58,7 @@ def daily_operations() -> Dashboard:
         within("day_start"),
         *VEHICLES,
         order="distance_km desc nulls last, vehicle_id",
-        empty="Today has not been built yet.",
+        empty="No data for today yet.",
         links={"vehicle_id": TO_VEHICLE},
         time_from="now/d",
     )
@@ -94,7 +94,7 @@ def daily_operations() -> Dashboard:
     heat = history(
         "Utilisation by vehicle and day",
         about(
-            "Driving time as a share of the shift; the first vehicles by name (1,000 values).",
+            "Driving time as a share of the shift, for the first 1,000 values by vehicle name.",
             UTILISATION,
         ),
         select(
@@ -111,12 +111,12 @@ def daily_operations() -> Dashboard:
     jobs = rows(
         "Open jobs",
         about("Jobs that are not closed yet, longest waiting first.", PRODUCTIVITY),
-        "job_id standing vehicle_id technician city service_type waiting_min sla_target_min"
+        "job_id status vehicle_id technician city service_type waiting_min sla_target_min"
         " created_time dispatched_time",
         "jobs_open",
         *VEHICLES[:2],
         order="waiting_min desc nulls last",
-        empty="No open job. Load jobs with orchestrate.py import-jobs FILE.csv.",
+        empty="No open job. Import jobs with orchestrate.py import-jobs FILE.csv.",
         links={"vehicle_id": TO_VEHICLE},
     )
     distance = kpi_trend("Distance", "Distance driven.", UTILISATION, "fleet.distance", "lengthkm")

@@ -55,10 +55,12 @@ def data_pipeline() -> Dashboard:
     )
     spool = tiles(
         "Push spool",
-        about("Pushes that the webhook has received and the drain has not loaded yet.", READINESS),
+        about(
+            "Pushes that the webhook has received and that are not in the database yet.", READINESS
+        ),
         "pushes_waiting oldest_waiting_at bytes measured_at",
         "spool_status",
-        empty="The drain has not run yet: start the service.",
+        empty="No measurement yet: start the service.",
     )
     endpoints = rows(
         "Endpoints",
@@ -86,7 +88,7 @@ def data_pipeline() -> Dashboard:
     rejected = rows(
         "Rejected records",
         about(
-            "Records that staging refused in whole or in part, and why. Raw keeps all of them.",
+            "Records that were rejected in whole or in part, and why. The originals are kept.",
             READINESS,
         ),
         "fetched_at source imei reason is_kept body",
@@ -113,10 +115,14 @@ def data_pipeline() -> Dashboard:
                     ),
                     _hourly(
                         "Missing devices",
-                        "Devices asked for and not answered.",
+                        "Devices that a call asked for and the answer left out.",
                         "missing_devices_count",
                     ),
-                    _hourly("Loads", "dlt loads that landed the answers.", "loads_count"),
+                    _hourly(
+                        "Stored batches",
+                        "Batches of answers stored in the database.",
+                        "loads_count",
+                    ),
                 ],
             ),
             Shelf(
@@ -153,7 +159,7 @@ def data_pipeline() -> Dashboard:
                     ),
                     _runs(
                         "Source freshness",
-                        "Age of the newest record in each raw table.",
+                        "Age of the newest record of each kind of data.",
                         "started_at name status age_s message",
                         "resource_type = 'source'",
                         order="started_at desc, name",

@@ -21,13 +21,11 @@ THIS_KPI = "kpi_id = ${kpi:sqlstring}"
 def kpi_scoreboard() -> Dashboard:
     with_thresholds = kpi_tiles(
         "KPIs with agreed thresholds",
-        about(
-            "KPIs whose warning and critical thresholds are agreed, in the colour of their status."
-        ),
+        about("KPIs whose thresholds are agreed, in the colour of their status."),
         select(
             ("label", "value", "unit", "decimals", *BANDS),
             "kpi_scoreboard",
-            "standing in ('ok', 'warn', 'critical')",
+            "status in ('ok', 'warn', 'critical')",
             "day is not null",
             SCOPES,
             order="label",
@@ -38,7 +36,7 @@ def kpi_scoreboard() -> Dashboard:
     all_kpis = rows(
         "Every KPI",
         about("Values of the newest complete day; live KPIs show this moment."),
-        "domain label scope_value value unit standing trend week_before_value target"
+        "domain label scope_value value unit status trend week_before_value target"
         " kpi_status gate_reason assumed_rules kpi_id docs_path",
         "kpi_scoreboard",
         SCOPES,

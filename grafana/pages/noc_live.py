@@ -60,7 +60,7 @@ def noc_live() -> Dashboard:
     freshness = kpi_tiles(
         "Data freshness",
         about(
-            "Age of the newest position and of the last successful sweep, coloured by target.",
+            "Age of the newest position, and time since the last successful request for positions.",
             READINESS,
         ),
         select(
@@ -73,10 +73,12 @@ def noc_live() -> Dashboard:
     )
     spool = tiles(
         "Pushes waiting",
-        about("Pushes that the webhook has received and the drain has not loaded yet.", READINESS),
+        about(
+            "Pushes that the webhook has received and that are not in the database yet.", READINESS
+        ),
         "pushes_waiting oldest_waiting_at measured_at",
         "spool_status",
-        empty="The drain has not run yet: start the service.",
+        empty="No measurement yet: start the service.",
     )
     counts = tiles(
         "Vehicles",

@@ -80,8 +80,9 @@ def vehicle() -> Dashboard:
     trail = map_panel(
         "Route and stops",
         about(
-            "The first 2,000 positions, coloured as standing, moving or speeding (above the"
-            " limit of the vehicle's class and city). Stops: the larger, the longer.",
+            "The first 2,000 positions, coloured as stationary, moving or speeding (above the"
+            " limit of the vehicle's class and city). The larger the symbol of a stop, the"
+            " longer the stop.",
             UTILISATION,
         ),
         [

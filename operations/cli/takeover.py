@@ -40,9 +40,9 @@ HEADER = (
     "day", "imei", "vehicle", "old km", "new km", "old trips", "new trips", "old alarms",
     "new alarms", "differs",
 )  # fmt: skip
-COUNTS = ("records", "kept", "rejected", "doubtful", "from mm", "from m", "no distance")
+COUNTS = ("records", "kept", "rejected", "in part", "from mm", "from m", "no distance")
 REPORT = """
-    select raw_table, records_count, standing_count, refused_count, doubtful_count,
+    select raw_table, records_count, kept_count, rejected_count, partly_kept_count,
         from_millimetres_count, from_metres_count, unknown_distance_count
     from tracksolid.legacy_import order by raw_table
 """

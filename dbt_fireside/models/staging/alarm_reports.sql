@@ -1,5 +1,5 @@
 {{ config(
-    unique_key=['imei', 'alarm_type', 'alarm_time', 'told_by'],
+    unique_key=['imei', 'alarm_type', 'alarm_time', 'reported_by'],
     precedence=['has_name', 'fetched_at', 'record_id', 'load_id'],
     indexes=[{'columns': ['load_id']}],
 ) }}
@@ -16,11 +16,11 @@ polled as (
         "alertTypeId" as alarm_type,
         "alertTime" as alarm_time,
         coalesce("alarmTypeName", "alertTypeName") as alarm_name,
-        'alarm_list' as told_by,
+        'alarm_list' as reported_by,
         3::smallint as source_rank,
         null::smallint as message_class,
         "positioningTime" as positioning_time,
-        {{ place('lat', 'lng') }},
+        {{ coordinates('lat', 'lng') }},
         speed::numeric(6, 2) as speed_kmh,
         geoid as fence_id,
         null::jsonb as extra,
@@ -41,11 +41,11 @@ pushed_by_open_api as (
         "alarmType" as alarm_type,
         "alarmTime" as alarm_time,
         "alarmName" as alarm_name,
-        'push_openapi' as told_by,
+        'push_openapi' as reported_by,
         2::smallint as source_rank,
         null::smallint as message_class,
         null::timestamptz as positioning_time,
-        {{ place('lat', 'lng') }},
+        {{ coordinates('lat', 'lng') }},
         null::numeric(6, 2) as speed_kmh,
         null as fence_id,
         extra,
@@ -72,11 +72,11 @@ pushed_by_iot_hub as (
         "alertType" as alarm_type,
         coalesce("alarmTime", "gateTime") as alarm_time,
         "alarmName" as alarm_name,
-        'push_alarm' as told_by,
+        'push_alarm' as reported_by,
         1::smallint as source_rank,
         "msgClass"::smallint as message_class,
         null::timestamptz as positioning_time,
-        {{ place('lat', 'lng') }},
+        {{ coordinates('lat', 'lng') }},
         "gpsSpeed"::numeric(6, 2) as speed_kmh,
         "fenceId" as fence_id,
         extra,
@@ -100,11 +100,11 @@ imported as (
         alarm_type,
         alarm_time,
         alarm_name,
-        'legacy_alarms' as told_by,
+        'legacy_alarms' as reported_by,
         0::smallint as source_rank,
         null::smallint as message_class,
         null::timestamptz as positioning_time,
-        {{ place_or_point('geom', latitude='lat', longitude='lng') }},
+        {{ coordinates_or_point('geom', latitude='lat', longitude='lng') }},
         speed::numeric(6, 2) as speed_kmh,
         null as fence_id,
         null::jsonb as extra,
@@ -137,7 +137,7 @@ renamed as (
         imei,
         alarm_type,
         alarm_time,
-        told_by,
+        reported_by,
         source_rank,
         message_class,
         alarm_name,
@@ -161,10 +161,10 @@ renamed as (
 
 latest as (
 
-    select distinct on (imei, alarm_type, alarm_time, told_by) *
+    select distinct on (imei, alarm_type, alarm_time, reported_by) *
     from renamed
     order by
-        imei asc, alarm_type asc, alarm_time asc, told_by asc, has_name desc,
+        imei asc, alarm_type asc, alarm_time asc, reported_by asc, has_name desc,
         fetched_at desc, record_id desc, load_id desc
 
 )

@@ -8,7 +8,7 @@
 
 with
 
-touched as (
+changed_alarms as (
 
     select distinct
         imei,
@@ -22,12 +22,12 @@ touched as (
 reports as (
 
     select report.*
-    from touched
+    from changed_alarms
     inner join {{ ref('alarm_reports') }} as report
         on
-            touched.imei = report.imei
-            and touched.alarm_type = report.alarm_type
-            and touched.alarm_time = report.alarm_time
+            changed_alarms.imei = report.imei
+            and changed_alarms.alarm_type = report.alarm_type
+            and changed_alarms.alarm_time = report.alarm_time
 
 ),
 
@@ -39,9 +39,9 @@ alarm_types as (
 
 merged as (
 
-    -- FIX-E06: one row for one alarm. Each column comes from the best source that has
+    -- FIX-E06: one alarm is one row. Each column comes from the best source that has
     -- it: the poll, then the push of the Open API, then the push of the IoT Hub, which
-    -- sends no names. No name is lost, in any order of arrival.
+    -- sends no names. So no name is lost, in whatever order the reports arrive.
     select
         imei,
         alarm_type,
@@ -82,8 +82,7 @@ named as (
         merged.imei,
         merged.alarm_type,
         merged.alarm_time,
-        -- Class 1 numbers its types by JT/T 808, another table: there 256 is a bit
-        -- mask.
+        -- Class 1 numbers its types by JT/T 808, in which 256 is a bit mask.
         coalesce(
             merged.alarm_name,
             case when merged.message_class is distinct from 1 then alarm_types.name end

@@ -43,7 +43,7 @@ attributes as (
         described.load_id
     from described
     cross join lateral jsonb_each_text(described.answer) as field
-    -- An empty answer changes nothing; only a later value replaces a value.
+    -- An empty field changes nothing. Only a later value replaces a value.
     where field.value is not null
 
 ),

@@ -8,7 +8,7 @@ with
 
 reported as (
 
-    -- An empty name changes nothing: it does not say that the driver has left.
+    -- An empty name changes nothing, because it does not mean that the driver has left.
     select
         imei,
         btrim("driverName") as driver_name,
@@ -25,7 +25,7 @@ reported as (
 
 first_of_day as (
 
-    -- The first answer of a day is enough to know when a name came. This keeps the
+    -- The first answer of a day is enough to know when a name appeared. This keeps the
     -- table small.
     select distinct on (imei, driver_name, reported_day) *
     from reported

@@ -1,7 +1,7 @@
 {{ config(
     unique_key=['imei', 'event_time', 'event_type', 'detail_id'],
     time_column='event_time',
-    precedence=['told_by', 'fetched_at', 'record_id', 'load_id'],
+    precedence=['reported_by', 'fetched_at', 'record_id', 'load_id'],
     indexes=[{'columns': ['load_id']}],
 ) }}
 
@@ -9,14 +9,14 @@ with
 
 logged as (
 
-    -- PUSH-01: /pushevent. Times are UTC, whatever the field timezone says.
+    -- PUSH-01: events of /pushevent. Times are UTC, whatever the field timezone says.
     select
         imei,
         "gateTime" as event_time,
         type as event_type,
         null as detail,
         timezone,
-        'push_event' as told_by,
+        'push_event' as reported_by,
         extra,
         fetched_at,
         record_id,
@@ -34,7 +34,7 @@ uploaded as (
         "eventType" as event_type,
         "eventContent" as detail,
         null as timezone,
-        'push_iothubevent' as told_by,
+        'push_iothubevent' as reported_by,
         extra,
         fetched_at,
         record_id,
@@ -52,7 +52,7 @@ transmitted as (
         'extension ' || "extensionId" as event_type,
         content as detail,
         null as timezone,
-        'push_terminaltransinfo' as told_by,
+        'push_terminaltransinfo' as reported_by,
         extra,
         fetched_at,
         record_id,
@@ -64,14 +64,14 @@ transmitted as (
 
 ended as (
 
-    -- The end of an alarm has the shape of an alarm, but is an event and no alarm.
+    -- The end of an alarm has the fields of an alarm, but it is an event.
     select
         imei,
         coalesce("alarmTime", "gateTime") as event_time,
         "alertType" as event_type,
         "removeAlarmType" as detail,
         null as timezone,
-        'push_alarm' as told_by,
+        'push_alarm' as reported_by,
         extra,
         fetched_at,
         record_id,
@@ -91,7 +91,7 @@ imported as (
         event_type,
         detail,
         null as timezone,
-        'legacy_device_events' as told_by,
+        'legacy_device_events' as reported_by,
         null::jsonb as extra,
         fetched_at,
         record_id,
@@ -103,8 +103,8 @@ imported as (
 
 events as (
 
-    {% for way in ['logged', 'uploaded', 'transmitted', 'ended', 'imported'] -%}
-    select * from {{ way }}
+    {% for kind in ['logged', 'uploaded', 'transmitted', 'ended', 'imported'] -%}
+    select * from {{ kind }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 
@@ -119,10 +119,10 @@ renamed as (
         event_type,
         md5(coalesce(detail, '')) as detail_id,
 
-        ---------- what it says
+        ---------- content
         detail,
         timezone,
-        told_by,
+        reported_by,
 
         ---------- lineage
         extra,
@@ -135,11 +135,12 @@ renamed as (
 
 latest as (
 
-    -- told_by descending: a pushed event (push_…) wins over an imported one (legacy_…).
+    -- reported_by is sorted in descending order, so that a pushed event (push_…) wins
+    -- over an imported one (legacy_…).
     select distinct on (imei, event_time, event_type, detail_id) *
     from renamed
     order by
-        imei asc, event_time asc, event_type asc, detail_id asc, told_by desc,
+        imei asc, event_time asc, event_type asc, detail_id asc, reported_by desc,
         fetched_at desc, record_id desc, load_id desc
 
 )

@@ -26,7 +26,7 @@ described as (
 
 renamed as (
 
-    -- FIX-M17: all 26 fields; the old sync updated only five of them.
+    -- FIX-M17: all 26 fields are read; the old sync updated only five of them.
     select
         described.imei,
         field."deviceName" as device_name,
@@ -87,8 +87,8 @@ renamed as (
 
 with_vehicle as (
 
-    -- The vendor does not have these columns. They come from a seed, which no sync can
-    -- overwrite, else from the old system.
+    -- The vendor does not have these columns. They come from the seed vehicles, which
+    -- no sync can overwrite, else from the old system.
     select
         renamed.*,
         vehicles.vehicle_id,

@@ -8,17 +8,18 @@ with
 
 renamed as (
 
-    -- The vendor publishes no payload. If the code is in a field with an unknown name,
-    -- the record is kept and a hash of the whole record is its fault_id.
+    -- The vendor does not publish the payload. If the code is in a field with an
+    -- unknown name, the record is kept, and its fault_id is a hash of the unknown
+    -- fields.
     select
         ---------- ids
         imei,
         coalesce("eventTime", "gateTime") as fault_time,
         coalesce(
-            {{ short('"faultCode"') }}, md5(coalesce("faultCode", extra::text, ''))
+            {{ indexable('"faultCode"') }}, md5(coalesce("faultCode", extra::text, ''))
         ) as fault_id,
 
-        ---------- what it says
+        ---------- content
         "faultCode" as fault_code,
         "faultDetail" as fault_detail,
 

@@ -10,9 +10,9 @@ typed as (
 
     select
         *,
-        -- PUSH-02: /pushoil sends the unit as a number, and publishes no list of the
-        -- numbers. The only sample uses 1 for litres, so 1 is read as l. Any other code
-        -- is kept as text.
+        -- PUSH-02: /pushoil sends the unit as a number, and the vendor publishes no
+        -- list of these numbers. The only sample uses 1 for litres, so 1 is read as l.
+        -- Any other code is kept as text.
         case
             when lower(unit) in ('1', 'l', 'litre', 'litres', 'liter', 'liters')
                 then 'l'
@@ -31,7 +31,7 @@ renamed as (
         ---------- ids
         imei,
         "gateTime" as reading_time,
-        coalesce({{ short('sensor') }}, 'unnamed') as sensor,
+        coalesce({{ indexable('sensor') }}, 'unnamed') as sensor,
 
         ---------- numerics
         value::numeric(12, 3) as fuel_level,

@@ -21,7 +21,8 @@ renamed as (
         description,
 
         ---------- shape
-        -- The vendor writes latitude first; PostgreSQL's x is the longitude.
+        -- The vendor writes the latitude first. In PostgreSQL the first coordinate (x)
+        -- is the longitude.
         rtrim(
             regexp_replace(
                 coordinates,

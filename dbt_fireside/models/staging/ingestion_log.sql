@@ -22,14 +22,14 @@ calls as (
         account,
         started_at as start_time,
 
-        ---------- what was asked
+        ---------- request
         imeis,
         cardinality(string_to_array(imeis, ','))::integer as imeis_count,
         window_start as window_start_time,
         window_end as window_end_time,
         request,
 
-        ---------- what came
+        ---------- answer
         duration_ms::numeric(12, 3) as duration_ms,
         http_status::integer as http_status,
         code,

@@ -13,7 +13,7 @@ renamed as (
         job_id,
         repeat_of,
 
-        ---------- what it is
+        ---------- the job
         service_type,
         customer_class,
         city,
@@ -27,7 +27,7 @@ renamed as (
         closed as closed_time,
 
         ---------- place
-        {{ place('lat', 'lng') }},
+        {{ coordinates('lat', 'lng') }},
 
         ---------- lineage
         request::json ->> 'file' as file_name,

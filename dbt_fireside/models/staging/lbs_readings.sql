@@ -11,7 +11,7 @@ typed as (
     select
         *,
         coalesce(
-            {{ short('upper("postType")') }},
+            {{ indexable('upper("postType")') }},
             case when "wifiList" is not null then 'WIFI' end,
             'LBS'
         ) as position_type
@@ -23,8 +23,8 @@ typed as (
 
 renamed as (
 
-    -- PUSH-04: /pushlbs, the cell towers or access points in reach of a device without
-    -- a GPS fix. lbsJson is JSON as text.
+    -- PUSH-04: /pushlbs sends the cell towers or access points in reach of a device
+    -- without a GPS fix. lbsJson is JSON as text.
     select
         ---------- ids
         imei,

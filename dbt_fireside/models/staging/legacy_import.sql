@@ -10,12 +10,12 @@
         ~ " where source = 'legacy'",
     'legacy_alarms': "select from " ~ ref('alarms') ~ " where source = 'legacy'",
     'legacy_device_events': "select from " ~ ref('device_events')
-        ~ " where told_by = 'legacy_device_events'",
+        ~ " where reported_by = 'legacy_device_events'",
 } %}
 
 with
 
-taken as (
+imported as (
 
     {% for table in staging_rows -%}
     select
@@ -34,19 +34,19 @@ in_staging as (
     {% for table, rows in staging_rows.items() -%}
     select
         '{{ table }}' as raw_table,
-        count(*) as standing_count
+        count(*) as kept_count
     from ({{ rows }}) as kept
     {{ 'union all' if not loop.last }}
     {% endfor %}
 
 ),
 
-refused as (
+rejected as (
 
     select
         source as raw_table,
-        count(*) filter (where not is_kept) as refused_count,
-        count(*) filter (where is_kept) as doubtful_count
+        count(*) filter (where not is_kept) as rejected_count,
+        count(*) filter (where is_kept) as partly_kept_count
     from {{ ref('rejected_records') }}
     where source like 'legacy\_%'
     group by source
@@ -85,18 +85,18 @@ distances as (
 )
 
 select
-    taken.raw_table,
-    taken.records_count,
-    in_staging.standing_count,
-    coalesce(refused.refused_count, 0) as refused_count,
-    coalesce(refused.doubtful_count, 0) as doubtful_count,
+    imported.raw_table,
+    imported.records_count,
+    in_staging.kept_count,
+    coalesce(rejected.rejected_count, 0) as rejected_count,
+    coalesce(rejected.partly_kept_count, 0) as partly_kept_count,
     distances.from_millimetres_count,
     distances.from_metres_count,
     distances.unknown_distance_count
-from taken
+from imported
 inner join in_staging
-    on taken.raw_table = in_staging.raw_table
-left join refused
-    on taken.raw_table = refused.raw_table
+    on imported.raw_table = in_staging.raw_table
+left join rejected
+    on imported.raw_table = rejected.raw_table
 left join distances
-    on taken.raw_table = distances.raw_table
+    on imported.raw_table = distances.raw_table

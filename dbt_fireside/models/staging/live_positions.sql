@@ -8,19 +8,20 @@
     'load_id',
 ] %}
 
-{#- The newest load in newest_fixes, from a build or from keep_newest_fixes since. #}
+{#- The newest load in newest_fixes, from a build or from keep_newest_fixes after it. #}
 {% set built %}greatest(
             (
                 select coalesce(max(offered.load_id), '')
                 from {{ offered_loads() }} as offered
                 where offered.build_id <= {{ claimed('build_id', 'newest_fixes') }}
             ),
-            (select max(taken.load_id) from {{ ref('newest_fixes') }} as taken)
+            (select max(known.load_id) from {{ ref('newest_fixes') }} as known)
         )
 {%- endset %}
 
--- One index lookup per device: raw may be of any length, and a query for a few devices
--- reads only those. (A CTE or a distinct would stop the planner from doing so.)
+-- Each device is one index lookup, so the length of raw does not matter, and a query
+-- for a few devices reads only those. (With a CTE or a distinct the planner would read
+-- all devices.)
 select
     devices.imei{% for column in columns %},
     newest.{{ column }}{% endfor %}
@@ -54,10 +55,10 @@ inner join lateral ( -- noqa: ST05
             ) as answer
             where
                 -- Only answers that are newer than newest_fixes are parsed. (A load
-                -- that settles late has an old id. It brings no newer fix, and the next
-                -- build reads it.)
+                -- that is completed late has an old id. It has no newer fix, and the
+                -- next build reads it.)
                 answer._dlt_load_id > {{ built }}
-                -- If the whole raw table has nothing newer, no device is looked up.
+                -- If no answer in the raw table is newer, no device is looked up.
                 and (
                     select max(recent._dlt_load_id)
                     from {{ source('raw', table) }} as recent
@@ -69,8 +70,8 @@ inner join lateral ( -- noqa: ST05
         {{ located_fixes(table, landed) }}
         {% endfor %}
     ) as known
-    -- Of several copies of one fix the first wins, as in position_history: each sweep
-    -- returns the fix of a parked vehicle again.
+    -- Of several copies of one fix the first is kept, as in position_history, because
+    -- each sweep returns the fix of a parked vehicle again.
     order by gps_time desc, source_rank desc, fetched_at asc
     limit 1
 ) as newest on true

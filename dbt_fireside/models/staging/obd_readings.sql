@@ -8,8 +8,8 @@ with
 
 renamed as (
 
-    -- The vendor publishes no payload. The readings may be in the record itself, in an
-    -- inner object, or in JSON as text; see vendor_fields().
+    -- The vendor does not publish the payload. The readings may be in the record
+    -- itself, in an inner object, or in JSON as text (see vendor_fields()).
     select
         ---------- ids
         imei,
@@ -23,8 +23,8 @@ renamed as (
         "remainingFuel"::numeric(12, 3) as fuel_l,
         "odometerReading"::numeric(12, 3) as odometer_km,
         "deviceAccumulatedMileage"::numeric(12, 3) as device_distance_km,
-        -- The vendor's example has 118, which can only be tenths of volts: no vehicle
-        -- has 60 V.
+        -- The vendor's example has 118, which can only be tenths of volts, because no
+        -- vehicle has 60 V or more.
         (
             case
                 when "vehicleBatterVoltage" >= 60 then "vehicleBatterVoltage" / 10

@@ -25,7 +25,7 @@ polled as (
         "durSecond"::integer as duration_s,
 
         ---------- place
-        {{ place('lat', 'lng') }},
+        {{ coordinates('lat', 'lng') }},
         addr as address,
 
         ---------- lineage
@@ -56,7 +56,7 @@ imported as (
             as duration_s,
 
         ---------- place
-        {{ place_or_point('geom', latitude='lat', longitude='lng') }},
+        {{ coordinates_or_point('geom', latitude='lat', longitude='lng') }},
         address,
 
         ---------- lineage
@@ -80,8 +80,8 @@ stops as (
 
 latest as (
 
-    -- A stop that goes on is returned again and again, longer each time. Its newest
-    -- copy is kept.
+    -- The API returns a stop that lasts again and again, with a longer duration each
+    -- time. The newest copy is kept.
     select distinct on (imei, start_time) *
     from stops
     order by

@@ -8,13 +8,13 @@
 
 with
 
-swept as (
+sweeps as (
 
     {{ located_fixes('location_list') }}
 
 ),
 
-asked_for as (
+on_demand as (
 
     -- FIX-M15: a position fetched on demand enters the history like any other.
     {{ located_fixes('location_get') }}
@@ -23,9 +23,9 @@ asked_for as (
 
 trail as (
 
-    -- FIX-M14: the trail between two sweeps, 10 to 30 s apart. Its 35-minute windows
-    -- overlap and repeat the fixes of the sweeps: one row per device and instant is
-    -- kept.
+    -- FIX-M14: the trail has the fixes between two sweeps, 10 to 30 s apart. Its
+    -- 35-minute windows overlap and repeat the fixes of the sweeps, so one row per
+    -- device and instant is kept.
     select
         ---------- ids
         imei,
@@ -91,7 +91,8 @@ pushed as (
         "gpsSpeed"::numeric(6, 2) as speed_kmh,
         direction::numeric(5, 2) as heading_deg,
         acc as is_ignition_on,
-        -- The push sends metres where the poll sends km, and 0 if there is no odometer.
+        -- The push sends metres while the poll sends km, and it sends 0 if there is no
+        -- odometer.
         (nullif(distance, 0) / 1000)::numeric(12, 3) as odometer_km,
 
         ---------- condition
@@ -169,7 +170,7 @@ imported as (
         0::smallint as source_rank,
 
         ---------- place
-        {{ place_or_point('geom', latitude='lat', longitude='lng') }},
+        {{ coordinates_or_point('geom', latitude='lat', longitude='lng') }},
         null as position_type,
         null::boolean as is_late,
         gps_num::smallint as satellites_count,
@@ -202,9 +203,9 @@ imported as (
 
 fixes as (
 
-    select * from swept
+    select * from sweeps
     union all
-    select * from asked_for
+    select * from on_demand
     union all
     select * from trail
     union all
@@ -219,9 +220,9 @@ fixes as (
 
 best as (
 
-    -- The copy from the source with the most fields wins. Of its copies the first wins:
-    -- the readings beside a fix are true at the time of the fix, and a parked device
-    -- returns the same fix every minute for weeks.
+    -- The copy from the source with the most fields is kept. Of several copies from
+    -- this source the first is kept, because its other readings belong to the time of
+    -- the fix: a parked device returns the same fix every minute for weeks.
     select distinct on (imei, gps_time) *
     from fixes
     order by

@@ -8,7 +8,7 @@
 
 with
 
-doubtful as (
+with_rejected_fields as (
 
     {% for table, fields in tables.items() if fields -%}
     select
@@ -28,7 +28,7 @@ doubtful as (
 
 ),
 
-unread as (
+without_json as (
 
     {% for table, fields in tables.items() if not fields -%}
     select
@@ -51,9 +51,10 @@ unread as (
 
 ),
 
-refused as (
+not_landed as (
 
-    -- Pieces that the loader could not split or store as text; it kept their bytes.
+    -- The loader could not split these pieces or store them as text. It kept their
+    -- bytes.
     select
         source,
         record_id,
@@ -71,11 +72,11 @@ refused as (
 
 rejected as (
 
-    select * from doubtful
+    select * from with_rejected_fields
     union all
-    select * from unread
+    select * from without_json
     union all
-    select * from refused
+    select * from not_landed
 
 ),
 

@@ -8,12 +8,13 @@ with
 
 renamed as (
 
-    -- PUSH-03: /pushtem. The vendor publishes no payload; see vendor_fields().
+    -- PUSH-03: readings of /pushtem. The vendor does not publish the payload (see
+    -- vendor_fields()).
     select
         ---------- ids
         imei,
         "gateTime" as reading_time,
-        coalesce({{ short('sensor') }}, 'unnamed') as sensor,
+        coalesce({{ indexable('sensor') }}, 'unnamed') as sensor,
 
         ---------- numerics
         temperature::numeric(6, 2) as temperature_c,

@@ -4,6 +4,9 @@
     indexes=[{'columns': ['scope', 'day_start']}],
 ) }}
 
+-- A table and not a view, because counting a year of alarms takes too long for a
+-- dashboard.
+
 with
 
 alarms as (

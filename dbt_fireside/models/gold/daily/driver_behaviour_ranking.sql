@@ -22,7 +22,8 @@ places as (
     from {{ ref('dim_vehicles') }}
     where is_primary_device
     union all
-    -- A driver belongs to the city and cost centre of the vehicle driven last.
+    -- A driver belongs to the city and cost centre of the vehicle that the driver drove
+    -- last.
     (
         select distinct on (drivers.driver_name)
             'driver' as scope,
@@ -40,7 +41,7 @@ places as (
 
 summed as (
 
-    -- A figure per km is weighted by its km.
+    -- A rate per km is weighted by its distance.
     select
         behaviour.scope,
         behaviour.scope_value,
@@ -58,7 +59,7 @@ summed as (
         sum(behaviour.after_hours_km) as after_hours_km
     from {{ ref('kpi_driver_behaviour_daily') }} as behaviour
     inner join newest
-        -- The newest day is left out: it may not be over.
+        -- The newest day is left out, because it may not be over.
         on behaviour.day >= newest.day - 30 and behaviour.day < newest.day
     where behaviour.scope in ('vehicle', 'driver')
     group by behaviour.scope, behaviour.scope_value
@@ -72,7 +73,7 @@ ranking as (
         summed.scope,
         summed.scope_value,
 
-        ---------- what people cut by
+        ---------- groups
         coalesce(places.city, 'Unassigned') as city,
         coalesce(places.cost_centre, 'Unassigned') as cost_centre,
 

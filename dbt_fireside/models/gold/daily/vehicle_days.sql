@@ -1,14 +1,14 @@
 {{ config(materialized='view') }}
 
--- No CTE: PostgreSQL then merges the view into the reader's query, and can use an index
--- for its order and limit.
+-- This view has no CTE, so that PostgreSQL merges it into the reader's query and can
+-- use an index for the order and limit of the query.
 select
     ---------- ids
     metrics.day,
     metrics.day_start,
     metrics.vehicle_id,
 
-    ---------- what people cut by
+    ---------- groups
     metrics.city,
     metrics.cost_centre,
     vehicles.vehicle_class,

@@ -4,7 +4,7 @@ with
 
 vehicle_days as (
 
-    -- Vehicles and not devices: the primary device counts.
+    -- This counts vehicles and not devices, so it reads the primary device alone.
     select
         date_trunc('month', metrics.day)::date as month,
         metrics.vehicle_id,
@@ -58,7 +58,7 @@ vehicle_months as (
         (array_agg(city order by day desc))[1] as city,
         (array_agg(cost_centre order by day desc))[1] as cost_centre,
 
-        ---------- whether it was heard
+        ---------- reporting
         count(*)::integer as days_count,
         (count(*) filter (where has_reported))::integer as reported_days_count,
         bool_and(is_never_reported) as is_never_reported,

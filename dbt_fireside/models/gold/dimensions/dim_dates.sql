@@ -1,10 +1,10 @@
 with
 
-asked as (
+asked_period as (
 
     select
         {{ day_of('min(window_start_time)') }} as first_day,
-        -- A window that ends at midnight does not touch the day that begins then.
+        -- A request up to midnight does not include the day that begins then.
         {{ day_of("max(window_end_time) - interval '1 second'") }} as last_day
     from {{ ref('ingestion_log') }}
     where
@@ -16,7 +16,7 @@ asked as (
 days as (
 
     select generate_series(first_day, last_day, interval '1 day')::date as day
-    from asked
+    from asked_period
 
 ),
 

@@ -30,7 +30,7 @@ changes as (
 
 drivers as (
 
-    -- The first known driver counts for all the time before.
+    -- The first known driver counts for all earlier time.
     select
         imei,
         case
@@ -40,7 +40,7 @@ drivers as (
         coalesce(changed_after, 'infinity') as valid_to,
         driver_name
     from changes
-    -- Two names at one instant would make a period of no length.
+    -- Two names at the same instant would give a period without length.
     where changed_after is distinct from fetched_at
 
 )

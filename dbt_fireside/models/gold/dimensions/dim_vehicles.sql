@@ -24,7 +24,7 @@ located as (
         newest_fixes.latitude,
         newest_fixes.gps_time,
         max(newest_fixes.gps_time) over devices as newest_gps_time,
-        -- A vehicle may carry a tracker and a dashcam: the tracker ranks first.
+        -- A vehicle may have a tracker and a dashcam. The tracker ranks first.
         row_number() over (
             devices
             order by
@@ -44,7 +44,7 @@ located as (
 
 ranked as (
 
-    -- The device that represents the vehicle now. It is neither a tracker that was
+    -- The primary device represents the vehicle now. It is neither a tracker that was
     -- replaced nor a device that is silent while the other one reports.
     select
         *,
@@ -78,7 +78,7 @@ vehicles as (
         ranked.is_primary_device,
         ranked.device_rank::smallint as device_rank,
 
-        ---------- what people cut by
+        ---------- groups
         ranked.assigned_city,
         coalesce(
             ranked.assigned_city,
@@ -86,7 +86,8 @@ vehicles as (
             'Unassigned'
         ) as city,
         ranked.known_cost_centre as cost_centre,
-        -- If the seed names no class, the icon that was chosen in the platform decides.
+        -- If the seed vehicles has no class, the vehicle's icon in the platform
+        -- decides.
         coalesce(
             ranked.vehicle_class,
             case ranked.vehicle_icon when 'mtc' then 'motorcycle' else 'van' end
@@ -104,7 +105,8 @@ vehicles as (
         ranked.expiration_time,
         ranked.is_enabled,
 
-        -- The facts copy these columns and are computed again if one of them changes.
+        -- The facts copy these columns. Their rows are computed again if a column
+        -- changes.
         md5(row(
             ranked.known_vehicle_id,
             ranked.is_primary_device,

@@ -1,8 +1,9 @@
 with
 
-drawn as (
+fences as (
 
-    -- Fences drawn in the vendor's platform. If two have one name, the first counts.
+    -- Fences that the client drew in the vendor's platform. If two have the same name,
+    -- the one with the lower id counts.
     select distinct on (lower(fence_name))
         fence_id,
         fence_name,
@@ -15,7 +16,7 @@ drawn as (
 
 ),
 
-listed as (
+seed_zones as (
 
     select
         *,
@@ -30,45 +31,45 @@ listed as (
 
 ),
 
-known as (
+zones_of_seed as (
 
     select
-        listed.zone_id,
-        listed.name,
-        listed.kind,
-        listed.city,
-        coalesce(drawn.area, listed.area) as area,
-        drawn.area is null and not listed.agreed as is_assumed,
-        case when drawn.area is null then 'seed' else 'vendor' end as source
-    from listed
-    left join drawn
-        on lower(listed.name) = lower(drawn.fence_name)
+        seed_zones.zone_id,
+        seed_zones.name,
+        seed_zones.kind,
+        seed_zones.city,
+        coalesce(fences.area, seed_zones.area) as area,
+        fences.area is null and not seed_zones.agreed as is_assumed,
+        case when fences.area is null then 'seed' else 'vendor' end as source
+    from seed_zones
+    left join fences
+        on lower(seed_zones.name) = lower(fences.fence_name)
 
 ),
 
-added as (
+other_fences as (
 
     select
-        'fence-' || drawn.fence_id as zone_id,
-        drawn.fence_name as name,
+        'fence-' || fences.fence_id as zone_id,
+        fences.fence_name as name,
         'fence' as kind,
         null as city,
-        drawn.area,
+        fences.area,
         false as is_assumed,
         'vendor' as source
-    from drawn
+    from fences
     where not exists (
-        select from listed
-        where lower(listed.name) = lower(drawn.fence_name)
+        select from seed_zones
+        where lower(seed_zones.name) = lower(fences.fence_name)
     )
 
 ),
 
 zones as (
 
-    select * from known
+    select * from zones_of_seed
     union all
-    select * from added
+    select * from other_fences
 
 )
 

@@ -30,9 +30,9 @@ new_alarms as (
 
     union
 
-    -- An alarm keeps the load_id of its newest report. A poll that is landed later but
-    -- was fetched earlier changes the alarm and not its load_id, so look at the reports
-    -- too.
+    -- An alarm has the load_id of its newest report. A report that was fetched earlier
+    -- but is stored later changes the alarm and not its load_id, so the new reports are
+    -- read too.
     select alarm.*
     from {{ ref('alarm_reports') }} as report
     inner join {{ ref('alarms') }} as alarm
@@ -67,7 +67,7 @@ fact as (
         coalesce(vehicles.vehicle_id, placed.imei) as vehicle_id,
         coalesce(vehicles.is_primary_device, true) as is_primary_device,
 
-        ---------- what people cut by
+        ---------- groups
         coalesce(vehicles.assigned_city, placed.alarm_city, 'Unassigned') as city,
         coalesce(vehicles.cost_centre, 'Unassigned') as cost_centre,
         drivers.driver_name,

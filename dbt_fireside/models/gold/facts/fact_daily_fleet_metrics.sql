@@ -68,10 +68,10 @@ next_day as (
 
 ),
 
-recomputed as (
+recomputed_devices as (
 
-    -- Compute all days of a vehicle that is new or has changed, and all days of all
-    -- vehicles if dim_dates now begins earlier.
+    -- All days of a vehicle that is new or has changed are computed again. If dim_dates
+    -- now begins earlier, so are all days of all vehicles.
     {{ changed_vehicles() }}
     union
     select vehicles.imei
@@ -82,16 +82,16 @@ recomputed as (
 
 ),
 
-touched as (
+changed_devices as (
 
-    -- A device is computed again from its first changed day to the end, because a stop
-    -- or a last position reaches into later days. So are the other devices of its
-    -- vehicle, because only one of them represents the vehicle on a day.
+    -- A device is computed again from its first changed day to the last day, because a
+    -- stop or a last position affects later days. The other devices of its vehicle are
+    -- computed again too, because only one of them represents the vehicle on a day.
     select
         vehicles.imei,
         min(
             case
-                when recomputed.imei is not null then '-infinity'
+                when recomputed_devices.imei is not null then '-infinity'
                 else least(changed.first_day, next_day.first_day)
             end
         ) over (partition by vehicles.vehicle_id) as first_day
@@ -99,14 +99,14 @@ touched as (
     cross join next_day
     left join changed
         on vehicles.imei = changed.imei
-    left join recomputed
-        on vehicles.imei = recomputed.imei
+    left join recomputed_devices
+        on vehicles.imei = recomputed_devices.imei
 
 ),
 
 {% else %}
 
-touched as (
+changed_devices as (
 
     select
         imei,
@@ -120,21 +120,22 @@ touched as (
 device_days as (
 
     select
-        touched.imei,
+        changed_devices.imei,
         dates.day,
         dates.day_start,
         dates.day_end
-    from touched
+    from changed_devices
     inner join dates
-        on touched.first_day <= dates.day
+        on changed_devices.first_day <= dates.day
 
 ),
 
--- The following CTEs read an index by device and time, so the cost depends on the
--- device-days computed again, not on the length of the history. They are materialized,
--- because the planner may run an inlined one again for each row of another.
+-- The following CTEs read an index by device and time, so their cost depends on the
+-- number of rows to compute and not on the length of the history. They are
+-- materialized, because otherwise the planner may run one of them again for each row of
+-- another.
 
-driven as materialized (
+trip_totals as materialized (
 
     select
         device_days.imei,
@@ -177,15 +178,15 @@ stops as (
         stop.fetched_at
     from device_days
     inner join lateral (
-        select begun.* from {{ ref('parking_events') }} as begun
+        select started.* from {{ ref('parking_events') }} as started
         where
-            begun.imei = device_days.imei
-            and begun.start_time >= device_days.day_start
-            and begun.start_time < device_days.day_end
+            started.imei = device_days.imei
+            and started.start_time >= device_days.day_start
+            and started.start_time < device_days.day_end
         {% for kind in ['parked', 'idling'] %}
         union all
-        -- Stops of one kind follow each other: of the stops that began before the day
-        -- only the newest can reach into it.
+        -- Stops of one kind do not overlap. So among the stops that began before the
+        -- day, only the newest can last into the day.
         (
             select earlier.* from {{ ref('parking_events') }} as earlier
             where
@@ -201,7 +202,7 @@ stops as (
 
 ),
 
-clipped as (
+stops_in_day as (
 
     select
         imei,
@@ -215,7 +216,7 @@ clipped as (
 
 ),
 
-stood as materialized (
+stop_totals as materialized (
 
     select
         imei,
@@ -224,12 +225,12 @@ stood as materialized (
         sum(duration_s) filter (where kind = 'idling') as idle_time_s,
         sum(duration_s) filter (where kind = 'parked') as parked_time_s,
         max(fetched_at) as fetched_at
-    from clipped
+    from stops_in_day
     group by imei, day
 
 ),
 
-warned as materialized (
+alarm_totals as materialized (
 
     select
         device_days.imei,
@@ -256,7 +257,7 @@ warned as materialized (
 
 ),
 
-trailed as materialized (
+trail_totals as materialized (
 
     select
         device_days.day,
@@ -274,14 +275,14 @@ trailed as materialized (
             hourly.imei = device_days.imei
             and hourly.hour_start >= device_days.day_start
             and hourly.hour_start < device_days.day_end
-        -- There is only one imei. The group by makes Citus compute the sums on the
+        -- There is only one imei here. The group by lets Citus compute the sums on its
         -- nodes.
         group by hourly.imei
     ) as hours on true
 
 ),
 
-located as materialized (
+last_positions as materialized (
 
     -- The last position known at the end of the day, however old it is.
     select
@@ -305,7 +306,7 @@ located as materialized (
 
 ),
 
-engine as materialized (
+engine_totals as materialized (
 
     select
         device_days.imei,
@@ -363,9 +364,10 @@ engine as materialized (
             from readings
         )
 
-        -- Fuel used is the sum of the falls between readings, without refuelling. Small
-        -- rises are included, because the swing of the fuel in the tank cancels out
-        -- over a day. If a vehicle has several sensors, the first by name counts.
+        -- Fuel used is the sum of the decreases between readings, without refuelling.
+        -- Small increases are included, because the swing of the fuel in the tank
+        -- cancels out over a day. If a vehicle has several sensors, the first by name
+        -- counts.
         select sum(level.fuel_before_l - level.fuel_l) as fuel_measured_l
         from levels as level
         where
@@ -382,28 +384,29 @@ joined as (
 
     select
         device_days.*,
-        driven.trips_count,
-        driven.distance_km,
-        driven.driving_time_s,
-        driven.timed_km,
-        driven.max_speed_kmh,
-        driven.first_movement_time,
-        driven.last_movement_time,
-        coalesce(driven.odometer_km, located.odometer_km) as odometer_km,
-        stood.idle_time_s,
-        stood.parked_time_s,
-        warned.alarms_count,
+        trip_totals.trips_count,
+        trip_totals.distance_km,
+        trip_totals.driving_time_s,
+        trip_totals.timed_km,
+        trip_totals.max_speed_kmh,
+        trip_totals.first_movement_time,
+        trip_totals.last_movement_time,
+        coalesce(trip_totals.odometer_km, last_positions.odometer_km) as odometer_km,
+        stop_totals.idle_time_s,
+        stop_totals.parked_time_s,
+        alarm_totals.alarms_count,
         {% for class in alarm_classes -%}
-        warned.{{ class }}_alarms_count,
+        alarm_totals.{{ class }}_alarms_count,
         {% endfor -%}
-        coalesce(trailed.fixes_count, 0) as fixes_count,
-        trailed.trail_km,
-        trailed.min_external_voltage_v,
-        least(trailed.min_battery_pct, engine.min_battery_pct) as min_battery_pct,
-        engine.fault_codes_count,
-        engine.fuel_measured_l,
-        located.latitude as end_latitude,
-        located.longitude as end_longitude,
+        coalesce(trail_totals.fixes_count, 0) as fixes_count,
+        trail_totals.trail_km,
+        trail_totals.min_external_voltage_v,
+        least(trail_totals.min_battery_pct, engine_totals.min_battery_pct)
+            as min_battery_pct,
+        engine_totals.fault_codes_count,
+        engine_totals.fuel_measured_l,
+        last_positions.latitude as end_latitude,
+        last_positions.longitude as end_longitude,
         vehicles.vehicle_id,
         vehicles.device_rank,
         vehicles.is_enabled,
@@ -411,43 +414,48 @@ joined as (
         vehicles.fuel_norm_l_per_100km,
         coalesce(
             vehicles.assigned_city,
-            {{ city_at('located.longitude', 'located.latitude') }},
+            {{ city_at('last_positions.longitude', 'last_positions.latitude') }},
             'Unassigned'
         ) as city,
         coalesce(vehicles.activation_time < device_days.day_end, true)
         and coalesce(vehicles.expiration_time > device_days.day_start, true)
             as is_active,
         greatest(
-            driven.fetched_at, stood.fetched_at, warned.fetched_at, located.fetched_at
+            trip_totals.fetched_at,
+            stop_totals.fetched_at,
+            alarm_totals.fetched_at,
+            last_positions.fetched_at
         ) as data_as_of,
         case
             when
-                driven.trips_count + coalesce(stood.stops_count, 0)
-                + warned.alarms_count + coalesce(trailed.fixes_count, 0) > 0
+                trip_totals.trips_count + coalesce(stop_totals.stops_count, 0)
+                + alarm_totals.alarms_count + coalesce(trail_totals.fixes_count, 0) > 0
                 then 0
         end as zero
     from device_days
     inner join vehicles
         on device_days.imei = vehicles.imei
-    inner join driven
-        on device_days.imei = driven.imei and device_days.day = driven.day
-    left join stood
-        on device_days.imei = stood.imei and device_days.day = stood.day
-    inner join warned
-        on device_days.imei = warned.imei and device_days.day = warned.day
-    left join trailed
-        on device_days.imei = trailed.imei and device_days.day = trailed.day
-    left join located
-        on device_days.imei = located.imei and device_days.day = located.day
-    inner join engine
-        on device_days.imei = engine.imei and device_days.day = engine.day
+    inner join trip_totals
+        on device_days.imei = trip_totals.imei and device_days.day = trip_totals.day
+    left join stop_totals
+        on device_days.imei = stop_totals.imei and device_days.day = stop_totals.day
+    inner join alarm_totals
+        on device_days.imei = alarm_totals.imei and device_days.day = alarm_totals.day
+    left join trail_totals
+        on device_days.imei = trail_totals.imei and device_days.day = trail_totals.day
+    left join last_positions
+        on
+            device_days.imei = last_positions.imei
+            and device_days.day = last_positions.day
+    inner join engine_totals
+        on device_days.imei = engine_totals.imei and device_days.day = engine_totals.day
 
 ),
 
-served as (
+in_service as (
 
-    -- The platform only says whether a device is disabled today. It was in service on
-    -- the days on which it reported.
+    -- The platform says only whether a device is disabled today. On the days on which
+    -- it reported, it was in service.
     select
         *,
         is_active and (coalesce(is_enabled, true) or zero is not null) as is_in_service
@@ -457,8 +465,8 @@ served as (
 
 measured as (
 
-    -- A tracker that was replaced represents the vehicle until the new one reports, and
-    -- a dashcam represents it while the tracker is silent.
+    -- A tracker that was replaced represents the vehicle until the new tracker reports.
+    -- A dashcam represents the vehicle while the tracker is silent.
     select
         *,
         row_number() over (
@@ -468,14 +476,14 @@ measured as (
                 is_in_service desc,
                 device_rank asc
         ) = 1 as is_primary_device
-    from served
+    from in_service
 
 ),
 
 fact as (
 
-    -- Only a device that reported can report zero. For a silent device `zero` is null,
-    -- and so is everything added to it.
+    -- Only a device that reported can have the value 0. For a silent device the column
+    -- `zero` is null, so adding it to a value makes the value null.
     select
         ---------- ids
         measured.imei,
@@ -484,12 +492,13 @@ fact as (
         measured.vehicle_id,
         measured.is_primary_device,
 
-        ---------- what people cut by
+        ---------- groups
         measured.city,
         measured.cost_centre,
         measured.is_in_service,
         measured.zero is not null as has_reported,
-        -- No fix by the end of this day: counted apart, and not as "not moved".
+        -- A device without any fix by the end of the day is counted as never reported,
+        -- and not as not moved.
         measured.zero is null and measured.end_latitude is null as is_never_reported,
 
         ---------- measures
@@ -515,7 +524,7 @@ fact as (
         measured.min_battery_pct::numeric(5, 2) as min_battery_pct,
         measured.fault_codes_count + measured.zero as fault_codes_count,
 
-        ---------- where the day ends
+        ---------- position at the end of the day
         measured.end_latitude,
         measured.end_longitude,
 

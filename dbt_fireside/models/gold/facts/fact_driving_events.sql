@@ -1,4 +1,4 @@
-{#- An event belongs to the fix at the end of its step. #}
+{#- A step leads from one fix to the next. An event belongs to the fix at its end. #}
 {{ config(
     incremental_strategy='replace_span',
     unique_key=['imei', 'event_time', 'kind'],
@@ -72,22 +72,22 @@ steps as (
             (speed_kmh + speed_before_kmh) / 2 / 3.6
             * radians(least(turn_deg, 360 - turn_deg)) / nullif(step_s, 0)
         ) as lateral_m_per_s2,
-        -- Over a longer step the mean hides every harsh change, so only steps of 5 to
-        -- 30 s count.
+        -- Only steps of 5 to 30 s count, because the mean over a longer step hides
+        -- every harsh change.
         step_s between 5 and 30 as is_dense
     from fixes
 
 ),
 
-moments as (
+events as (
 
     select
         steps.imei,
         steps.gps_time as event_time,
-        moment.kind,
+        candidate.kind,
         steps.day,
-        moment.value,
-        moment.unit,
+        candidate.value,
+        candidate.unit,
         steps.speed_kmh,
         steps.step_s,
         steps.latitude,
@@ -120,7 +120,7 @@ moments as (
             'm/s2',
             steps.is_dense and steps.lateral_m_per_s2 >= limits.cornering_m_per_s2
         )
-    ) as moment (kind, value, unit, is_one) on moment.is_one
+    ) as candidate (kind, value, unit, has_happened) on candidate.has_happened
     where steps.gps_time > steps.from_time
 
 ),
@@ -129,29 +129,29 @@ fact as (
 
     select
         ---------- ids
-        moments.imei,
-        moments.event_time,
-        moments.kind,
-        moments.day,
-        {{ start_of('moments.day') }} as day_start,
+        events.imei,
+        events.event_time,
+        events.kind,
+        events.day,
+        {{ start_of('events.day') }} as day_start,
         drivers.driver_name,
 
         ---------- measures
-        moments.value::numeric(9, 3) as value,
-        moments.unit,
-        moments.speed_kmh,
-        moments.step_s::integer as step_s,
-        (moments.speed_kmh * moments.step_s / 3600)::numeric(9, 3) as step_km,
+        events.value::numeric(9, 3) as value,
+        events.unit,
+        events.speed_kmh,
+        events.step_s::integer as step_s,
+        (events.speed_kmh * events.step_s / 3600)::numeric(9, 3) as step_km,
 
         ---------- place
-        moments.latitude,
-        moments.longitude
-    from moments
+        events.latitude,
+        events.longitude
+    from events
     left join {{ ref('dim_drivers') }} as drivers
         on
-            moments.imei = drivers.imei
-            and moments.event_time >= drivers.valid_from
-            and moments.event_time < drivers.valid_to
+            events.imei = drivers.imei
+            and events.event_time >= drivers.valid_from
+            and events.event_time < drivers.valid_to
 
 )
 

@@ -13,8 +13,8 @@ with
 
 changed as (
 
-    -- Whole hours, and the fix before them, because a step belongs to the hour in which
-    -- it ends.
+    -- Whole hours are computed again. The fix before them is read too, because a step
+    -- belongs to the hour in which it ends.
     select
         span.imei,
         {{ first_hour }} as first_hour,
@@ -72,7 +72,7 @@ hours as (
         {{ hour_of('gps_time') }} as hour_start,
         {{ day_of('gps_time') }} as day,
         count(*)::integer as fixes_count,
-        -- Between the fixes of a parked vehicle there is only GPS drift.
+        -- Steps of a parked vehicle do not count, because they are only GPS drift.
         (sum(distance_km) filter (
             where speed_kmh > 0 or speed_before_kmh > 0
         ))::numeric(12, 6) as trail_km,

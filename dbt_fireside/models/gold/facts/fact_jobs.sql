@@ -23,8 +23,7 @@ jobs as (
 
 names as (
 
-    -- Names that a job may use for a vehicle: its id, else the plate of one of its
-    -- devices.
+    -- A job may name a vehicle by its id or by the plate of one of its devices.
     select
         vehicle_id,
         vehicle_id as name,
@@ -104,7 +103,7 @@ arrivals as (
 
 repeats as (
 
-    -- A repeat without any time counts: it may lie in the window.
+    -- A repeat without any time counts, because it may lie in the window.
     select
         repeat_of as job_id,
         min(coalesce(
@@ -147,9 +146,9 @@ measured as (
     from arrivals
     left join repeats
         on arrivals.job_id = repeats.job_id
-    -- Which rule applies: the one for the service, else for the customer class, else
-    -- the default; in each case the one of the city first. An empty rule that applies
-    -- gives no target; the next rule is not used instead.
+    -- The rule for the service type applies, else the rule for the customer class, else
+    -- the default rule. In each case a rule of the city comes first. If the rule that
+    -- applies has no value, there is no target; the next rule is not used instead.
     left join lateral (
         select rules.value as sla_target_min
         from unnest(arrivals.sla_names) with ordinality as wanted (name, rank)
@@ -178,7 +177,7 @@ fact as (
         imei,
         technician,
 
-        ---------- what people cut by
+        ---------- groups
         known_city as city,
         cost_centre,
         service_type,
@@ -211,7 +210,7 @@ fact as (
 select fact.* from fact
 {% if is_incremental() %}
 -- A stop, a repeat, a plate or a rule may change any job, so all jobs are computed.
--- Only the jobs that differ are written.
+-- Only the jobs that changed are written.
 left join {{ this }} as known
     on fact.job_id = known.job_id
 where row(fact.*) is distinct from row(known.*)

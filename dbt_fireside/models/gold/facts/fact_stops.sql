@@ -29,8 +29,8 @@ placed as (
         *,
         {{ day_of('start_time') }} as day,
         {{ city_at('longitude', 'latitude') }} as stop_city,
-        -- The smallest zone that is no city: in a depot inside a fence the stop is in
-        -- the depot.
+        -- The smallest zone that is not a city. If a depot lies inside a fence, the
+        -- stop is in the depot.
         (
             select zone.zone_id
             from {{ ref('dim_zones') }} as zone
@@ -57,7 +57,7 @@ fact as (
         coalesce(vehicles.vehicle_id, placed.imei) as vehicle_id,
         coalesce(vehicles.is_primary_device, true) as is_primary_device,
 
-        ---------- what people cut by
+        ---------- groups
         coalesce(vehicles.assigned_city, placed.stop_city, 'Unassigned') as city,
         coalesce(vehicles.cost_centre, 'Unassigned') as cost_centre,
         drivers.driver_name,
@@ -67,9 +67,9 @@ fact as (
         placed.duration_s,
         placed.zone_id,
         coalesce(zones.kind = 'depot', false) as is_at_depot,
-        -- A service stop stands in for a job while there is no job system: a vehicle
-        -- parked outside a depot, for longer than in traffic and shorter than
-        -- overnight.
+        -- A service stop counts as a visit to a customer while there is no job system.
+        -- It is a vehicle parked outside a depot, for longer than in traffic and
+        -- shorter than overnight.
         coalesce(
             placed.kind = 'parked'
             and placed.latitude is not null

@@ -52,7 +52,7 @@ fact as (
         coalesce(vehicles.vehicle_id, placed.imei) as vehicle_id,
         coalesce(vehicles.is_primary_device, true) as is_primary_device,
 
-        ---------- what people cut by
+        ---------- groups
         coalesce(vehicles.assigned_city, placed.start_city, 'Unassigned') as city,
         coalesce(vehicles.cost_centre, 'Unassigned') as cost_centre,
         drivers.driver_name,

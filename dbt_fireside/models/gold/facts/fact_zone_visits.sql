@@ -1,4 +1,4 @@
-{#- A visit at the edge of a span may continue there; midnight ends every visit. -#}
+{#- A visit at the edge of a span may continue beyond it. Midnight ends every visit. -#}
 {% set replaced -%}
 known.imei = span.imei
             and known.day >= span.first_day
@@ -35,9 +35,9 @@ zones as (
 
 fixes as (
 
-    -- A fix counts until the next fix, but no longer than it counts as fresh. If the
-    -- next fix is at the same place it counts until then: a parked tracker may send
-    -- none all night.
+    -- A fix is valid until the next fix, but only while it is fresh. If the next fix is
+    -- at the same place, the fix is valid until then, because a parked tracker may send
+    -- no fix all night.
     select
         changed.imei,
         trail.start_time,
@@ -47,7 +47,7 @@ fixes as (
         case
             when
                 trail.place <-> trail.next_place
-                < {{ degrees_of(rule('standing_distance')) }}
+                < {{ degrees_of(rule('same_place_distance')) }}
                 then 'infinity'
             else trail.start_time + {{ rule('fresh_fix_age') }} * interval '1 hour'
         end as stale_time
@@ -98,7 +98,7 @@ spans as (
 
 ),
 
-inside as (
+time_in_zones as (
 
     select
         spans.imei,
@@ -129,7 +129,7 @@ inside as (
         on zones.kind = 'city' and zones.area @> spans.place
     {% if has_rows() -%}
     union all
-    -- Parts of known visits before and after the span.
+    -- The parts of known visits before and after the span remain.
     select
         known.imei,
         known.day,
@@ -150,7 +150,7 @@ inside as (
 
 ),
 
-begun as (
+with_entries as (
 
     select
         *,
@@ -160,7 +160,7 @@ begun as (
             ) != start_time,
             true
         ) as is_entry
-    from inside
+    from time_in_zones
 
 ),
 
@@ -171,7 +171,7 @@ numbered as (
         count(*) filter (where is_entry) over (
             partition by imei, zone_id, day order by start_time
         ) as visit
-    from begun
+    from with_entries
 
 ),
 
@@ -188,8 +188,7 @@ visits as (
 
         ---------- measures
         extract(epoch from max(end_time) - min(start_time))::integer as dwell_s,
-        min(start_time)
-        = {{ start_of('day') }} as is_continued,
+        min(start_time) = {{ start_of('day') }} as is_continued,
         (array_agg(is_exit order by start_time desc))[1] as has_left
     from numbered
     group by imei, zone_id, day, visit

@@ -29,11 +29,11 @@ changed as (
 
 ),
 
-touched as (
+changed_devices as (
 
-    -- New rows change nothing before the state that is current when they begin. A
-    -- silence before them may become shorter, so start with the state before the
-    -- silence.
+    -- New trips and stops change nothing before the state in which they begin. They may
+    -- shorten a no_signal before them, so the states are computed again from the state
+    -- before that no_signal.
     select
         changed.imei,
         {% if is_incremental() -%}
@@ -56,47 +56,47 @@ touched as (
 
 ),
 
-driven as (
+driving as (
 
     select
-        touched.imei,
-        touched.first_time,
+        changed_devices.imei,
+        changed_devices.first_time,
         trip.start_time,
         trip.end_time,
         'driving' as state
-    from touched
+    from changed_devices
     inner join {{ ref('trips') }} as trip
         on
-            touched.imei = trip.imei
-            -- No trip lasts a day: a trip that began a day earlier ends before
+            changed_devices.imei = trip.imei
+            -- No trip lasts a day, so a trip that began a day earlier ends before
             -- first_time.
-            and touched.first_time - interval '1 day' <= trip.start_time
+            and changed_devices.first_time - interval '1 day' <= trip.start_time
 
 ),
 
-stood as (
+stops as (
 
-    -- Stops of one kind follow each other: of the earlier ones only the newest reaches
-    -- over.
+    -- Stops of one kind do not overlap. So among the earlier stops, only the newest can
+    -- last until first_time.
     select
-        touched.imei,
-        touched.first_time,
+        changed_devices.imei,
+        changed_devices.first_time,
         stop.start_time,
         stop.end_time,
         case when stop.kind = 'idling' then 'idling' else 'parked' end as state
-    from touched
+    from changed_devices
     inner join lateral (
-        select begun.* from {{ ref('parking_events') }} as begun
+        select started.* from {{ ref('parking_events') }} as started
         where
-            begun.imei = touched.imei
-            and begun.start_time >= touched.first_time
+            started.imei = changed_devices.imei
+            and started.start_time >= changed_devices.first_time
         {% for is_idling in ['true', 'false'] %}
         union all
         (
             select earlier.* from {{ ref('parking_events') }} as earlier
             where
-                earlier.imei = touched.imei
-                and earlier.start_time < touched.first_time
+                earlier.imei = changed_devices.imei
+                and earlier.start_time < changed_devices.first_time
                 and coalesce(earlier.kind = 'idling', false) = {{ is_idling }}
             order by earlier.start_time desc
             limit 1
@@ -108,10 +108,10 @@ stood as (
 
 recorded as (
 
-    select * from driven
+    select * from driving
     where end_time > greatest(start_time, first_time)
     union all
-    select * from stood
+    select * from stops
     where end_time > greatest(start_time, first_time)
 
 ),
@@ -136,7 +136,7 @@ edges as (
 
 pieces as (
 
-    -- From edge to edge the current state: a stop inside a trip is a stop.
+    -- Each piece between two edges has one state. A stop during a trip is a stop.
     select
         imei,
         instant,

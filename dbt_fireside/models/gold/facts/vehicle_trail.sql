@@ -2,8 +2,8 @@
 
 {% set class_limit = "'speed_limit_' || vehicles.vehicle_class" %}
 
--- No CTE: PostgreSQL then merges the view into the reader's query, and can use an index
--- for its order and limit.
+-- This view has no CTE, so that PostgreSQL merges it into the reader's query and can
+-- use an index for the order and limit of the query.
 select
     fixes.imei,
     fixes.gps_time,

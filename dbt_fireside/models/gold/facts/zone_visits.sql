@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
--- No CTE: PostgreSQL then merges the view into the reader's query, and can use an index
--- for its order and limit.
+-- This view has no CTE, so that PostgreSQL merges it into the reader's query and can
+-- use an index for the order and limit of the query.
 select
     ---------- ids
     visit.day,
@@ -11,7 +11,7 @@ select
     visit.entry_time,
     visit.exit_time,
 
-    ---------- what people cut by
+    ---------- groups
     coalesce(zones.name, visit.zone_id) as zone_name,
     zones.kind as zone_kind,
     vehicles.city,

@@ -22,7 +22,7 @@ history as (
         kpi_values.scope in ('fleet', 'city')
         and kpi_values.value is not null
         and register.direction in ('higher', 'lower')
-        -- The newest day is today and is not over.
+        -- The newest day is today, which is not over.
         and kpi_values.day between newest.day - 30 and newest.day - 1
 
 ),
@@ -46,8 +46,8 @@ spread as (
 
 proposals as (
 
-    -- The target is the better quartile of the fleet's own days, the warning the worse
-    -- quartile, and critical the worst tenth.
+    -- The target is the better quartile of the fleet's own days, the warning band
+    -- begins at the worse quartile, and the critical band at the worst tenth.
     select
         kpi_id,
         scope,

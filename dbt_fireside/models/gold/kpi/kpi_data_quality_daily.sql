@@ -8,7 +8,7 @@ with
 
 device_days as (
 
-    -- Devices and not vehicles, because each device needs care.
+    -- This counts devices and not vehicles, because each device can have faults.
     select
         metrics.*,
         vehicles.driver_name,
@@ -32,7 +32,7 @@ quality as (
         cut.scope,
         cut.scope_value,
 
-        ---------- who is heard
+        ---------- reporting
         count(*)::integer as devices_count,
         (100.0 * count(*) filter (where device_days.has_reported) / count(*))
         ::numeric(5, 2) as reporting_pct,
@@ -43,7 +43,7 @@ quality as (
             where device_days.is_never_reported
         ))::integer as never_reported_count,
 
-        ---------- what is filled in
+        ---------- fields that are filled in
         (100.0 * count(device_days.driver_name) / count(*))::numeric(5, 2)
             as driver_names_pct,
         (100.0 * count(device_days.vehicle_number) / count(*))::numeric(5, 2)
@@ -53,7 +53,7 @@ quality as (
         (100.0 * count(device_days.fuel_norm_l_per_100km) / count(*))::numeric(5, 2)
             as fuel_norms_pct,
 
-        ---------- whether it fits together
+        ---------- consistency
         (
             sum(device_days.fixes_count) filter (where device_days.driving_time_s >= 60)
             / (
@@ -62,7 +62,8 @@ quality as (
                 ) / 3600.0
             )
         )::numeric(9, 2) as fixes_per_driving_hour,
-        -- Should be near 100. A value a thousand times off is an error of units.
+        -- The value should be near 100. A value that is 1,000 times too large or too
+        -- small means that a unit is wrong.
         (
             100 * sum(device_days.trail_km)
             / nullif(sum(device_days.distance_km), 0)

@@ -26,10 +26,10 @@ vehicle_days as (
 
 ),
 
-places as (
+end_positions as (
 
-    -- Positions at the end of trips and of the day. An unknown position is neither
-    -- inside nor outside the city.
+    -- The positions at the end of each trip and of the day. An unknown position is
+    -- neither inside nor outside the city.
     select
         imei,
         day,
@@ -48,25 +48,28 @@ places as (
 
 ),
 
-seen as (
+city_checks as (
 
     select
-        places.imei,
-        places.day,
-        bool_or(places.city is distinct from vehicle_days.assigned_city) as was_outside
-    from places
+        end_positions.imei,
+        end_positions.day,
+        bool_or(end_positions.city is distinct from vehicle_days.assigned_city)
+            as was_outside
+    from end_positions
     inner join vehicle_days
-        on places.imei = vehicle_days.imei and places.day = vehicle_days.day
+        on
+            end_positions.imei = vehicle_days.imei
+            and end_positions.day = vehicle_days.day
     where vehicle_days.assigned_city is not null
-    group by places.imei, places.day
+    group by end_positions.imei, end_positions.day
 
 ),
 
-usual as materialized (
+usual_places as materialized (
 
-    -- The usual place is the median place at midnight over four weeks, read device-day
-    -- by device-day through an index. The group by on imei lets Citus compute it on the
-    -- node that holds the nights.
+    -- The usual place is the median position at midnight over four weeks. It is read
+    -- through an index for each device and day. The group by on imei lets Citus compute
+    -- it on the node that stores these nights.
     select
         vehicle_days.day,
         nights.*
@@ -100,26 +103,26 @@ described as (
         vehicle_days.city,
         vehicle_days.cost_centre,
         vehicle_days.vehicle_id,
-        seen.was_outside,
+        city_checks.was_outside,
         -- A vehicle with fewer than five nights has no usual place.
         case
             when vehicle_days.ends_at_depot then false
-            when usual.nights_count >= 5 then {{ great_circle_km(
+            when usual_places.nights_count >= 5 then {{ great_circle_km(
                 'vehicle_days.end_latitude::double precision',
                 'vehicle_days.end_longitude::double precision',
-                'usual.latitude',
-                'usual.longitude',
+                'usual_places.latitude',
+                'usual_places.longitude',
             ) }} > {{ rule('overnight_distance') }}
         end as is_unexpected
     from vehicle_days
-    left join seen
+    left join city_checks
         on
-            vehicle_days.imei = seen.imei
-            and vehicle_days.day = seen.day
-    left join usual
+            vehicle_days.imei = city_checks.imei
+            and vehicle_days.day = city_checks.day
+    left join usual_places
         on
-            vehicle_days.imei = usual.imei
-            and vehicle_days.day = usual.day
+            vehicle_days.imei = usual_places.imei
+            and vehicle_days.day = usual_places.day
 
 ),
 
@@ -130,7 +133,7 @@ summed as (
         described.day_start,
         cut.scope,
         cut.scope_value,
-        count(described.was_outside) as seen_count,
+        count(described.was_outside) as checked_count,
         count(*) filter (where described.was_outside) as outside_count,
         count(described.is_unexpected) as nights_count,
         count(*) filter (where described.is_unexpected) as unexpected_count
@@ -154,9 +157,9 @@ dispatch as (
         scope_value,
 
         ---------- measures
-        case when seen_count > 0 then outside_count end::integer
+        case when checked_count > 0 then outside_count end::integer
             as outside_city_count,
-        (100.0 * outside_count / nullif(seen_count, 0))::numeric(5, 2)
+        (100.0 * outside_count / nullif(checked_count, 0))::numeric(5, 2)
             as city_drift_pct,
         case when nights_count > 0 then unexpected_count end::integer
             as unexpected_overnight_count

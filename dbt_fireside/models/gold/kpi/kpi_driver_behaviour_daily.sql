@@ -13,8 +13,8 @@ with
 
 vehicle_days as (
 
-    -- Read a week more than has changed: score_change compares with the seven days
-    -- before.
+    -- The seven days before the changed days are read too, because score_change
+    -- compares a day with them.
     select
         metrics.imei,
         metrics.day,
@@ -40,7 +40,7 @@ over_the_limit as (
     select
         events.*,
         vehicle_days.speed_limit_kmh,
-        -- Two minutes below the limit end an event.
+        -- An event ends after two minutes below the limit.
         events.event_time - lag(events.event_time) over (
             partition by events.imei order by events.event_time
         ) <= interval '2 minutes' as is_same_event
@@ -55,8 +55,8 @@ over_the_limit as (
 
 alarms as (
 
-    -- Both devices of a vehicle raise alarms, and the platform may raise one for each
-    -- device: the same alarm at the same time counts once.
+    -- Both devices of a vehicle raise alarms, and the platform may raise an alarm for
+    -- each of them. The same alarm at the same time counts once.
     select distinct on (vehicle_id, alarm_type, alarm_time)
         vehicle_id,
         day,
@@ -76,9 +76,9 @@ alarms as (
 
 ),
 
-counted as (
+items as (
 
-    -- One row for each thing to count, with the driver at its own time.
+    -- One row for each trip, event and alarm, with the driver at that time.
     select
         imei,
         day,
@@ -96,7 +96,7 @@ counted as (
         imei,
         day,
         driver_name,
-        case when is_same_event then 'speeding' else 'speeding_begun' end as kind,
+        case when is_same_event then 'speeding' else 'speeding_start' end as kind,
         step_km as km,
         step_s as seconds,
         null as after_hours_km,
@@ -135,58 +135,60 @@ counted as (
 
 ),
 
-observed as (
+vehicle_items as (
 
     select
         vehicle_days.*,
-        counted.driver_name,
-        counted.kind,
-        counted.km,
-        counted.seconds,
-        counted.after_hours_km,
-        counted.weekend_km,
-        counted.over_kmh
+        items.driver_name,
+        items.kind,
+        items.km,
+        items.seconds,
+        items.after_hours_km,
+        items.weekend_km,
+        items.over_kmh
     from vehicle_days
-    left join counted
-        on vehicle_days.imei = counted.imei and vehicle_days.day = counted.day
+    left join items
+        on vehicle_days.imei = items.imei and vehicle_days.day = items.day
 
 ),
 
 summed as (
 
     select
-        observed.day,
-        observed.day_start,
+        vehicle_items.day,
+        vehicle_items.day_start,
         cut.scope,
         cut.scope_value,
-        coalesce(sum(observed.km) filter (where observed.kind = 'trip'), 0)
-            as distance_km,
-        coalesce(sum(observed.after_hours_km), 0) as after_hours_km,
-        count(observed.after_hours_km) as after_hours_trips_count,
-        coalesce(sum(observed.weekend_km), 0) as weekend_km,
-        count(*) filter (where observed.kind = 'speeding_begun')
+        coalesce(sum(vehicle_items.km) filter (
+            where vehicle_items.kind = 'trip'
+        ), 0) as distance_km,
+        coalesce(sum(vehicle_items.after_hours_km), 0) as after_hours_km,
+        count(vehicle_items.after_hours_km) as after_hours_trips_count,
+        coalesce(sum(vehicle_items.weekend_km), 0) as weekend_km,
+        count(*) filter (where vehicle_items.kind = 'speeding_start')
             as speeding_events_count,
-        coalesce(sum(observed.seconds) filter (
-            where observed.kind like 'speeding%'
+        coalesce(sum(vehicle_items.seconds) filter (
+            where vehicle_items.kind like 'speeding%'
         ), 0) as speeding_s,
-        coalesce(sum(observed.km) filter (where observed.kind like 'speeding%'), 0)
-            as speeding_km,
-        max(observed.over_kmh) as worst_over_limit_kmh,
+        coalesce(sum(vehicle_items.km) filter (
+            where vehicle_items.kind like 'speeding%'
+        ), 0) as speeding_km,
+        max(vehicle_items.over_kmh) as worst_over_limit_kmh,
         {% for kind in harsh_kinds -%}
-        count(*) filter (where observed.kind = '{{ kind }}') as {{ kind }}_count,
+        count(*) filter (where vehicle_items.kind = '{{ kind }}') as {{ kind }}_count,
         {% endfor -%}
-        count(*) filter (where observed.kind = 'harsh_driving_alarm')
+        count(*) filter (where vehicle_items.kind = 'harsh_driving_alarm')
             as harsh_driving_alarms_count,
-        count(*) filter (where observed.kind = 'speeding_alarm')
+        count(*) filter (where vehicle_items.kind = 'speeding_alarm')
             as speeding_alarms_count
-    from observed
+    from vehicle_items
     {{ scopes({
-        'city': 'observed.city',
-        'cost_centre': 'observed.cost_centre',
-        'vehicle': 'observed.vehicle_id',
-        'driver': 'observed.driver_name',
+        'city': 'vehicle_items.city',
+        'cost_centre': 'vehicle_items.cost_centre',
+        'vehicle': 'vehicle_items.vehicle_id',
+        'driver': 'vehicle_items.driver_name',
     }) }}
-    group by observed.day, observed.day_start, cut.scope, cut.scope_value
+    group by vehicle_items.day, vehicle_items.day_start, cut.scope, cut.scope_value
 
 ),
 
@@ -194,7 +196,7 @@ per_distance as (
 
     select
         *,
-        -- Over a few km one event would give a meaningless rate.
+        -- On a distance of a few km one event would give a meaningless rate.
         case
             when distance_km >= {{ rule('score_min_distance') }}
                 then 100 / nullif(distance_km, 0)
@@ -203,7 +205,7 @@ per_distance as (
 
 ),
 
-weighed as (
+weighted as (
 
     select
         *,
@@ -222,7 +224,7 @@ scored as (
     select
         *,
         case when points < 0 then 0 else points end as score
-    from weighed
+    from weighted
 
 ),
 
@@ -235,27 +237,27 @@ behaviour as (
         scope,
         scope_value,
 
-        ---------- how far
+        ---------- distance
         distance_km::numeric(14, 3) as distance_km,
         after_hours_km::numeric(14, 3) as after_hours_km,
         after_hours_trips_count::integer as after_hours_trips_count,
         weekend_km::numeric(14, 3) as weekend_km,
 
-        ---------- how fast
+        ---------- speeding
         speeding_events_count::integer as speeding_events_count,
         (speeding_s / 60.0)::numeric(12, 2) as speeding_min,
         speeding_km::numeric(14, 3) as speeding_km,
         worst_over_limit_kmh::numeric(6, 2) as worst_over_limit_kmh,
         speeding_alarms_count::integer as speeding_alarms_count,
 
-        ---------- how harsh
+        ---------- harsh driving
         {% for kind in harsh_kinds -%}
         (per_100km * {{ kind }}_count)::numeric(9, 2) as {{ kind }}_per_100km,
         {% endfor -%}
         (per_100km * harsh_driving_alarms_count)::numeric(9, 2)
             as harsh_driving_alarms_per_100km,
 
-        ---------- all in all
+        ---------- score
         score::numeric(5, 2) as score,
         (score - avg(score) over week_before)::numeric(5, 2) as score_change
     from scored

@@ -18,10 +18,10 @@ jobs as (
 
 ),
 
-covered as (
+imported as (
 
-    -- The days that the imported files cover: from the first closed job to the last
-    -- event. (An old job that is still open says nothing about the days since.)
+    -- The imported files cover the days from the first closed job to the last event.
+    -- (An old job that is still open says nothing about the days after it.)
     select
         coalesce(min(closed_day), min(created_day)) as first_day,
         greatest(max(created_day), max(closed_day)) as last_day
@@ -36,14 +36,14 @@ days as (
         dates.day_start,
         dates.day - dates.weekday + 1 as monday,
         coalesce(
-            dates.day between covered.first_day and covered.last_day, false
+            dates.day between imported.first_day and imported.last_day, false
         ) as is_covered
     from {{ ref('dim_dates') }} as dates
-    cross join covered
+    cross join imported
 
 ),
 
-beginning as (
+first_date as (
 
     select min(day) as day from days
 
@@ -70,7 +70,8 @@ closed as (
         scope_value,
         count(*) as jobs_count,
         count(technician) as attributed_jobs_count,
-        -- Counted by city, so that the fleet is the mean of its cities.
+        -- Technicians are counted per city, so that the fleet is the mean of its
+        -- cities.
         count(distinct technician || ', ' || city) as technicians_count,
         count(*) filter (where is_first_time_fix) as first_time_fixes_count,
         sum(response_s) as response_s,
@@ -78,7 +79,7 @@ closed as (
         sum(repair_s) as repair_s,
         count(repair_s) as repairs_count,
         count(*) filter (where is_within_sla) as within_sla_count,
-        count(is_within_sla) as judged_count
+        count(is_within_sla) as with_target_count
     from jobs
     where closed_day is not null
     group by closed_day, scope, scope_value
@@ -97,7 +98,7 @@ week_to_date as (
         sum(closed.response_s) / 60 / nullif(sum(closed.responses_count), 0)
             as mtta_min,
         sum(closed.repair_s) / 60 / nullif(sum(closed.repairs_count), 0) as mttr_min,
-        100 * sum(closed.within_sla_count) / nullif(sum(closed.judged_count), 0)
+        100 * sum(closed.within_sla_count) / nullif(sum(closed.with_target_count), 0)
             as sla_compliance_pct
     from days
     inner join closed
@@ -109,24 +110,24 @@ week_to_date as (
 
 changes as (
 
-    -- Open jobs change by the jobs of the day; the balance starts with the jobs before
+    -- The number of open jobs changes by the jobs of each day. Earlier jobs count on
     -- the first day.
     select
         jobs.scope,
         jobs.scope_value,
-        greatest(jobs.created_day, beginning.day) as day,
+        greatest(jobs.created_day, first_date.day) as day,
         1 as jobs_count
     from jobs
-    cross join beginning
+    cross join first_date
     where jobs.created_day is not null
     union all
     select
         jobs.scope,
         jobs.scope_value,
-        greatest(jobs.created_day, jobs.closed_day, beginning.day) as day,
+        greatest(jobs.created_day, jobs.closed_day, first_date.day) as day,
         -1 as jobs_count
     from jobs
-    cross join beginning
+    cross join first_date
     where
         jobs.created_day is not null
         and jobs.closed_day is not null
@@ -154,7 +155,7 @@ measured as (
         subjects.scope,
         subjects.scope_value,
 
-        ---------- of the day
+        ---------- figures of the day
         case when days.is_covered then coalesce(closed.jobs_count, 0) end::integer
             as jobs_closed_count,
         (
@@ -167,7 +168,7 @@ measured as (
                 ), 0)
         end::integer as jobs_open_count,
 
-        ---------- of the ISO week to date
+        ---------- figures of the ISO week to date
         week_to_date.first_time_fix_pct::numeric(5, 2) as first_time_fix_pct,
         week_to_date.mtta_min::numeric(12, 2) as mtta_min,
         week_to_date.mttr_min::numeric(12, 2) as mttr_min,
@@ -194,8 +195,8 @@ measured as (
 
 field_service as (
 
-    -- Fleet, cities and cost centres have a row for every day, as the register needs.
-    -- Vehicles and technicians have rows for the weeks of their jobs.
+    -- The fleet, cities and cost centres have a row for every day, because kpi_values
+    -- needs one. Vehicles and technicians have rows for the weeks of their jobs.
     select *
     from measured
     where

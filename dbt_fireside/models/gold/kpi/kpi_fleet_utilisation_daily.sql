@@ -9,8 +9,8 @@ with
 
 vehicle_days as (
 
-    -- Vehicles and not devices: the primary device counts. Distances are summed from
-    -- Monday on, so the days back to Monday are read as well.
+    -- This counts vehicles and not devices, so it reads the primary device alone. The
+    -- days back to Monday are read too, because distances are summed from Monday on.
     select
         *,
         driving_time_s + idle_time_s as engine_time_s,
@@ -42,7 +42,7 @@ first_service_stops as (
 
 deadhead as (
 
-    -- Distance from the depot to the first customer, only for days that begin in a
+    -- The distance from the depot to the first customer, for days that begin in a
     -- depot.
     select
         trips.imei,
@@ -134,7 +134,7 @@ utilisation as (
         not_moved_count::integer as not_moved_count,
         never_reported_count::integer as never_reported_count,
 
-        ---------- what they did
+        ---------- activity
         trips_count::integer as trips_count,
         distance_km::numeric(14, 3) as distance_km,
         sum(distance_km) over week_to_date::numeric(14, 3) as distance_week_to_date_km,

@@ -29,7 +29,8 @@ vehicle_days as (
         metrics.distance_km,
         metrics.idle_time_s / 3600.0 as idle_h,
         metrics.fuel_measured_l,
-        -- Measured if the vehicle has a sensor, else its norm times its distance.
+        -- Fuel is measured if the vehicle has a sensor, else it is the norm times the
+        -- distance.
         coalesce(metrics.fuel_measured_l, metrics.fuel_est_l) as fuel_l,
         prices.price,
         prices.currency,
@@ -59,8 +60,8 @@ summed as (
         sum(vehicle_days.distance_km) filter (where vehicle_days.fuel_l is not null)
             as fuelled_km,
         sum(vehicle_days.fuel_l * vehicle_days.co2_kg_per_l) as co2_kg,
-        -- Two currencies do not add up, and one vehicle without a price makes the cost
-        -- of all unknown.
+        -- Two currencies cannot be added, and one vehicle without a price makes the
+        -- total cost unknown.
         case
             when
                 count(distinct vehicle_days.currency) = 1
@@ -96,7 +97,8 @@ fuel as (
         (
             100 * coalesce(estimated_l, 0) / nullif(fuel_l, 0)
         )::numeric(5, 2) as fuel_estimated_pct,
-        -- Fuel that an engine burns at a standstill is no consumption per km.
+        -- Below 1 km there is no consumption per km: most of the fuel is burnt at a
+        -- standstill.
         case
             when fuelled_km >= 1 then 100 * fuel_l / fuelled_km
         end::numeric(9, 2) as fuel_l_per_100km,
@@ -115,8 +117,8 @@ fuel as (
 
 month_days as (
 
-    -- The mart already holds the days of the month before the days computed in this
-    -- run.
+    -- The earlier days of the month are already in the table; this run computes the
+    -- others.
     select
         day,
         scope,

@@ -44,7 +44,7 @@ live as (
         measured.value,
         {{ band('measured.value', 'register') }} as band,
         case
-            when measured.value is null then 'No device of it has ever reported.'
+            when measured.value is null then 'No device of the group has ever reported.'
         end as gate_reason,
         register.higher_base,
         register.higher_warn,

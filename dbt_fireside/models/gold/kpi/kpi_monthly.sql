@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
-{#- Their daily value covers the week so far; its mean is no value of the month. -#}
-{% set of_jobs = {
+{#- The daily values of these KPIs cover a week, so the month is computed from jobs. -#}
+{% set values_from_jobs = {
     'field_service.first_time_fix':
         '100.0 * count(*) filter (where jobs.is_first_time_fix) / count(*)',
     'field_service.mtta': 'avg(jobs.response_s) / 60',
@@ -13,17 +13,17 @@ with
 
 finished as (
 
-    -- Only days that are over: half a day would lower a mean.
+    -- Only days that are over count, because an unfinished day would lower a mean.
     select
         kpi_values.*,
         date_trunc('month', kpi_values.day)::date as month,
         case
-            {% for kpi in kpis() if kpi.over_days -%}
-            when register.kpi_id = '{{ kpi.kpi_id }}' then '{{ kpi.over_days }}'
+            {% for kpi in kpis() if kpi.month_rollup -%}
+            when register.kpi_id = '{{ kpi.kpi_id }}' then '{{ kpi.month_rollup }}'
             {% endfor -%}
             when register.rollup = 'none' then 'last'
             else register.rollup
-        end as over_days
+        end as month_rollup
     from {{ ref('kpi_values') }} as kpi_values
     inner join {{ ref('kpi_register') }} as register
         on kpi_values.kpi_id = register.kpi_id
@@ -41,13 +41,13 @@ months as (
         kpi_id,
         scope,
         scope_value,
-        over_days,
+        month_rollup,
         {{ start_of('month') }} as month_start,
         count(*) as days_count,
         count(value) as known_days_count,
         count(*) filter (where band = 'warn') as warn_days_count,
         count(*) filter (where band = 'critical') as critical_days_count,
-        case over_days
+        case month_rollup
             when 'sum' then sum(value)
             when 'mean' then avg(value)
             when 'max' then max(value)
@@ -58,14 +58,14 @@ months as (
         end as value_of_days,
         (array_agg(gate_reason order by day desc))[1] as gate_reason
     from finished
-    group by month, kpi_id, scope, scope_value, over_days
+    group by month, kpi_id, scope, scope_value, month_rollup
 
 ),
 
 job_months as (
 
     select
-        {% for kpi_id, value in of_jobs.items() -%}
+        {% for kpi_id, value in values_from_jobs.items() -%}
         {{ value }} as {{ kpi_id.split('.')[1] }},
         {% endfor -%}
         dates.month,
@@ -85,8 +85,8 @@ whole_months as (
     select
         months.*,
         case
-            when months.over_days != 'jobs' then months.value_of_days
-            {% for kpi_id in of_jobs -%}
+            when months.month_rollup != 'jobs' then months.value_of_days
+            {% for kpi_id in values_from_jobs -%}
             when months.kpi_id = '{{ kpi_id }}'
                 then job_months.{{ kpi_id.split('.')[1] }}
             {% endfor %}
@@ -102,11 +102,11 @@ whole_months as (
 
 compared as (
 
-    -- Compared by the mean day: months differ in length, and the first month is
-    -- incomplete.
+    -- Months are compared by their mean day, because they differ in length and the
+    -- first month is incomplete.
     select
         *,
-        case over_days
+        case month_rollup
             when 'sum' then value / nullif(known_days_count, 0)
             else value
         end as daily_value,
@@ -138,13 +138,13 @@ kpi_monthly as (
         scope_value,
 
         ---------- measures
-        over_days,
+        month_rollup,
         value::numeric(18, 3) as value,
         daily_value::numeric(18, 3) as daily_value,
         days_count::integer as days_count,
         known_days_count::integer as known_days_count,
 
-        ---------- against the month before
+        ---------- change against the month before
         previous_value::numeric(18, 3) as previous_value,
         (daily_value - previous_daily_value)::numeric(18, 3) as daily_change,
         (
@@ -152,7 +152,7 @@ kpi_monthly as (
             / nullif(abs(previous_daily_value), 0)
         )::numeric(18, 2) as change_pct,
 
-        ---------- bands, and why there is nothing
+        ---------- bands and gate
         warn_days_count::integer as warn_days_count,
         critical_days_count::integer as critical_days_count,
         case when value is null then gate_reason end as gate_reason

@@ -6,7 +6,7 @@
 
 with
 
-arrived as (
+new_calls as (
 
     select min(start_time) as first_time
     from {{ ref('ingestion_log') }}
@@ -14,16 +14,16 @@ arrived as (
 
 ),
 
-known as (
+bounds as (
 
-    -- A good call ends the gap before it, which may have begun days ago.
+    -- A successful call ends the gap before it, which may have begun days ago.
     select
         coalesce(
             (
                 select max(call.start_time) from {{ ref('ingestion_log') }} as call
-                where call.start_time < arrived.first_time
+                where call.start_time < new_calls.first_time
             ),
-            arrived.first_time
+            new_calls.first_time
         ) as changed_from_time,
         (
             select max(call.start_time) from {{ ref('ingestion_log') }} as call
@@ -34,11 +34,11 @@ known as (
                 call.method = 'jimi.user.device.location.list'
                 and call.is_success
         ) as first_sweep_time
-    from arrived
+    from new_calls
 
 ),
 
-touched as (
+changed_days as (
 
     select
         generate_series(
@@ -46,7 +46,7 @@ touched as (
             {{ day_of('newest_time') }},
             interval '1 day'
         )::date as day
-    from known
+    from bounds
     union
     select distinct {{ day_of('fetched_at') }} as day
     from {{ ref('rejected_records') }}
@@ -60,7 +60,7 @@ days as (
         day,
         {{ start_of('day') }} as day_start,
         {{ start_of('day + 1') }} as day_end
-    from touched
+    from changed_days
 
 ),
 
@@ -80,7 +80,7 @@ pipeline as (
         sweeps.longest_gap_min::numeric(9, 2) as longest_sweep_gap_min,
         rejected.rejected_count::integer as rejected_records_count
     from days
-    cross join known
+    cross join bounds
     inner join lateral (
         select
             count(*) as calls_count,
@@ -91,7 +91,7 @@ pipeline as (
             and call.start_time < days.day_end
     ) as calls on true
     inner join lateral ( -- noqa: ST05
-        with moments as (
+        with sweeps_and_edges as (
             select call.start_time as moment
             from {{ ref('ingestion_log') }} as call
             where
@@ -100,19 +100,20 @@ pipeline as (
                 and call.start_time >= days.day_start
                 and call.start_time < days.day_end
             union all
-            -- A gap over midnight counts on both days, with its length on each.
+            -- A gap over midnight counts on both days, on each with its length on that
+            -- day.
             select edge.moment
             from (
-                values (days.day_start), (least(days.day_end, known.newest_time))
+                values (days.day_start), (least(days.day_end, bounds.newest_time))
             ) as edge (moment)
             where
                 edge.moment >= days.day_start
-                and edge.moment > known.first_sweep_time
+                and edge.moment > bounds.first_sweep_time
         ),
 
         gaps as (
             select moment - lag(moment) over (order by moment) as gap
-            from moments
+            from sweeps_and_edges
         )
 
         select max(extract(epoch from gap) / 60) as longest_gap_min

@@ -4,8 +4,8 @@ with
 
 devices as materialized (
 
-    -- Materialized: otherwise each count would compute the freshness of every device
-    -- again.
+    -- Materialized, because otherwise each count would compute the freshness of every
+    -- device again.
     select
         city,
         cost_centre,

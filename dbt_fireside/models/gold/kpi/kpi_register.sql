@@ -36,7 +36,7 @@ defined as (
 
 assumed as (
 
-    -- One rule that is not agreed, in any city, makes the KPI assumed.
+    -- A KPI is assumed if one of its rules is not agreed, in any city.
     select
         defined.kpi_kpi_id,
         string_agg(distinct rules.rule, ', ' order by rules.rule) as assumed_rules
@@ -51,7 +51,7 @@ assumed as (
 register as (
 
     select
-        ---------- what it is
+        ---------- definition
         defined.kpi_kpi_id as kpi_id,
         defined.kpi_label as label,
         defined.kpi_domain as domain,
@@ -61,12 +61,12 @@ register as (
         defined.kpi_rollup as rollup,
         defined.kpi_direction as direction,
 
-        ---------- what is good
+        ---------- bands
         defined.kpi_target as target,
         defined.kpi_warn_at as warn_at,
         defined.kpi_critical_at as critical_at,
 
-        ---------- the bands in ascending order, as Grafana wants them
+        ---------- bands in ascending order, as Grafana needs them
         {% for direction, first, second in [
             ('higher', 'critical_at', 'warn_at'), ('lower', 'warn_at', 'critical_at'),
         ] -%}
@@ -84,7 +84,7 @@ register as (
         end::numeric(16, 3)
             as {{ direction }}_{{ 'ok' if direction == 'higher' else 'critical' }},
         {% endfor %}
-        ---------- who looks after it
+        ---------- responsibility
         defined.kpi_cadence as cadence,
         defined.kpi_tag as tag,
         defined.kpi_kpi_owner as kpi_owner,
@@ -92,7 +92,7 @@ register as (
         defined.kpi_panel as panel,
         defined.kpi_kpi_status as kpi_status,
 
-        ---------- what it rests on
+        ---------- rules and origin
         defined.kpi_gate as gate,
         defined.kpi_rules as rules,
         assumed.assumed_rules,

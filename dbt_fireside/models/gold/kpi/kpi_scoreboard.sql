@@ -43,7 +43,7 @@ scoreboard as (
         case
             when compared.value is null then 'gated'
             else coalesce(compared.band, 'no band')
-        end as standing,
+        end as status,
         register.higher_base,
         register.higher_warn,
         register.higher_ok,
@@ -51,12 +51,12 @@ scoreboard as (
         register.lower_warn,
         register.lower_critical,
 
-        ---------- where it goes
+        ---------- trend
         compared.week_before_value,
         case
             when compared.value is null or compared.week_before_value is null
                 then 'unknown'
-            when compared.value = compared.week_before_value then 'as before'
+            when compared.value = compared.week_before_value then 'unchanged'
             when compared.value > compared.week_before_value then 'up'
             else 'down'
         end
@@ -74,7 +74,7 @@ scoreboard as (
             else ''
         end as trend,
 
-        ---------- how far to trust it
+        ---------- definition
         replace(register.kpi_status, '_', ' ') as kpi_status,
         compared.gate_reason,
         register.assumed_rules,

@@ -24,7 +24,7 @@ vehicle_days as (
 
 departures as (
 
-    -- First trip of each vehicle on each day, and its driver.
+    -- The first trip of each vehicle on each day, and its driver.
     select distinct on (imei, day)
         imei,
         day,
@@ -36,11 +36,11 @@ departures as (
 
 ),
 
-observed as (
+items as (
 
-    -- One row for each thing to count: the vehicle itself, each service stop, each
-    -- departure. So each counts for the driver at its own time, even if the driver
-    -- changes during the day.
+    -- One row for the vehicle itself, for each service stop and for each departure. So
+    -- each of them counts for the driver at that time, even if the driver changes
+    -- during the day.
     select
         vehicle_days.*,
         null as driver_name,
@@ -82,26 +82,26 @@ observed as (
 summed as (
 
     select
-        observed.day,
-        observed.day_start,
+        items.day,
+        items.day_start,
         cut.scope,
         cut.scope_value,
-        sum(observed.vehicles) as vehicles_count,
-        sum(observed.service_stops) as service_stops_count,
-        sum(observed.on_site_s) as on_site_s,
-        count(observed.late_min) as departures_count,
+        sum(items.vehicles) as vehicles_count,
+        sum(items.service_stops) as service_stops_count,
+        sum(items.on_site_s) as on_site_s,
+        count(items.late_min) as departures_count,
         count(*) filter (
-            where observed.late_min > {{ rule('tardiness_grace') }}
+            where items.late_min > {{ rule('tardiness_grace') }}
         ) as late_departures_count,
-        avg(observed.late_min) as tardiness_min
-    from observed
+        avg(items.late_min) as tardiness_min
+    from items
     {{ scopes({
-        'city': 'observed.city',
-        'cost_centre': 'observed.cost_centre',
-        'vehicle': 'observed.vehicle_id',
-        'driver': 'observed.driver_name',
+        'city': 'items.city',
+        'cost_centre': 'items.cost_centre',
+        'vehicle': 'items.vehicle_id',
+        'driver': 'items.driver_name',
     }) }}
-    group by observed.day, observed.day_start, cut.scope, cut.scope_value
+    group by items.day, items.day_start, cut.scope, cut.scope_value
 
 ),
 

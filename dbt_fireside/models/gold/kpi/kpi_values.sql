@@ -31,9 +31,9 @@ register as (
 
 places as (
 
-    -- Every KPI, every day, for the fleet and each city and cost centre of that day. An
-    -- unknown value has a row with a reason. A job may belong to a city without
-    -- vehicles.
+    -- Each KPI has a row per day for the fleet and for each city and cost centre of
+    -- that day. An unknown value has a row with a reason. The jobs are read too,
+    -- because a job may belong to a city without vehicles.
     {% for mart in ['kpi_fleet_utilisation_daily', 'kpi_field_service_daily'] -%}
     select
         mart.day,
@@ -89,7 +89,7 @@ kpi_values as (
         {{ band('measured.value', 'register') }} as band,
         case
             when measured.value is null
-                then coalesce(register.gate, 'Nothing is known of it on this day.')
+                then coalesce(register.gate, 'There is no data for this day.')
         end as gate_reason
     from places
     cross join register

@@ -9,9 +9,10 @@ with
 
 readings as (
 
-    -- An odometer never runs backwards, and never forward by more than a vehicle can
-    -- drive. Any other reading is a reset or another counter (trip, tracker), and the
-    -- count goes on from it. So every day of a vehicle is read, one row each.
+    -- An odometer never decreases, and it never increases by more than a vehicle can
+    -- drive. Any other reading is a reset or comes from another counter (trip,
+    -- tracker); counting continues from it without a distance. So all days of a vehicle
+    -- are read, one row per day.
     select
         metrics.*,
         vehicles.vehicle_class,
@@ -28,7 +29,7 @@ readings as (
 
 ),
 
-driven as (
+increases as (
 
     select
         *,
@@ -46,7 +47,7 @@ odometers as (
         first_km + coalesce(sum(driven_km) over days, 0) as odometer_km,
         avg(driven_km) over month_before as km_per_day,
         {{ rule_for("'service_interval_' || vehicle_class", 'city') }} as interval_km
-    from driven
+    from increases
     window
         days as (partition by imei order by day),
         month_before as (
@@ -66,8 +67,8 @@ forecasts as (
         day,
         odometer_km,
         interval_km - mod(odometer_km, nullif(interval_km, 0)) as km_to_service,
-        -- A vehicle that was pushed one metre in a month would be due in a million
-        -- days.
+        -- Otherwise a vehicle that was pushed one metre in a month would be due in a
+        -- million days.
         case
             when km_per_day >= 0.1
                 then

@@ -9,7 +9,7 @@ with
 
 visits as (
 
-    -- A city is where a vehicle works, not a place that it visits.
+    -- Cities are left out, because a vehicle works in a city and does not visit it.
     select
         metrics.day,
         metrics.day_start,

@@ -4,7 +4,7 @@ with
 
 events as (
 
-    -- Recent events. Only columns with an index bound what is read.
+    -- Recent events, found by columns with an index.
     select
         alarms.city,
         alarms.alarm_class as kind
@@ -27,8 +27,8 @@ events as (
 
 ),
 
--- Every city has a row, also one without events: Grafana treats a missing row as "no
--- data".
+-- Every city has a row, even without events, because Grafana treats a missing row as
+-- "no data".
 cities as (
 
     select city
@@ -49,8 +49,8 @@ alerts as (
         (count(*) filter (where events.kind = 'after-hours trip'))::integer
             as after_hours_trips_count,
         (count(*) filter (where events.kind = 'power'))::integer as power_cuts_count,
-        (count(*) filter (where events.kind = 'sos'))::integer as sos_calls_count,
-        (count(*) filter (where events.kind = 'tamper'))::integer as tamperings_count
+        (count(*) filter (where events.kind = 'sos'))::integer as sos_alarms_count,
+        (count(*) filter (where events.kind = 'tamper'))::integer as tamper_alarms_count
     from cities
     left join events
         on cities.city = events.city

@@ -4,7 +4,7 @@ with
 
 last_positions as (
 
-    -- job_runs is written at once; ingestion_log only follows with the next build.
+    -- job_runs is up to date; ingestion_log is updated only by the next build.
     select
         greatest(
             (
@@ -26,7 +26,7 @@ last_positions as (
 
 missed as (
 
-    -- There is one sweep a minute, see loader/endpoints.py.
+    -- There is one sweep per minute (loader/endpoints.py).
     select floor(extract(epoch from now() - newest_time) / 60) as sweeps_count
     from last_positions
 
@@ -48,7 +48,7 @@ jobs as (
                 or coalesce(succeeded_at, started_at)
                 < now() - {{ rule('alert_nightly_age') }} * interval '1 hour'
             )
-        ) as bad_nights_count
+        ) as failed_nights_count
     from {{ source('service', 'job_runs') }}
 
 ),
@@ -99,7 +99,7 @@ alerts as (
             else 0
         end::integer as missed_sweeps_count,
         jobs.failing_jobs_count::integer as failing_jobs_count,
-        jobs.bad_nights_count::integer as bad_nights_count,
+        jobs.failed_nights_count::integer as failed_nights_count,
         freshness.stale_sources_count::integer as stale_sources_count,
         spool.waiting_pushes_count::integer as waiting_pushes_count,
         case

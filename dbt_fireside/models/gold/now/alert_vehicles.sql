@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-{% set middle = 'percentile_cont(0.5) within group (order by night.end_{}::float8)' %}
+{% set median = 'percentile_cont(0.5) within group (order by night.end_{}::float8)' %}
 
 with
 
@@ -15,14 +15,14 @@ vehicles as not materialized (
 
 ),
 
-judged as (
+checked as (
 
     select
         vehicles.city,
-        -- A device that has been silent for a long time is known and raises no new
-        -- alert.
+        -- A device that has been silent for longer than alert_silence_longest raises no
+        -- alert, because people know about it.
         vehicles.fix_age_s / 3600.0 > {{ rule('alert_silence') }}
-        and vehicles.fix_age_s / 3600.0 <= {{ rule('alert_silence_known') }}
+        and vehicles.fix_age_s / 3600.0 <= {{ rule('alert_silence_longest') }}
             as is_silent,
         vehicles.is_live and vehicles.is_too_fast as is_too_fast,
         vehicles.is_live and vehicles.is_outside_city as is_outside_city,
@@ -36,9 +36,9 @@ judged as (
 
 ),
 
--- A rule reads one column. PostgreSQL skips a left join to one row per city if no
--- column of it is read, so a rule costs only its own count.
-on_the_move_at_night as (
+-- An alert rule reads one column. PostgreSQL skips a left join to one row per city if
+-- none of its columns is read, so a rule computes only its own count.
+moving_at_night as (
 
     select
         imei,
@@ -59,17 +59,18 @@ on_the_move_at_night as (
 
 out_at_night as (
 
-    -- The usual place is the median place of the nights of four weeks; a vehicle with
-    -- fewer than five nights has none. A depot is always a usual place.
+    -- The usual place is the median position at midnight over four weeks. A vehicle
+    -- with fewer than five known nights has no usual place. A depot is always a usual
+    -- place.
     select
         moving.city,
         count(*) as vehicles_count
-    from on_the_move_at_night as moving
+    from moving_at_night as moving
     inner join lateral (
         select
             night.imei,
-            {{ middle.format('latitude') }} as latitude,
-            {{ middle.format('longitude') }} as longitude
+            {{ median.format('latitude') }} as latitude,
+            {{ median.format('longitude') }} as longitude
         from {{ ref('fact_daily_fleet_metrics') }} as night
         where
             night.imei = moving.imei
@@ -91,7 +92,7 @@ out_at_night as (
 
 ),
 
-due as (
+due_for_service as (
 
     select
         city,
@@ -102,8 +103,8 @@ due as (
 
 ),
 
--- Every city has a row, also one without vehicles: Grafana treats a missing row as "no
--- data".
+-- Every city has a row, even without vehicles, because Grafana treats a missing row as
+-- "no data".
 cities as (
 
     select city
@@ -121,20 +122,21 @@ alerts as (
 
     select
         cities.city,
-        (count(*) filter (where judged.is_silent))::integer as silent_count,
-        (count(*) filter (where judged.is_too_fast))::integer as too_fast_count,
-        (count(*) filter (where judged.is_outside_city))::integer as outside_city_count,
+        (count(*) filter (where checked.is_silent))::integer as silent_count,
+        (count(*) filter (where checked.is_too_fast))::integer as too_fast_count,
+        (count(*) filter (where checked.is_outside_city))::integer
+            as outside_city_count,
         coalesce(max(out_at_night.vehicles_count), 0)::integer as out_at_night_count,
-        (count(*) filter (where judged.is_idling))::integer as idling_count,
-        (count(*) filter (where judged.is_battery_low))::integer as battery_low_count,
-        coalesce(max(due.vehicles_count), 0)::integer as service_due_count
+        (count(*) filter (where checked.is_idling))::integer as idling_count,
+        (count(*) filter (where checked.is_battery_low))::integer as battery_low_count,
+        coalesce(max(due_for_service.vehicles_count), 0)::integer as service_due_count
     from cities
-    left join judged
-        on cities.city = judged.city
+    left join checked
+        on cities.city = checked.city
     left join out_at_night
         on cities.city = out_at_night.city
-    left join due
-        on cities.city = due.city
+    left join due_for_service
+        on cities.city = due_for_service.city
     group by cities.city
 
 )

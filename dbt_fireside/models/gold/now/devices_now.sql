@@ -80,7 +80,8 @@ located as (
 
 home as (
 
-    -- Where most of the fleet is: expected of devices without an assigned city.
+    -- The country of most devices is the expected country of devices without an
+    -- assigned city.
     select mode() within group (order by located.country) as country
     from located
 
@@ -95,7 +96,7 @@ devices_now as (
         located.device_name,
         located.account,
 
-        ---------- what people cut by
+        ---------- groups
         located.status_city as city,
         located.cost_centre,
 
@@ -110,7 +111,7 @@ devices_now as (
             else located.freshness
         end as freshness,
 
-        ---------- what is filled in
+        ---------- fields that are filled in
         located.assigned_city is not null as has_assigned_city,
         located.cost_centre != 'Unassigned' as has_cost_centre,
         located.driver_name is not null as has_driver_name,

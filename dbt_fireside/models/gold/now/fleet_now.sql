@@ -4,8 +4,8 @@ with
 
 vehicles as materialized (
 
-    -- Materialized: otherwise each count would compute the state of every vehicle
-    -- again.
+    -- Materialized, because otherwise each count would compute the state of every
+    -- vehicle again.
     select
         city,
         cost_centre,

@@ -18,7 +18,7 @@ newest as (
 
 ),
 
-answered as (
+newest_answer as (
 
     select
         metrics.day,
@@ -32,15 +32,15 @@ answered as (
 
 clock as (
 
-    -- Today is known up to the newest answer; the day a week before is cut at that
-    -- hour.
+    -- Today's data ends with the newest answer. The day a week before is cut at the
+    -- same hour.
     select
         newest.day,
         newest.day_start,
-        least(newest.day_end, answered.data_as_of) as as_of
+        least(newest.day_end, newest_answer.data_as_of) as as_of
     from newest
-    left join answered
-        on newest.day = answered.day
+    left join newest_answer
+        on newest.day = newest_answer.day
 
 ),
 
@@ -58,11 +58,11 @@ periods as (
 
 ),
 
-observed as (
+items as (
 
-    -- One row for each thing to count: the device on the day, and what it did up to
-    -- that hour. They are counted in one group by. As joins the planner would compare
-    -- all rows with each other, because it cannot estimate their number.
+    -- One row for each device, trip, stop and alarm up to that hour. A single group by
+    -- counts them. With joins instead, the planner would compare all rows with each
+    -- other, because it cannot estimate their number.
     select
         periods.is_today,
         metrics.imei,
@@ -143,7 +143,7 @@ devices as (
         sum(idle_s) / 3600.0 as idle_h,
         sum(service_stops) as service_stops_count,
         sum(alarms) as alarms_count
-    from observed
+    from items
     group by is_today, imei
     having bool_or(is_primary_device) is not null
 

@@ -21,7 +21,7 @@ jobs as (
         vehicle_id,
         technician,
 
-        ---------- what people cut by
+        ---------- groups
         city,
         cost_centre,
         service_type,
@@ -38,7 +38,7 @@ jobs as (
             when sla_target_min is null then 'no target'
             when waiting_min > sla_target_min then 'late'
             else 'within target'
-        end as standing
+        end as status
     from open_jobs
 
 )

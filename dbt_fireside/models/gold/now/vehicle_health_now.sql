@@ -20,7 +20,7 @@ described as (
         health.day,
         health.day_start,
 
-        ---------- what people cut by
+        ---------- groups
         vehicles.city,
         vehicles.cost_centre,
         vehicles.vehicle_class,

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-{#- Written where it is used: a query without the city does not compute it. #}
+{#- Repeated where it is used, so that a query without the city skips it. #}
 {% set current_city = city_at('positions.longitude', 'positions.latitude') %}
 {% set class_limit = "'speed_limit_' || moving.vehicle_class" %}
 {% set speed_limit = rule_for(class_limit, 'moving.city') %}
@@ -30,7 +30,7 @@ placed as (
         vehicles.vehicle_id,
         vehicles.is_primary_device,
 
-        ---------- what people cut by
+        ---------- groups
         coalesce(vehicles.assigned_city, {{ current_city }}, vehicles.city) as city,
         vehicles.cost_centre,
         vehicles.vehicle_class,
@@ -87,8 +87,8 @@ status as (
     select
         *,
         {{ state_code('state') }} as state_code,
-        -- Start of the state by trips and stops; null while they still show another
-        -- state.
+        -- The start of the state, from trips and stops; null while they still show
+        -- another state.
         (
             select case when known.state = moving.state then known.start_time end
             from {{ ref('vehicle_states') }} as known
@@ -99,8 +99,8 @@ status as (
         {{ speed_limit }}::numeric(7, 2) as speed_limit_kmh,
         coalesce(
             state = 'driving'
-            -- Most speeds are below every limit: compare with the lowest limit first,
-            -- so that the rule is looked up only for the others.
+            -- The lowest of all limits is compared first. Most speeds are below it, and
+            -- then the rule of the class need not be looked up.
             and speed_kmh > (
                 select min(lowest.value) from {{ ref('operating_rules') }} as lowest
                 where lowest.rule like 'speed_limit_%'

@@ -4,8 +4,8 @@ with
 
 silence as (
 
-    -- The table ends with the last report; only the clock shows whether the state still
-    -- holds.
+    -- vehicle_states ends with the last report. Whether the state still holds depends
+    -- on the current time.
     select
         states.imei,
         states.vehicle_id,

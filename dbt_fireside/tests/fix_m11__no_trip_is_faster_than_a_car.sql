@@ -1,7 +1,7 @@
 -- FIX-M11
 -- Was:    distances were multiplied by 1000, so kilometres became millimetres.
--- Holds:  of the trips of the newest 7 days at most one in twenty is longer than 250
---         km/h allows for its driving time.
+-- Holds:  of the trips of the newest 7 days, at most one in twenty is faster than 250
+--         km/h.
 
 with
 
@@ -18,17 +18,17 @@ recent as (
 
 ),
 
-outrun as (
+too_fast as (
 
     select
         count(*) as trips_count,
         count(*) filter (
             where distance_km > 250 * driving_time_s / 3600.0 + 1
-        ) as outrun_count
+        ) as too_fast_count
     from recent
 
 )
 
 select *
-from outrun
-where outrun_count > trips_count / 20.0
+from too_fast
+where too_fast_count > trips_count / 20.0

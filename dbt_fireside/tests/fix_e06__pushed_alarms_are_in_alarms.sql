@@ -1,7 +1,7 @@
 -- FIX-E06
 -- Was:    type and name were null, because poll and push use different fields.
--- Holds:  each of the newest 200 alarms of both pushes is one row of alarms, and was
---         read with its name if one was sent.
+-- Holds:  each of the newest 200 alarms of both pushes is one row of alarms, and it has
+--         its name if one was sent.
 
 with
 
@@ -12,7 +12,7 @@ pushed as (
         "alarmType" as alarm_type,
         "alarmTime" as alarm_time,
         "alarmName" as alarm_name,
-        'push_openapi' as told_by
+        'push_openapi' as reported_by
     from {{ records('push_openapi', newest_read('push_openapi', 'alarms')) }} as sent
     where is_usable
 
@@ -23,7 +23,7 @@ pushed as (
         "alertType" as alarm_type,
         coalesce("alarmTime", "gateTime") as alarm_time,
         "alarmName" as alarm_name,
-        'push_alarm' as told_by
+        'push_alarm' as reported_by
     from {{ records('push_alarm', newest_read('push_alarm', 'alarms')) }} as sent
     where
         is_usable
@@ -53,7 +53,7 @@ where
                     report.imei = pushed.imei
                     and report.alarm_type = pushed.alarm_type
                     and report.alarm_time = pushed.alarm_time
-                    and report.told_by = pushed.told_by
+                    and report.reported_by = pushed.reported_by
                     and report.has_name
             )
         )

@@ -1,5 +1,5 @@
--- Warns of fields in the newest pushes that no column reads: one row per table and key.
--- Add a field to macros/vendor_fields.sql once its meaning is known.
+-- Warns about fields in the newest pushes that no column reads: one row per table and
+-- field. Add a field to macros/vendor_fields.sql once its meaning is known.
 
 {{ config(severity='warn') }}
 

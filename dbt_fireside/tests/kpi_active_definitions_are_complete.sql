@@ -1,4 +1,4 @@
--- Holds: an active KPI names its query, panel, cadence and reviewer.
+-- Holds: an active KPI has a table, a panel, a cadence and a reviewer.
 
 select
     kpi_id,

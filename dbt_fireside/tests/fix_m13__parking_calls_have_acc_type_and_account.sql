@@ -1,6 +1,6 @@
 -- FIX-M13
 -- Was:    the request lacked acc_type and account, so the answer was empty.
--- Holds:  every parking call of the newest 7 days names both.
+-- Holds:  every parking call of the newest 7 days has both.
 
 with
 

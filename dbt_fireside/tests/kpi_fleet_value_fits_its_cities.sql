@@ -1,6 +1,6 @@
 -- Holds: the fleet value of a KPI is the sum of its cities, or lies between them, as
---        any weighted mean does. A KPI that is null for a city, or cut off at 0, is
---        checked less strictly.
+--        any weighted mean does. A KPI that is null for a city or has the value 0 there
+--        is checked less strictly.
 
 with
 
