@@ -60,7 +60,7 @@ def data_pipeline() -> Dashboard:
         ),
         "pushes_waiting oldest_waiting_at bytes measured_at",
         "spool_status",
-        empty="No measurement yet: start the service.",
+        empty="No measurement yet.",
     )
     endpoints = rows(
         "Endpoints",

@@ -78,7 +78,7 @@ def noc_live() -> Dashboard:
         ),
         "pushes_waiting oldest_waiting_at measured_at",
         "spool_status",
-        empty="No measurement yet: start the service.",
+        empty="No measurement yet.",
     )
     counts = tiles(
         "Vehicles",
