@@ -1,8 +1,9 @@
 -- Question: At which hours of the day is the fleet on the road?
 -- Tag:      AD-HOC
 -- Status:   Ready
--- Read:     Trips that start in each hour, EAT, per working day and at weekends. A flat
---           morning means that the shift has no fixed start. Period: the last 28 days.
+-- Read:     One row per city and hour of the day (EAT): the trips that start in it, on
+--           working days and at weekends. A flat morning means that the shift has no
+--           fixed start. Period: the last 28 days.
 
 select
     city,

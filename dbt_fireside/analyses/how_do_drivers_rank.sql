@@ -1,10 +1,10 @@
 -- Question: Who drives best, and who needs coaching?
 -- Tag:      DASHBOARD
 -- Status:   Needs data: driver names in the vendor's platform
--- Read:     The mean of the daily scores, for drivers with three days or more. A driver
---           without a name is shown as the vehicle. The weights of the score are
---           assumed, so a rank is a reason to look, not a verdict. Period: the last 28
---           days.
+-- Read:     The score is the mean of the daily scores, for drivers with three days or
+--           more. A driver without a name is shown as the vehicle. The weights of the
+--           score are assumed, so a rank is a reason to look, not a verdict. Period:
+--           the last 28 days.
 
 with
 

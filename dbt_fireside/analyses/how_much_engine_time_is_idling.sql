@@ -1,9 +1,10 @@
 -- Question: Which vehicles idle, and for how long?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     Sorted by idle hours, with their share of the engine time beside them. An
---           hour of idling costs the same on a busy vehicle as on a rarely used one.
---           The litres depend on the assumed rule idle_fuel. Period: the last 7 days.
+-- Read:     The vehicles are sorted by idle hours. The share of the engine time is
+--           beside them. An hour of idling costs the same on a busy vehicle as on a
+--           rarely used one. The litres depend on the assumed rule idle_fuel. Period:
+--           the last 7 days.
 
 select
     used.scope_value as vehicle_id,

@@ -1,8 +1,9 @@
 -- Question: What has idling cost this month?
 -- Tag:      DASHBOARD
 -- Status:   Needs data: the operating rule fuel_price of each city
--- Read:     The cost of the month so far per city, beside the litres, which need no
---           price. Cities are not added up, because their currencies differ.
+-- Read:     One row per city and day: the idle cost of the month up to the day, beside
+--           the litres, which need no price. Cities are not added up, because their
+--           currencies differ.
 
 select
     day,

@@ -1,10 +1,10 @@
 -- Question: Which vehicles spend nights away from their usual place?
 -- Tag:      ALERT
 -- Status:   Ready
--- Read:     The number of unexpected nights among the last 28, and the place of the
---           newest one. A depot is never unexpected. A vehicle with fewer than five
---           known nights has no usual place, and its known_nights_count is 0. The
---           distance that counts as away is assumed.
+-- Read:     One row per vehicle: the number of unexpected nights among the last 28, and
+--           the place of the newest one. A depot is never unexpected. A vehicle with
+--           fewer than five known nights has no usual place, and its known_nights_count
+--           is 0. The distance that counts as away is assumed.
 
 with
 

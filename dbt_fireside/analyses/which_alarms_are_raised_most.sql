@@ -1,9 +1,9 @@
 -- Question: Which alarms are raised most, and are they increasing?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     The last 7 days beside the 7 days before. Many alarms from few vehicles:
---           check the devices. Few alarms from many vehicles: this is how the fleet
---           drives.
+-- Read:     One row per kind of alarm: the last 7 days beside the 7 days before. Many
+--           alarms from few vehicles: check the devices. Few alarms from many vehicles:
+--           this is how the fleet drives.
 
 with
 

@@ -1,9 +1,9 @@
 -- Question: Which bands would fit the fleet as it is?
 -- Tag:      MONTHLY
 -- Status:   Ready
--- Read:     Bands proposed from the fleet's own last 30 days, beside the agreed ones. A
---           proposal starts the talk with the client and is never a target by itself.
---           With few days it is not reliable.
+-- Read:     One row per KPI and place: bands proposed from the fleet's own last 30
+--           days, beside the agreed ones. A proposal starts the talk with the client
+--           and is never a target by itself. With few days it is not reliable.
 
 select
     register.domain,

@@ -1,9 +1,9 @@
 -- Question: Which KPIs have no value, and what is missing?
 -- Tag:      MONTHLY
 -- Status:   Ready
--- Read:     The newest day that is over, for the fleet. gate_reason says what to fill
---           in. One row of a seed or one field in the vendor's platform often gives
---           several KPIs a value.
+-- Read:     One row per reason, on the newest day that is over, for the fleet.
+--           gate_reason says what to fill in. One row of a seed or one field in the
+--           vendor's platform often gives several KPIs a value.
 
 select
     newest.gate_reason,

@@ -3,9 +3,9 @@
 -- Tag:      ALERT
 -- Status:   Blocked: SLA targets per kind of service are not agreed (operating rules
 --           sla_arrival_…), and jobs are not imported
--- Read:     Open jobs up to the newest import, the longest waiting first. minutes_left
---           counts down to the target for the technician's arrival. It is empty if no
---           target is agreed, and then no job is late.
+-- Read:     One row per open job up to the newest import, the longest waiting first.
+--           minutes_left counts down to the target for the technician's arrival. It is
+--           empty if no target is agreed, and then no job is late.
 
 with
 

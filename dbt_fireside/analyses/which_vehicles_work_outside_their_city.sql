@@ -1,9 +1,9 @@
 -- Question: Which vehicles leave the city they are assigned to, and how often?
 -- Tag:      ALERT
 -- Status:   Needs data: an assigned city for each vehicle in seeds/vehicles.csv
--- Read:     The number of days outside the city, among the days with a known position.
---           A few days are help for another city; most days mean that the assignment is
---           wrong. Period: the last 28 days.
+-- Read:     One row per vehicle: the number of days outside the city, among the days
+--           with a known position. A few days are help for another city; most days mean
+--           that the assignment is wrong. Period: the last 28 days.
 
 select
     dispatch.scope_value as vehicle_id,

@@ -1,9 +1,10 @@
 -- Question: Which vehicles leave late after the start of the shift?
 -- Tag:      DASHBOARD
 -- Status:   Ready
--- Read:     The share of working days with a late departure. The same ten minutes every
---           day are a habit or a distant depot; an occasional delay is traffic. The
---           start of the shift and the tolerance are assumed. Period: the last 28 days.
+-- Read:     One row per vehicle: the share of working days with a late departure. The
+--           same ten minutes every day are a habit or a distant depot; an occasional
+--           delay is traffic. The start of the shift and the tolerance are assumed.
+--           Period: the last 28 days.
 
 select
     productivity.scope_value as vehicle_id,

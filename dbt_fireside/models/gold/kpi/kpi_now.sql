@@ -4,7 +4,7 @@ with
 
 finished as (
 
-    -- The newest day that is over, because today has only the hours so far.
+    -- Today is left out, because it has only the hours so far.
     select day_start
     from {{ ref('kpi_values') }}
     where day_start <= now() - interval '1 day'
