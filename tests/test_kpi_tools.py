@@ -113,7 +113,7 @@ def test_show_explains_the_basis_of_a_value(built: Built, gold: psycopg.Connecti
     for said in (
         "100 * driving time / (shift_length * vehicles that reported)",
         "dwh_gold.kpi_fleet_utilisation_daily.utilisation_pct",
-        "The operating rule shift_length is empty",
+        "The operating rule shift_length has no value",
         "none agreed",
         "proposed",
     ):
