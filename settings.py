@@ -85,6 +85,13 @@ class Settings(BaseSettings):
     # Days that dwh_gold.dbt_run_history keeps: each build adds some 70 rows to it.
     history_retention_days: Days = 90
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _utf_8(cls, value: Any) -> Any:
+        if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+            raise ValueError("text in UTF-8")
+        return value
+
     @field_validator("spool_path", "work_dir", "archive_dir")
     @classmethod
     def _from_the_root(cls, value: Path) -> Path:
@@ -183,6 +190,7 @@ def read_despite_faults() -> tuple[Settings, dict[str, str]]:
 
     Also returns a line for each wrong setting, by its name: the value (never of a secret) and what
     is allowed.
+    Raises WrongSettings if the default cannot be used either: a file is in its place.
     """
     given: dict[str, Any] = {}
     lines: dict[str, str] = {}
@@ -193,6 +201,8 @@ def read_despite_faults() -> tuple[Settings, dict[str, str]]:
             for fault in error.errors():
                 name = str(fault["loc"][0])
                 lines[name.upper()] = _line(name, dict(fault))
+                if name in given:
+                    raise WrongSettings(list(lines.values())) from None
                 given[name] = Settings.model_fields[name].get_default()
         except (OSError, UnicodeError) as error:
             lines[".env"] = f".env cannot be read: {error}; it must be a text file in UTF-8"

@@ -103,6 +103,33 @@ def test_the_receiver_says_the_same(
     assert (value in line) == (name != "WEBHOOK_TOKEN")
 
 
+@pytest.mark.parametrize("name", sorted(WRONG.keys() | FREE))
+def test_a_setting_that_is_no_text_is_wrong(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, os.fsdecode(b"\xff"))
+    _, faults = read_despite_faults()
+    assert list(faults) == [name]
+    assert "it must be text in UTF-8" in faults[name]
+
+
+@pytest.mark.parametrize("name", RECEIVERS)
+def test_a_setting_of_the_receiver_that_is_no_text_is_wrong(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBHOOK_TOKEN", "a token")
+    monkeypatch.setenv(name, os.fsdecode(b"\xff"))
+    with pytest.raises(receiver_settings.WrongSettings, match=f"{name}.* text in UTF-8"):
+        receiver_settings.read()
+
+
+def test_a_default_that_cannot_be_used_is_named(
+    places: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Settings.model_fields["work_dir"], "default", Path(places["file"]))
+    monkeypatch.setenv("WORK_DIR", places["file"] + "/x")
+    with pytest.raises(WrongSettings, match="WORK_DIR"):
+        read_despite_faults()
+
+
 def program(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return command_line.run(*words, env={"PATH": os.environ["PATH"], **environment})
 

@@ -33,6 +33,13 @@ class ReceiverSettings(BaseSettings):
     # /ready reports a problem if a push has waited longer than this for the drain.
     spool_max_age_seconds: float = Field(default=900.0, gt=0, allow_inf_nan=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _utf_8(cls, value: Any) -> Any:
+        if isinstance(value, str) and re.search("[\ud800-\udfff]", value):
+            raise ValueError("it must be text in UTF-8")
+        return value
+
     @field_validator("webhook_token")
     @classmethod
     def _some_token(cls, value: SecretStr) -> SecretStr:
