@@ -14,12 +14,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from databases import Databases
+from waiting import TIMEOUT_S
 
 from loader.batch import Batch, Origin
 from loader.landing import Landing
 from operations.maintenance import archive
 from settings import Settings
 from warehouse import dbt_runner
+from warehouse.archived_files import ArchivedFile
 from warehouse.database import Database
 
 AGE = timedelta(days=40)
@@ -165,6 +167,33 @@ def noted(database: Database) -> list[tuple]:
         ).fetchall()
 
 
+def test_a_file_outlives_a_power_cut_before_its_rows_are_deleted(
+    database: Database,
+    settings: Settings,
+    loads: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bytes are on the disk, and so are the names of the file and of each new folder."""
+    kept: list[Path] = []
+    sync, delete = os.fsync, archive._delete
+
+    def noted_sync(descriptor: int) -> None:
+        sync(descriptor)
+        kept.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    def checked(chosen: Database, archived: ArchivedFile) -> None:
+        file, made = Path(archived.path), settings.archive_dir
+        assert kept[0] == file.with_suffix(".part")
+        assert {folder for folder in file.parents if folder.is_relative_to(made)} <= set(kept)
+        assert made.parent in kept
+        assert kept.index(file.parent) > 0
+        delete(chosen, archived)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(archive, "_delete", checked)
+    assert archive.archive(settings, database, AGE) == 6
+
+
 def test_two_archives_at_once_lose_nothing(
     database: Database,
     settings: Settings,
@@ -173,7 +202,7 @@ def test_two_archives_at_once_lose_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The second one begins after the first has chosen its rows and before it has moved them."""
-    whole, meeting = raw(), threading.Barrier(2, timeout=60)
+    whole, meeting = raw(), threading.Barrier(2, timeout=TIMEOUT_S)
     groups = archive._groups
 
     def slow(chosen: Database, table: str, wanted: list[str]) -> list[list[str]]:
@@ -208,7 +237,7 @@ def test_archive_and_restore_wait_for_a_build(
                 with pytest.raises(TimeoutError):
                     moving.result(timeout=1)
                 assert raw() == before
-            assert moving.result(timeout=60) == 6
+            assert moving.result(TIMEOUT_S) == 6
     assert raw() == whole
 
 
@@ -277,7 +306,7 @@ def test_a_full_refresh_is_asked_about_once_the_lock_is_held(
                 [loads[:1]],
             )
     with pytest.raises(dbt_runner.DbtFailed, match="restore-archive first"):
-        building.result(timeout=60)
+        building.result(TIMEOUT_S)
 
 
 def test_dbt_itself_refuses_a_full_refresh(

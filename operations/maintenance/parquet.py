@@ -33,7 +33,7 @@ def write(rows: pa.Table, folder: Path, name: str) -> Path:
         unfinished.rename(path)
     finally:
         unfinished.unlink(missing_ok=True)
-    for each in (folder, folder.parent, folder.parent.parent):
+    for each in (folder, *folder.parents[:3]):  # up to the one that holds ARCHIVE_DIR
         _sync(each)
     return path.absolute()
 
