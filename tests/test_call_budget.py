@@ -2,29 +2,24 @@
 
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import NOW, settings_for
+from sandbox_client import unanswered
+from waiting import TIMEOUT_S, eventually
 
+import loader.call_budget
 from loader.call_budget import CallBudget, LoaderStopped
 from loader.poll import Loader
-from sandbox import Fault, Sandbox
+from sandbox import Sandbox
 from warehouse.database import Database
 
 TRAIL = "jimi.device.track.list"
 SWEEP = "jimi.user.device.location.list"
 TO = datetime.fromtimestamp(NOW, UTC)
-WAIT_S = 30
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {WAIT_S} s for {what}"
-        time.sleep(0.005)
 
 
 class Calls:
@@ -45,12 +40,12 @@ class Calls:
             try:
                 with self.budget.call(urgent=urgent):
                     self.began.append(name)
-                    self._ends[name].wait(WAIT_S)
+                    self._ends[name].wait(TIMEOUT_S)
             except LoaderStopped:
                 self.stopped.append(name)
 
         threading.Thread(target=run, daemon=True).start()
-        until(
+        eventually(
             lambda: len(self.budget._queue) > waiting or len(self.began) > running,
             f"{name} to wait or to run",
         )
@@ -62,13 +57,13 @@ class Calls:
 def test_urgent_calls_go_first_and_the_others_in_their_order() -> None:
     calls = Calls(CallBudget(10_000, 1, threading.Event()))
     calls.start("first")
-    until(lambda: calls.began == ["first"], "the first call")
+    eventually(lambda: calls.began == ["first"], "the first call")
     for name in ("b", "c", "d"):
         calls.start(name)
     calls.start("sweep", urgent=True)
     expected = ["first", "sweep", "b", "c", "d"]
     for number, name in enumerate(expected, 1):
-        until(lambda number=number: len(calls.began) == number, f"call {number}")
+        eventually(lambda number=number: len(calls.began) == number, f"call {number}")
         calls.end(name)
     assert calls.began == expected
 
@@ -79,29 +74,31 @@ def test_one_of_many_slots_is_kept_for_urgent_calls(parallel: int, others: int) 
     calls = Calls(CallBudget(10_000, parallel, threading.Event()))
     for number in range(parallel + 2):
         calls.start(f"trail {number}")
-    until(lambda: len(calls.began) == others, f"{others} calls at once")
+    eventually(lambda: len(calls.began) == others, f"{others} calls at once")
     calls.start("sweep", urgent=True)
     if others < parallel:
-        until(lambda: "sweep" in calls.began, "the sweep to run beside them")
+        eventually(lambda: "sweep" in calls.began, "the sweep to run beside them")
     calls.start("another sweep", urgent=True)
     time.sleep(0.1)
     assert len(calls.began) == parallel
 
 
-def test_the_rate_holds_for_urgent_and_other_calls_together() -> None:
+def test_the_rate_holds_for_urgent_and_other_calls_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The clock goes on only while a call waits for its turn."""
+    now = 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(loader.call_budget, "time", SimpleNamespace(monotonic=lambda: now))
     budget = CallBudget(100, 50, threading.Event())
-    times: list[float] = []
-
-    def call(urgent: bool) -> None:
-        with budget.call(urgent=urgent):
-            times.append(time.monotonic())
-
-    threads = [threading.Thread(target=call, args=[n % 2 == 0]) for n in range(30)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert max(times) - min(times) >= 0.9 * 29 / 100
+    monkeypatch.setattr(budget._changed, "wait", wait)
+    for number in range(30):
+        with budget.call(urgent=number % 2 == 0):
+            assert now == pytest.approx(number / 100)
 
 
 def test_stop_ends_all_waiting_and_no_call_begins_after_it() -> None:
@@ -110,7 +107,7 @@ def test_stop_ends_all_waiting_and_no_call_begins_after_it() -> None:
     for name in ("first", "b", "c"):
         calls.start(name)
     stopping.set()
-    until(lambda: sorted(calls.stopped) == ["b", "c"], "both that waited")
+    eventually(lambda: sorted(calls.stopped) == ["b", "c"], "both that waited")
     calls.end("first")
     with pytest.raises(LoaderStopped), calls.budget.call(urgent=True):
         pass
@@ -122,6 +119,7 @@ def test_all_endpoints_share_one_limit_of_calls_at_once(
     """Three endpoints at once, each with more to ask than may be asked at once."""
     loader.poll(["child_list", "device_list"])
     most, at_once, lock = 0, 0, threading.Lock()
+    is_full = threading.Event()
     outcome = sandbox._exchange
 
     def counted(params):
@@ -129,7 +127,10 @@ def test_all_endpoints_share_one_limit_of_calls_at_once(
         with lock:
             at_once += 1
             most = max(most, at_once)
-        time.sleep(0.02)
+            if most == 3:
+                is_full.set()
+        is_full.wait(TIMEOUT_S)
+        time.sleep(0.02)  # a fourth call could come now
         try:
             return outcome(params)
         finally:
@@ -160,28 +161,22 @@ def test_all_endpoints_share_one_limit_of_calls_at_once(
 def test_sweep_does_not_wait_behind_other_endpoints(
     loader: Loader, sandbox: Sandbox, database: Database, work_dir: Path
 ) -> None:
-    """The trail of 40 devices takes 20 seconds of the budget; the sweep's calls go before it."""
+    """The sweep is over while all calls for the trail that may run at once wait for answers."""
     loader.poll(["child_list", "device_list"])
-    slow = Loader(
-        settings_for(
-            sandbox, database, work_dir,
-            tracksolid_parallel_calls=40, tracksolid_calls_per_second=2,
-        ),
-        database,
-    )  # fmt: skip
-    sandbox.misbehave(TRAIL, Fault.STALL, rate=1.0, seconds=0.1)
+    busy = Loader(settings_for(sandbox, database, work_dir, tracksolid_parallel_calls=4), database)
     trail = threading.Thread(
-        target=slow.backfill, args=(TO - timedelta(days=1), TO, ["track_list"])
+        target=busy.backfill, args=(TO - timedelta(days=1), TO, ["track_list"])
     )
-    trail.start()
 
-    until(lambda: any(r.method == TRAIL for r in sandbox.requests), "a call for the trail")
-    (summary,) = slow.poll(["location_list"])
-    assert summary.errors == []
-    methods = [request.method for request in sandbox.requests]
-    last_sweep = len(methods) - methods[::-1].index(SWEEP)
-    assert methods.count(SWEEP) == summary.questions
-    # In the order of the requests, the sweep would come after all 40.
-    assert methods[:last_sweep].count(TRAIL) < 20
-    slow.stop()
+    def asked(method: str) -> int:
+        return sum(request.method == method for request in sandbox.requests)
+
+    with unanswered(sandbox, TRAIL):
+        trail.start()
+        eventually(lambda: asked(TRAIL) == 3, "three calls for the trail")
+        (summary,) = busy.poll(["location_list"])
+        assert summary.errors == []
+        assert asked(SWEEP) == summary.questions > 0
+        assert asked(TRAIL) == 3
+        busy.stop()
     trail.join()

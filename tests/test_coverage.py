@@ -61,7 +61,7 @@ spans = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=list(HealthCheck))
 @given(spans)
 def test_gaps_are_the_windows_without_an_answer(raw: psycopg.Connection, windows: list) -> None:
     raw.execute("truncate raw.api_calls")

@@ -4,10 +4,9 @@ import socket
 
 import pytest
 import requests
+from waiting import TIMEOUT_S
 
 from operations.service.health import JobMetrics, PortTaken, serving
-
-TIMEOUT_S = 10
 
 
 def test_health_answers_get_and_head_and_503_with_a_problem() -> None:

@@ -158,7 +158,6 @@ def test_any_order_of_arrival_gives_the_same_tables(
 ) -> None:
     @settings(
         max_examples=examples,
-        deadline=None,
         phases=[Phase.generate],  # to shrink an example is to build it again and again
     )
     @given(seed=st.integers(0, 2**32), loads=st.integers(2, 3))

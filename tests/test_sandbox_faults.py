@@ -9,6 +9,7 @@ from itertools import takewhile
 import pytest
 import requests
 from sandbox_client import ALARMS, MILEAGE, PARKING, TRACK, SandboxClient, valid_parameters
+from waiting import TIMEOUT_S
 
 from sandbox import Fault, Sent
 from sandbox.faults import POISON
@@ -50,7 +51,7 @@ def test_a_reset_fault_resets_the_connection(client: SandboxClient) -> None:
     host, port = client.sandbox.url.removeprefix("http://").split("/")[0].split(":")
     body = b"method=jimi.user.child.list"
     request = b"POST /route/rest HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=TIMEOUT_S) as connection:
         connection.sendall(request + body)
         with pytest.raises(ConnectionResetError):
             connection.recv(100)

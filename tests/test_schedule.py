@@ -135,7 +135,7 @@ def test_slow_job_delays_neither_sweep_nor_drain(
     sweep = runs(database)["location_list"]
     assert sweep["succeeded_at"]
     # Two clocks: next_run_at is the service's time, started_at the database's.
-    assert sweep["next_run_at"] > sweep["started_at"] - timedelta(seconds=1)
+    assert sweep["next_run_at"] > sweep["started_at"] - timedelta(minutes=1)
     assert sweep["failures_in_a_row"] == 0
 
 

@@ -86,7 +86,7 @@ def contents(connection: psycopg.Connection) -> dict[str, set[str]]:
 def test_any_arrival_of_fixes_equals_a_full_refresh(
     databases: Databases, work_dir: Path, examples: int
 ) -> None:
-    @settings(max_examples=examples, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=examples, phases=[Phase.generate])
     @given(seed=st.integers(0, 2**32))
     def holds(seed: int) -> None:
         built = databases.built_empty(work_dir)

@@ -4,13 +4,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from conftest import settings_for
+from sandbox_client import unanswered
 from waiting import eventually
 
 import loader.token
@@ -127,37 +128,40 @@ def test_killed_renewer_does_not_block_others(
 def test_lease_covers_a_refresh_and_a_login_together(
     sandbox: Sandbox, tokens: Make, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each takes less than a lease, both together more; a second process may not log in too."""
+    """It is taken again before the login, so a second process does not log in too."""
     monkeypatch.setattr(loader.token, "LOGIN_GAP", timedelta())
     old = tokens(sandbox).current()
-    with database.connect() as connection:
+    with database.connect() as connection, ThreadPoolExecutor(2) as pool:
         connection.execute("update tracksolid.api_token_cache set refresh_token = 'worn out'")
-    monkeypatch.setattr(loader.token, "LEASE", timedelta(seconds=2))
-    for method in (REFRESH, GET):
-        sandbox.misbehave(method, Fault.STALL, rate=1.0, seconds=1.4)
-    holders = [tokens(sandbox) for _ in range(2)]
-    with ThreadPoolExecutor(2) as pool:
-        found = set(pool.map(lambda holder: holder.current(rejected=old), holders))
-    assert len(found) == 1
+
+        def lease() -> datetime:
+            row = connection.execute("select renewing_until from tracksolid.api_token_cache")
+            return row.fetchone()[0]
+
+        with unanswered(sandbox, GET):
+            with unanswered(sandbox, REFRESH):
+                found = [pool.submit(tokens(sandbox).current, rejected=old) for _ in range(2)]
+                eventually(lambda: calls(sandbox, REFRESH), "the refresh to reach the API")
+                of_the_refresh = lease()
+            eventually(lambda: calls(sandbox, GET) > 1, "the login to reach the API")
+            assert lease() > of_the_refresh
+    assert len({each.result() for each in found}) == 1
     assert (calls(sandbox, REFRESH), calls(sandbox, GET)) == (1, 2)
 
 
 def test_slow_process_leaves_the_lease_that_another_took(
     sandbox: Sandbox, tokens: Make, database: Database
 ) -> None:
-    sandbox.misbehave(GET, Fault.STALL, seconds=1.0)
     slow = threading.Thread(target=tokens(sandbox).current)
-    slow.start()
     lease = "select renewing_until::text from tracksolid.api_token_cache"
     with database.connect() as connection:
-        deadline = time.monotonic() + 20
-        while not any(request.method == GET for request in sandbox.requests):
-            assert time.monotonic() < deadline, "no login was asked for"
-            time.sleep(0.02)
-        connection.execute(
-            "update tracksolid.api_token_cache set renewing_until = now() + interval '1 hour'"
-        )
-        taken = connection.execute(lease.encode()).fetchone()
+        with unanswered(sandbox, GET):
+            slow.start()
+            eventually(lambda: calls(sandbox, GET), "the login to reach the API")
+            connection.execute(
+                "update tracksolid.api_token_cache set renewing_until = now() + interval '1 hour'"
+            )
+            taken = connection.execute(lease.encode()).fetchone()
         slow.join()
         assert connection.execute(lease.encode()).fetchone() == taken
 
@@ -165,18 +169,19 @@ def test_slow_process_leaves_the_lease_that_another_took(
 def test_no_database_connection_is_held_while_the_api_is_slow(
     sandbox: Sandbox, tokens: Make, database: Database
 ) -> None:
-    sandbox.misbehave(GET, Fault.STALL, seconds=4)
-    holder = tokens(sandbox)
-    waiting = threading.Thread(target=holder.current)
-    waiting.start()
-    eventually(lambda: calls(sandbox, GET), "the login to reach the API")
-    with database.connect() as connection:
-        row = connection.execute(
-            "select count(*) from pg_stat_activity"
-            " where datname = current_database() and pid <> pg_backend_pid()"
-        ).fetchone()
-    assert waiting.is_alive()
-    assert row == (0,)
+    waiting = threading.Thread(target=tokens(sandbox).current)
+    others = (
+        "select count(*) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    with unanswered(sandbox, GET):
+        waiting.start()
+        eventually(lambda: calls(sandbox, GET), "the login to reach the API")
+        with database.connect() as connection:  # the server ends a session a moment after it
+            eventually(
+                lambda: connection.execute(others.encode()).fetchone() == (0,), "no other session"
+            )
+        assert waiting.is_alive()
     waiting.join()
 
 
