@@ -62,9 +62,9 @@ def stopped_by_signals(loader: "Loader") -> Iterator[list[int]]:
         if len(received) > 1:
             errors.show_cursor()
             os._exit(128 + number)
+        loader.stop()
         # Not through the console: the progress bars may be drawing at this moment.
         os.write(2, b"\nstopping: what has arrived is landed; a second Ctrl-C ends at once\n")
-        loader.stop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
