@@ -117,7 +117,7 @@ def test_a_setting_of_the_receiver_that_is_no_text_is_wrong(
 ) -> None:
     monkeypatch.setenv("WEBHOOK_TOKEN", "a token")
     monkeypatch.setenv(name, os.fsdecode(b"\xff"))
-    with pytest.raises(receiver_settings.WrongSettings, match=f"{name}.* text in UTF-8"):
+    with pytest.raises(receiver_settings.WrongReceiverSettings, match=f"{name}.* text in UTF-8"):
         receiver_settings.read()
 
 

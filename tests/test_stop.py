@@ -14,7 +14,7 @@ from conftest import NOW
 from sandbox_client import unanswered
 from waiting import TIMEOUT_S, eventually
 
-import loader.poll
+import loader.fetcher
 from loader.poll import Loader
 from sandbox import Fault, Sandbox
 from settings import ROOT
@@ -128,14 +128,14 @@ def test_stopped_backfill_lands_what_has_arrived_and_resumes_later(
 
 def test_a_stop_waits_for_a_second() -> None:
     """Then it lands what has arrived: in all, that takes less than five."""
-    assert loader.poll.GRACE_S <= 1
+    assert loader.fetcher.STOP_GRACE_S <= 1
 
 
 def test_answers_within_the_grace_are_landed(
     loader: Loader, sandbox: Sandbox, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loader.poll(["child_list", "device_list"])
-    monkeypatch.setattr("loader.poll.GRACE_S", FAR_S)
+    monkeypatch.setattr("loader.fetcher.STOP_GRACE_S", FAR_S)
     with ThreadPoolExecutor(1) as pool:
         with unanswered(sandbox, TRAIL):
             running = pool.submit(loader.backfill, FROM, TO, ["track_list"])
