@@ -18,7 +18,7 @@ def print_preview(found: Preview) -> None:
         counts = ("added", "gone", "changed")
         print_table(("table", *counts), rows, "Tables that would change", right=counts)
     if same:
-        say(f"Built, and the same as before: {same}")
+        say(f"Same as before, new columns aside: {same}\n")
     if not found.kpis:
         say("No value of a KPI would change for the fleet or a city.")
         return
@@ -59,4 +59,5 @@ def _print_kpi_changes(found: Preview) -> None:
         for value in found.largest
     ]
     headings = ("kpi", "city", "day", "old", "new", "difference")
-    print_table(headings, largest, "Largest differences", right=headings[3:])
+    if largest:
+        print_table(headings, largest, "Largest differences", right=headings[3:])
