@@ -2,11 +2,12 @@
 
 import os
 import secrets
+import shlex
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,7 @@ from dotenv import dotenv_values
 from settings import ROOT, Settings
 from warehouse.database import Database, DatabaseError
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180
 
 
 class StandIn:
@@ -60,17 +61,28 @@ def webhook(settings: Settings, database: Database) -> Iterator[Receiver]:
     command = [sys.executable, "-m", "webhook"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not _answers(f"{hook.url}/health"):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise DatabaseError(
-                    f"the webhook does not start: run {' '.join(command)} to see why"
-                )
-            time.sleep(0.1)
+        _wait(process, command, lambda: _answers(f"{hook.url}/health"))
         yield hook
     finally:
         process.terminate()
         process.wait()
+
+
+def _wait(
+    process: subprocess.Popen[bytes], command: Sequence[str], is_ready: Callable[[], bool]
+) -> None:
+    """Wait until the process is ready. Raises DatabaseError if it ends or takes too long."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not is_ready():
+        if process.poll() is not None:
+            raise DatabaseError(
+                f"a process of the demo has ended: run {shlex.join(command)} to see why"
+            )
+        if time.monotonic() > deadline:
+            raise DatabaseError(
+                f"{shlex.join(command)} is not ready after {START_TIMEOUT_S} s: run the demo again"
+            )
+        time.sleep(0.1)
 
 
 def _answers(url: str) -> bool:
@@ -90,18 +102,12 @@ def stand_in(
     """
     env_file = settings.work_dir / "sandbox.env"
     env_file.unlink(missing_ok=True)
-    what = ["--traces", str(traces)] if traces else ["--profile", "fleet", "--days", str(days)]
+    fleet = ["--traces", str(traces)] if traces else ["--profile", "fleet", "--days", str(days)]
     push = ["--push-to", hook.url, "--push-token", hook.token]
-    command = [sys.executable, "-m", "sandbox", *what, *push, "--env-file", str(env_file)]
+    command = [sys.executable, "-m", "sandbox", *fleet, *push, "--env-file", str(env_file)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not env_file.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise DatabaseError(
-                    f"the stand-in API does not start: run {' '.join(command)} to see why"
-                )
-            time.sleep(0.1)
+        _wait(process, command, env_file.exists)
         yield StandIn(env_file)
     finally:
         process.terminate()
