@@ -386,7 +386,7 @@ def test_kpi_values_are_complete_and_fleet_distance_matches_truth(
 
 
 def test_active_kpi_needs_panel_and_reviewer(gold: psycopg.Connection) -> None:
-    statement = (ROOT / "dbt_fireside/tests/kpi_active_is_complete.sql").read_text()
+    statement = (ROOT / "dbt_fireside/tests/kpi_active_definitions_are_complete.sql").read_text()
     statement = statement.replace("{{ ref('kpi_register') }}", "dwh_gold.kpi_register")
     assert gold.execute(statement.encode()).fetchall() == []
     with gold.transaction(force_rollback=True):
