@@ -35,6 +35,7 @@ LOADS = """
         (select count(distinct load_id) from raw.complete_loads)
 """
 DATABASE_UNREACHABLE = "database unreachable|leader lock lost"
+CLOCK_JUMPED = "clock jumped or host slept"
 NO_PERMISSION = "permission denied for table location_list"
 # If its write-ahead log has no space, PostgreSQL itself stops.
 DISK_FULL = f"No space left|{DATABASE_UNREACHABLE}"
@@ -264,8 +265,9 @@ def revoke_insert(stack: Stack) -> None:
 
 def clock_forward_and_back(stack: Stack) -> None:
     for ahead in (600, 0):
+        begin = stack.log.stat().st_size
         stack.step_the_clock(ahead)
-        time.sleep(seconds(4, 30))
+        wait_for(lambda at=begin: CLOCK_JUMPED in stack.log_text(at), "the step's report", stack)
 
 
 def sleep_of_two_hours(stack: Stack) -> None:
@@ -333,8 +335,8 @@ SERVICE_FAULTS = [
     ServiceFault(drop_raw, "tables of raw are gone", is_short=True),
     ServiceFault(drop_api_calls, "tables of raw are gone", is_short=True),
     ServiceFault(revoke_insert, NO_PERMISSION),
-    ServiceFault(clock_forward_and_back, "clock jumped", is_short=True),
-    ServiceFault(sleep_of_two_hours, "clock jumped or host slept"),
+    ServiceFault(clock_forward_and_back, CLOCK_JUMPED, is_short=True),
+    ServiceFault(sleep_of_two_hours, CLOCK_JUMPED),
     ServiceFault(api_down, "RemoteDisconnected|reset|Connection"),
     ServiceFault(full_work_dir, DISK_FULL, needs_disk=True, is_short=True),
     ServiceFault(full_database, DISK_FULL, needs_disk=True),

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import forked
+from waiting import TIMEOUT_S
 from warm_dbt import Forked
 
 from settings import ROOT
 from warehouse import dbt_process
-
-TIMEOUT_S = 240
 
 
 def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

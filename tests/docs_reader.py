@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Protocol
 
+from waiting import TIMEOUT_S
+
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 LINK = re.compile(r"\[([^]]*)\]\(([^)]*)\)")
 Table = list[list[str]]  # the header first
@@ -69,7 +71,7 @@ class BrowserDocs:
                 capture_output=True,
                 text=True,
                 check=True,
-                timeout=120,
+                timeout=TIMEOUT_S,
             ).stdout
             self.doms[address] = BodyParser(dom)
         return self.doms[address]

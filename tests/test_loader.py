@@ -4,7 +4,6 @@ import base64
 import dataclasses
 import json
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -395,6 +394,21 @@ def test_poll_requests_only_new_windows(
     )
 
 
+class WatchedLock:
+    """A lock that knows which threads have asked for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.asked: set[threading.Thread] = set()
+
+    def __enter__(self) -> None:
+        self.asked.add(threading.current_thread())
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def test_sweep_waits_for_at_most_two_loads(
     database: Database, work_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,17 +424,15 @@ def test_sweep_waits_for_at_most_two_loads(
 
     trips = [threading.Thread(target=land, args=["track_mileage"]) for _ in range(5)]
     sweep = threading.Thread(target=land, args=["location_list"])
-    arrived: list[object] = []
-    turn = landing._turn
-    with turn():  # the load under way
-        monkeypatch.setattr(landing, "_turn", lambda **how: arrived.append(how) or turn(**how))
+    queue, turn = WatchedLock(), WatchedLock()
+    monkeypatch.setattr("loader.landing._queue", queue)
+    monkeypatch.setattr("loader.landing._thread_turn", turn)
+    with landing._turn():  # the load under way
         for thread in trips:
             thread.start()
-        eventually(lambda: len(arrived) == 5, "all trips to wait before the sweep does")
-        time.sleep(0.5)  # from there to the lock
+        eventually(lambda: queue.asked.issuperset(trips), "all trips to wait before the sweep does")
         sweep.start()
-        eventually(lambda: len(arrived) == 6, "the sweep to wait")
-        time.sleep(0.5)
+        eventually(lambda: sweep in turn.asked, "the sweep to wait")
     for thread in (*trips, sweep):
         thread.join()
     assert len(landed) == 6
