@@ -83,6 +83,17 @@ def test_optional_columns_are_left_out_of_all_groups_before_anything_wraps(scree
     assert "check SIM" not in " ".join(lines)
 
 
+def test_a_group_that_fits_by_itself_has_a_line_per_row(screen) -> None:
+    """The widths that all groups share would not fit, and would wrap some of the texts."""
+    groups = {
+        "Long names": [("technician.service_stops_per_vehicle", "Service stops per vehicle")],
+        "Long labels": [("dispatch.overnight", "Overnight at an unexpected place in the city")],
+    }
+    lines = screen(66, lambda: tables.print_groups(("kpi", "label"), groups))
+    assert "technician.service_stops_per_vehicle  Service stops per vehicle" in lines
+    assert "dispatch.overnight  Overnight at an unexpected place in the city" in lines
+
+
 def cell_words(rows: Sequence[Sequence[object]]) -> set[str]:
     return {word for row in rows for cell in row for word in str(cell).split()}
 

@@ -47,9 +47,10 @@ def print_groups(
     right: Collection[str] = (),
     optional: Sequence[str] = (),
 ) -> None:
-    """Print a table per group, with its title; all have the same columns and widths.
+    """Print a table per group, with its title; all have the same columns, and the same widths.
 
-    If the terminal is too narrow, the `optional` columns are left out, the last one first.
+    If the terminal is too narrow, the `optional` columns are left out, the last one first; then
+    each group gets widths of its own, so that a row takes a second line only if it has to.
     """
     everything = [row for rows in groups.values() for row in rows]
     shown = len(columns)
@@ -60,14 +61,16 @@ def print_groups(
             shown -= 1
     columns, left_out = columns[:shown], columns[shown:]
     everything = [row[:shown] for row in everything]
-    fitting = _fitting(columns, everything, wrap=False) or _fitting(columns, everything, wrap=True)
+    common = _fitting(columns, everything, wrap=False)
     for title, rows in groups.items():
         say(title, style="bold")
         cells = [list(row[:shown]) for row in rows]
         if not console.is_terminal:
             widths = _whole_widths(columns, everything)
             _print_aligned([list(columns), *cells], widths, columns, right)
-        elif fitting:
+        elif fitting := (
+            common or _fitting(columns, cells, wrap=False) or _fitting(columns, cells, wrap=True)
+        ):
             _print_cells(columns, cells, *fitting, right)
         else:
             for row in cells:
