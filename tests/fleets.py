@@ -47,7 +47,7 @@ def registered(databases: Databases, world: World) -> Database:
 
 @cache
 def priced_world() -> World:
-    return fleet(seed=11, days=6, devices=82, now=NOW)
+    return fleet(seed=11, days=5, devices=60, now=NOW)
 
 
 def priced(databases: Databases) -> Database:
@@ -76,7 +76,7 @@ def priced(databases: Databases) -> Database:
 def polled_world() -> World:
     """Three days of October and four of November; the last is a Wednesday."""
     now = int(datetime(2026, 11, 4, 9, 30, tzinfo=UTC).timestamp())
-    return fleet(seed=11, days=6, devices=60, now=now)
+    return fleet(seed=11, days=6, devices=40, now=now)
 
 
 def polled(databases: Databases, work_dir: Path) -> Built:

@@ -9,14 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import fleets
 import pytest
 from conftest import NOW
+from databases import Databases
 from sandbox_client import unanswered
 from waiting import TIMEOUT_S, eventually
 
 import loader.fetcher
 from loader.poll import Loader
-from sandbox import Fault, Sandbox
+from sandbox import Fault, Fleet, Sandbox
 from settings import ROOT
 from warehouse.database import Database
 
@@ -28,9 +30,13 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def start(loader: Loader, sandbox: Sandbox, database: Database, work_dir: Path) -> Iterator[Start]:
+def database(databases: Databases, world: Fleet) -> Database:
+    return fleets.registered(databases, world)
+
+
+@pytest.fixture
+def start(sandbox: Sandbox, database: Database, work_dir: Path) -> Iterator[Start]:
     """Starts commands against a fleet that is known already."""
-    loader.poll(["child_list", "device_list"])
     processes = []
 
     def begin(*arguments: str, **changed: str) -> subprocess.Popen[str]:
@@ -88,20 +94,22 @@ def stop(process: subprocess.Popen[str]) -> None:
         assert process.poll() is None
 
 
+CTRL_C, SIGTERM = (signal.SIGINT, 130), (signal.SIGTERM, 143)  # and the exit codes
+
+
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
-)
-@pytest.mark.parametrize(
-    "fault",
+    ("fault", "number", "code"),
     [
-        Fault.STALL,
-        pytest.param(Fault.RATE_LIMITED, marks=pytest.mark.long),
-        Fault.SYSTEM_BUSY,
+        (Fault.STALL, *CTRL_C),
+        pytest.param(Fault.STALL, *SIGTERM, marks=pytest.mark.long),
+        pytest.param(Fault.RATE_LIMITED, *CTRL_C, marks=pytest.mark.long),
+        pytest.param(Fault.RATE_LIMITED, *SIGTERM, marks=pytest.mark.long),
+        pytest.param(Fault.SYSTEM_BUSY, *CTRL_C, marks=pytest.mark.long),
+        (Fault.SYSTEM_BUSY, *SIGTERM),
     ],
-    ids=["silent sockets", "too many requests", "back-off"],
 )
 def test_stopped_backfill_lands_what_has_arrived_and_resumes_later(
-    start: Start, sandbox: Sandbox, database: Database, number: int, code: int, fault: Fault
+    start: Start, sandbox: Sandbox, database: Database, fault: Fault, number: int, code: int
 ) -> None:
     """Twelve devices are answered, then the API answers nobody."""
     sandbox.misbehave(TRAIL, fault, rate=1.0, after=12, seconds=FAR_S)

@@ -61,7 +61,12 @@ def preview(
 
     # The lock makes builds wait: a build in between would look like an effect of the change.
     builder = database.acting_as(DBT_ROLE)
-    with dbt_runner.alone(database), builder.connect() as connection, _scratch(connection):
+    with (
+        dbt_runner.alone(database),
+        dbt_runner.in_one_process(settings, database),
+        builder.connect() as connection,
+        _scratch(connection),
+    ):
         run("parse")
         project = Catalogue(artifacts / "manifest.json")
         run(
