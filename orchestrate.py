@@ -44,7 +44,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Options of the program itself; each command has its own."""
+    """Declare the options of the program itself; each command has its own."""
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ def _row(result: dict[str, Any], began: datetime) -> dict[str, object]:
 
 
 def _name(node: str) -> str:
-    """model.p.trips -> trips, source.p.raw.jobs -> raw.jobs, test.p.x.hash -> x"""
+    """Return a node's short name: model.p.trips as trips, source.p.raw.jobs as raw.jobs."""
     kind, *parts = node.split(".")
     match kind:
         case "source":

@@ -112,7 +112,7 @@ def formula(kpi: Kpi) -> str:
 
 
 def slug(domain: str) -> str:
-    """Cost and fuel -> cost-and-fuel"""
+    """Return the name of a domain's page: "Cost and fuel" as "cost-and-fuel"."""
     return domain.lower().replace(" ", "-")
 
 

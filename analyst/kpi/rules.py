@@ -53,12 +53,12 @@ class Rule:
 
 
 def reason(source: str) -> str:
-    """assumed: 08:00 to 17:00 -> 08:00 to 17:00"""
+    """Return "assumed: 08:00 to 17:00" as "08:00 to 17:00", and "assumed" as an empty text."""
     return source.removeprefix("assumed").removeprefix(": ")
 
 
 def spaced(name: str) -> str:
-    """shift_length -> shift length"""
+    """Return a name with spaces: shift_length as "shift length"."""
     return name.replace("_", " ")
 
 

@@ -150,5 +150,5 @@ class Service:
 
 
 def _clock_offset_s() -> float:
-    """Wall clock minus monotonic clock, in seconds; jumps if the clock is set or the host slept."""
+    """Return wall clock minus monotonic clock, in seconds. It jumps if the host slept."""
     return time.time() - time.monotonic()
