@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hypothesis
 import pytest
 import shared as shared_folder
 from shared import Shared
@@ -28,14 +27,10 @@ NOW = int(datetime(2026, 11, 18, 9, 30, tzinfo=UTC).timestamp())  # a Wednesday,
 # The first two make the fleets that others copy, each on a worker of its own.
 FIRST = (
     *("test_pipeline", "test_kpi_tools", "test_models", "test_gold_build", "test_chaos"),
-    *("test_order", "test_schedule", "test_kill", "test_cli", "test_legacy", "test_whole_webhook"),
-    *("test_jobs", "test_stretches", "test_work", "test_docs", "test_dashboard_queries"),
+    *("test_kpi_preview", "test_order", "test_schedule", "test_kill", "test_cli", "test_legacy"),
+    *("test_whole_webhook", "test_jobs", "test_stretches", "test_work", "test_docs"),
+    "test_dashboard_queries",
 )
-# On a busy machine an example takes long; that is no failure.
-hypothesis.settings.register_profile(
-    "no clock", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("no clock")
 # These are for tests of data that must survive, which start a server of their own.
 DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
 
@@ -191,6 +186,17 @@ def gold(databases: Databases) -> Iterator[psycopg.Connection]:
 
     with fleets.priced(databases).connect() as connection:
         yield connection
+
+
+@pytest.fixture(scope="module")
+def built(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Settings, Database]:
+    """This file's own copy of a polled fleet. Its last four hours have landed since the build."""
+    import fleets
+
+    made = fleets.polled(databases, tmp_path_factory.mktemp("work"))
+    return made.settings, made.database
 
 
 @pytest.fixture
