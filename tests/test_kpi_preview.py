@@ -200,8 +200,9 @@ def test_preview_of_a_failing_model_leaves_nothing_behind(
 
 
 def test_preview_counts_added_and_removed_rows_with_and_without_a_key(
-    gold: psycopg.Connection, catalogue: Catalogue
+    built: Built, gold: psycopg.Connection
 ) -> None:
+    catalogue = Catalogue.of_gold(*built)
     with gold.transaction(force_rollback=True):
         gold.execute("create schema other")
         for name in ("kpi_values", "dim_zones"):
