@@ -19,7 +19,7 @@ from dotenv import dotenv_values
 from settings import ROOT, Settings
 from warehouse.database import Database, DatabaseError
 
-START_TIMEOUT_S = 180
+START_TIMEOUT_S = 600  # the stand-in pushes a day first, one push after another
 
 
 class StandIn:
