@@ -1,7 +1,6 @@
 """The product's command line for tests: a process of its own, without the second of its imports.
 
-Whatever a program's start itself is about (signals, a terminal, a missing package) starts the
-real program.
+Tests of the start itself (signals, a terminal, a missing package) start the real program.
 """
 
 import os
@@ -20,15 +19,21 @@ from warehouse import dbt_process
 
 
 def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run `orchestrate.py ARGUMENTS` with this environment; return its exit code and output."""
+    """Run `orchestrate.py ARGUMENTS` with this environment; return its exit code and output.
+
+    Raises subprocess.TimeoutExpired, with the output so far, if it does not end.
+    """
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / name for name in ("stdout", "stderr")]
         process = forked.fork(_main, env, arguments, *map(str, files))
         process.join(TIMEOUT_S)
-        if process.exitcode is None:
+        is_hanging = process.exitcode is None
+        if is_hanging:
             process.kill()
             process.join()
-        stdout, stderr = (file.read_text() for file in files)
+        stdout, stderr = (file.read_text() if file.exists() else "" for file in files)
+    if is_hanging:
+        raise subprocess.TimeoutExpired(arguments, TIMEOUT_S, stdout, stderr)
     return subprocess.CompletedProcess(arguments, process.exitcode, stdout, stderr)
 
 

@@ -14,10 +14,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import requests
+from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from conftest import settings_for
 from fleets import land_new_fixes, one
@@ -25,7 +27,7 @@ from pydantic import SecretStr
 from waiting import TIMEOUT_S, eventually
 
 from operations.maintenance import prune
-from operations.service import notify, schedule
+from operations.service import notify, orchestrator, schedule
 from operations.service.job_runs import JobRuns
 from operations.service.jobs import JobActions, JobFailed, JobResult
 from operations.service.leader import KEY
@@ -137,6 +139,22 @@ def test_slow_job_delays_neither_sweep_nor_drain(
     # Two clocks: next_run_at is the service's time, started_at the database's.
     assert sweep["next_run_at"] > sweep["started_at"] - timedelta(minutes=1)
     assert sweep["failures_in_a_row"] == 0
+
+
+def test_clock_step_while_the_schedule_is_made_restarts_it(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps_s, made, make = [0.0], [], schedule.scheduler
+
+    def make_and_step_once(*arguments: Any) -> BackgroundScheduler:
+        made.append(make(*arguments))
+        steps_s[0] = -3600.0
+        return made[-1]
+
+    monkeypatch.setattr(orchestrator, "_clock_offset_s", lambda: steps_s[0])
+    monkeypatch.setattr(schedule, "scheduler", make_and_step_once)
+    with serving(settings, database, lambda *_: ()):
+        eventually(lambda: len(made) == 2, "a second schedule", context=lambda: made)
 
 
 @contextmanager

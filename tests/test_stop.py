@@ -142,7 +142,6 @@ def test_a_stop_waits_for_a_second() -> None:
 def test_answers_within_the_grace_are_landed(
     loader: Loader, sandbox: Sandbox, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loader.poll(["child_list", "device_list"])
     monkeypatch.setattr("loader.fetcher.STOP_GRACE_S", FAR_S)
     with ThreadPoolExecutor(1) as pool:
         with unanswered(sandbox, TRAIL):

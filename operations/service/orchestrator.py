@@ -99,11 +99,11 @@ class Service:
         self._metrics.is_leader.set(1)
         zone = ZoneInfo(self._settings.fleet_timezone)
         succeeded_at = self._runner.succeeded_at
+        offset_s = _clock_offset_s()  # before the scheduler reads the clock: no step is missed
         scheduler = schedule.scheduler(jobs, self._runner.run, succeeded_at, zone)
         report_recovery()
         scheduler.start()
         late_night = LateNight(self._settings, jobs)
-        offset_s = _clock_offset_s()
         while not self._stop_requested.wait(CHECK_INTERVAL_S) and self._leader.is_held():
             if abs(stepped_s := _clock_offset_s() - offset_s) > CLOCK_STEP_S:
                 # After a step back the scheduler would wait until the old time comes again.
