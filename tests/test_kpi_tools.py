@@ -147,6 +147,35 @@ def test_explain_of_a_weekly_kpi_lists_the_rows_since_monday(
     assert trips.sums()["distance_km"] == found.value
 
 
+def test_explain_lists_what_arrived_that_day_and_does_not_count(
+    world: World, gold: psycopg.Connection, catalogue: Catalogue
+) -> None:
+    imei, _ = busiest(world)
+    with gold.transaction(force_rollback=True):
+        gold.execute(
+            "insert into tracksolid.rejected_records"
+            " (source, record_id, imei, reason, is_kept, fetched_at, load_id)"
+            " select 'push_gps', 'late-' || number, %s, 'gpsTime', false, %s, 'l'"
+            " from generate_series(1, 3) as number",
+            [imei, f"{DAY} 12:00+03"],
+        )
+        (late,) = (
+            row
+            for row in explain(
+                gold, catalogue, catalogue.kpi("fleet.distance"), imei, DAY
+            ).rejections.rows
+            if row["source"] == "push_gps"
+        )
+    assert late == {
+        "day": DAY,
+        "imei": imei,
+        "source": "push_gps",
+        "reason": "gpsTime",
+        "is_kept": False,
+        "records_count": 3,
+    }
+
+
 def test_explain_accepts_id_plate_or_imei(
     built: Built, world: World, gold: psycopg.Connection
 ) -> None:

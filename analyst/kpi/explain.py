@@ -41,6 +41,13 @@ VEHICLE = """
     limit 1
 """
 
+REJECTIONS = """
+    select day, scope_value as imei, source, reason, is_kept, records_count
+    from dwh_gold.rejection_days
+    where scope = 'device' and scope_value = any(%s) and day between %s and %s
+    order by day, imei, source, reason, is_kept
+"""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -75,6 +82,7 @@ class Explanation:
     rules: Sequence[Rule]
     first_day: date  # a weekly or monthly KPI adds up from here to the day
     facts: Sequence[Rows]
+    rejections: Rows  # records of the vehicle's devices that arrived on these days and do not count
 
 
 def explain(
@@ -108,6 +116,9 @@ def explain(
             _rows(connection, kpi.mart, fact, found["imei"], first_day, day)
             for fact in catalogue.facts_under(kpi.mart)
         ],
+        rejections=_rejections(
+            connection, [found["imei"], *(found["other_imeis"] or [])], first_day, day
+        ),
     )
 
 
@@ -136,6 +147,14 @@ def _first_day(kpi: Kpi, day: date) -> date:
     if kpi.meta["cadence"] == "weekly":
         return day - timedelta(days=day.weekday())
     return day.replace(day=1) if kpi.meta["cadence"] == "monthly" else day
+
+
+def _rejections(
+    connection: psycopg.Connection, imeis: Sequence[str], first_day: date, day: date
+) -> Rows:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(REJECTIONS.encode(), [imeis, first_day, day]).fetchall()
+    return Rows("rejection_days", tuple(column.name for column in cursor.description or ()), rows)
 
 
 def _rows(

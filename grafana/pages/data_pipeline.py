@@ -85,6 +85,16 @@ def data_pipeline() -> Dashboard:
         empty="Every device has a recent position.",
         links={"vehicle_id": TO_VEHICLE},
     )
+    reasons = rows(
+        "What did not count, and why",
+        about("Rejected records by day of arrival and reason; most frequent first.", READINESS),
+        "day source reason is_kept records_count devices_count",
+        "rejection_days",
+        within("day_start"),
+        "scope = 'fleet'",
+        order="day desc, records_count desc, source, reason",
+        empty="Every record of this time range counts.",
+    )
     rejected = rows(
         "Rejected records",
         about(
@@ -167,7 +177,8 @@ def data_pipeline() -> Dashboard:
                     ),
                 ],
             ),
-            Shelf(9, [silent, rejected]),
+            Shelf(9, [silent, reasons]),
+            Shelf(9, [rejected]),
             Shelf(
                 12,
                 [

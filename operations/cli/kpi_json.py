@@ -64,4 +64,5 @@ def explained_kpi(kpi: Kpi, day: date, found: Explanation) -> dict[str, Any]:
             {"fact": fact.fact, "rows": [dict(row) for row in fact.rows], "sums": fact.sums()}
             for fact in found.facts
         ],
+        "rejections": [dict(row) for row in found.rejections.rows],
     }

@@ -116,6 +116,9 @@ def print_explanation(kpi: Kpi, day: object, found: Explanation) -> None:
         say(f"The value and the rows below are of all days since {found.first_day}.")
     for fact in found.facts:
         print_rows(fact, str(day))
+    if found.rejections.rows:
+        say("Records that arrived on these days and do not count:")
+        print_rows(found.rejections, str(day))
 
 
 def print_rows(found: Rows, day: str) -> None:
