@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 import shared as shared_folder
 from shared import Shared
@@ -31,6 +32,11 @@ FIRST = (
     *("test_whole_webhook", "test_jobs", "test_stretches", "test_work", "test_docs"),
     "test_dashboard_queries",
 )
+# On a busy machine an example takes long; that is no failure.
+hypothesis.settings.register_profile(
+    "no clock", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("no clock")
 # These are for tests of data that must survive, which start a server of their own.
 DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
 
