@@ -1,5 +1,5 @@
 {#-
-List of all KPIs: the config.meta of each column with a kpi_id, plus `model` and `column`. The
+List of all KPIs: the config.meta of each column with a kpi_id, plus `file`, `model`, `column`. The
 list comes from the dbt graph, so no definition is repeated. It is empty while dbt parses.
 -#}
 {% macro kpis() -%}
@@ -8,8 +8,9 @@ list comes from the dbt graph, so no definition is repeated. It is empty while d
         {%- for node in graph.nodes.values()
             if node.resource_type == 'model' and node.name.startswith('kpi_') -%}
             {%- for column in node.columns.values() if column.config.meta.kpi_id -%}
+                {%- set file = node.original_file_path.replace('.sql', '.yml') -%}
                 {%- do found.append(
-                    dict(column.config.meta, model=node.name, column=column.name)
+                    dict(column.config.meta, file=file, model=node.name, column=column.name)
                 ) -%}
             {%- endfor -%}
         {%- endfor -%}

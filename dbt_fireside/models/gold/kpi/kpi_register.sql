@@ -12,6 +12,7 @@ with
 defined as (
 
     {% for kpi in kpis() -%}
+    {%- for rule in kpi.rules %}{% do known_rule("'" ~ rule ~ "'", kpi.file) %}{% endfor %}
     select
         {% for name in texts -%}
         {{ literal(kpi.get(name)) }}::text as kpi_{{ name }},
