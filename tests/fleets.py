@@ -117,7 +117,10 @@ def load(
         loader = Loader(settings, database)
         summaries = loader.poll([*REGISTERS, "fence_detail"])
         if pushed:
-            drain(spooled(world), Landing(database, settings.work_dir))
+            drain(
+                spooled(pushes(world, world.first, world.now())),
+                Landing(database, settings.work_dir),
+            )
         start, end = (datetime.fromtimestamp(t, UTC) for t in (world.first, world.now()))
         summaries += loader.backfill(start, end + timedelta(seconds=1))
         assert [fault for summary in summaries for fault in summary.errors] == []
@@ -130,10 +133,10 @@ def build(database: Database, work_dir: Path, *options: str) -> None:
     dbt_runner.run(settings, database, ["build", *options], lambda *_: None)
 
 
-def spooled(world: World) -> MemorySpool:
-    """All that a platform would have pushed, 50 records of a path at a time."""
+def spooled(messages: Iterable[tuple[str, dict]]) -> MemorySpool:
+    """Pushes (path, record) as a platform would send them, 50 records of a path at a time."""
     waiting = defaultdict(list)
-    for path, record in pushes(world, world.first, world.now()):
+    for path, record in messages:
         waiting[path].append(json.dumps(record).encode())
     return MemorySpool(
         [

@@ -68,7 +68,7 @@ def daily_operations() -> Dashboard:
             "Vehicles by score over 30 days. Drivers are on the dashboard Driver behaviour.",
             BEHAVIOUR,
         ),
-        "worst_rank scope_value city score speeding_min harsh_braking_per_100km distance_km",
+        "worst_rank scope_value city score speeding_min harsh_driving_alarms_per_100km distance_km",
         "driver_behaviour_ranking",
         "scope = 'vehicle'",
         *VEHICLES[:2],

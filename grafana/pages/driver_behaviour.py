@@ -11,8 +11,7 @@ from grafana.pages.noc_live import ALARM, BEHAVIOUR
 
 RANKING = (
     "worst_rank scope_value city cost_centre score days_count distance_km speeding_events_count"
-    " speeding_min worst_over_limit_kmh harsh_acceleration_per_100km harsh_braking_per_100km"
-    " harsh_cornering_per_100km after_hours_km"
+    " speeding_min worst_over_limit_kmh harsh_driving_alarms_per_100km after_hours_km"
 )
 
 
@@ -70,7 +69,11 @@ def driver_behaviour() -> Dashboard:
                 8,
                 [
                     kpi_trend(
-                        "Score", "0 to 100; 100 means no event.", BEHAVIOUR, "driver.score", "none"
+                        "Score",
+                        "0 to 100; 100 means no driving alarm.",
+                        BEHAVIOUR,
+                        "driver.score",
+                        "none",
                     ),
                     kpi_trend(
                         "Speeding time",
@@ -80,10 +83,10 @@ def driver_behaviour() -> Dashboard:
                         "m",
                     ),
                     kpi_trend(
-                        "Harsh braking",
-                        "Harsh braking events per 100 km.",
+                        "Harsh driving alarms",
+                        "Alarms about harsh manoeuvres per 100 km.",
                         BEHAVIOUR,
-                        "driver.harsh_braking",
+                        "driver.harsh_alarms",
                         "none",
                     ),
                 ],

@@ -1,7 +1,4 @@
-{% set rates = [
-    'harsh_acceleration_per_100km', 'harsh_braking_per_100km',
-    'harsh_cornering_per_100km', 'score',
-] %}
+{% set harsh_kinds = ['harsh_acceleration', 'harsh_braking', 'harsh_cornering'] %}
 
 with
 
@@ -41,7 +38,6 @@ places as (
 
 summed as (
 
-    -- A rate per km is weighted by its distance.
     select
         behaviour.scope,
         behaviour.scope_value,
@@ -50,12 +46,15 @@ summed as (
         sum(behaviour.speeding_events_count) as speeding_events_count,
         sum(behaviour.speeding_min) as speeding_min,
         max(behaviour.worst_over_limit_kmh) as worst_over_limit_kmh,
-        {% for rate in rates -%}
-        sum(behaviour.{{ rate }} * behaviour.distance_km)
-        / nullif(sum(behaviour.distance_km) filter (
-            where behaviour.{{ rate }} is not null
-        ), 0) as {{ rate }},
+        sum(behaviour.harsh_driving_alarms_count) as harsh_driving_alarms_count,
+        sum(behaviour.dense_distance_km) as dense_distance_km,
+        {% for kind in harsh_kinds -%}
+        sum(behaviour.{{ kind }}_count) as {{ kind }}_count,
         {% endfor -%}
+        sum(behaviour.penalty_points) as penalty_points,
+        sum(behaviour.distance_km) filter (
+            where behaviour.penalty_points is not null
+        ) as scored_km,
         sum(behaviour.after_hours_km) as after_hours_km
     from {{ ref('kpi_driver_behaviour_daily') }} as behaviour
     inner join newest
@@ -66,12 +65,21 @@ summed as (
 
 ),
 
+scored as (
+
+    select
+        *,
+        {{ driving_score('penalty_points', 'scored_km') }} as score
+    from summed
+
+),
+
 ranking as (
 
     select
         ---------- ids
-        summed.scope,
-        summed.scope_value,
+        scored.scope,
+        scored.scope_value,
 
         ---------- groups
         coalesce(places.city, 'Unassigned') as city,
@@ -79,24 +87,30 @@ ranking as (
 
         ---------- measures
         rank() over (
-            partition by summed.scope
-            order by summed.score asc nulls last
+            partition by scored.scope
+            order by scored.score asc nulls last
         )::integer as worst_rank,
-        summed.days_count::integer as days_count,
-        summed.distance_km::numeric(14, 3) as distance_km,
-        summed.score::numeric(5, 2) as score,
-        summed.speeding_events_count::integer as speeding_events_count,
-        summed.speeding_min::numeric(12, 2) as speeding_min,
-        summed.worst_over_limit_kmh::numeric(6, 2) as worst_over_limit_kmh,
-        {% for rate in rates[:3] -%}
-        summed.{{ rate }}::numeric(9, 2) as {{ rate }},
+        scored.days_count::integer as days_count,
+        scored.distance_km::numeric(14, 3) as distance_km,
+        scored.score::numeric(5, 2) as score,
+        scored.speeding_events_count::integer as speeding_events_count,
+        scored.speeding_min::numeric(12, 2) as speeding_min,
+        scored.worst_over_limit_kmh::numeric(6, 2) as worst_over_limit_kmh,
+        (
+            100 * scored.harsh_driving_alarms_count / nullif(scored.distance_km, 0)
+        )::numeric(9, 2) as harsh_driving_alarms_per_100km,
+        {% for kind in harsh_kinds -%}
+        case
+            when scored.dense_distance_km >= {{ rule('score_min_distance') }}
+                then 100 * scored.{{ kind }}_count / scored.dense_distance_km
+        end::numeric(9, 2) as {{ kind }}_per_100km,
         {% endfor -%}
-        summed.after_hours_km::numeric(14, 3) as after_hours_km
-    from summed
+        scored.after_hours_km::numeric(14, 3) as after_hours_km
+    from scored
     left join places
         on
-            summed.scope = places.scope
-            and summed.scope_value = places.scope_value
+            scored.scope = places.scope
+            and scored.scope_value = places.scope_value
 
 )
 

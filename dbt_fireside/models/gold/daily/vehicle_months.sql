@@ -19,7 +19,8 @@ vehicle_days as (
         used.utilisation_pct,
         productivity.service_stops_count,
         behaviour.speeding_min,
-        behaviour.score,
+        behaviour.distance_km as scored_km,
+        behaviour.penalty_points,
         health.alarms_count
     from {{ ref('fact_daily_fleet_metrics') }} as metrics
     left join {{ ref('kpi_fleet_utilisation_daily') }} as used
@@ -73,7 +74,10 @@ vehicle_months as (
         avg(utilisation_pct)::numeric(12, 2) as utilisation_pct,
         sum(service_stops_count)::integer as service_stops_count,
         sum(speeding_min)::numeric(12, 2) as speeding_min,
-        avg(score)::numeric(5, 2) as score,
+        ({{ driving_score(
+            'sum(penalty_points)',
+            'sum(scored_km) filter (where penalty_points is not null)',
+        ) }})::numeric(5, 2) as score,
         sum(alarms_count)::integer as alarms_count
     from vehicle_days
     group by month, vehicle_id

@@ -1,17 +1,9 @@
-{% set replaced -%}
-    known.imei = span.imei
-    and known.alarm_type = span.alarm_type
-    and known.alarm_time between span.from_time and span.to_time
-{%- endset %}
-
 {{ config(
-    incremental_strategy='replace_span',
-    spans='changed_alarms',
-    replaced=replaced,
+    incremental_strategy='upsert_best',
     unique_key=['imei', 'alarm_type', 'alarm_time'],
     geom_of=['longitude', 'latitude'],
     reads_from=['alarms'],
-    recomputed_with=['dim_zones', 'alarm_types', 'operating_rules'],
+    recomputed_with=['dim_zones', 'alarm_types'],
     copies_vehicles=true,
     distributed_by='imei',
     indexes=[
@@ -21,6 +13,8 @@
     ],
 ) }}
 
+-- depends_on: {{ ref('alarm_reports') }}
+
 with
 
 vehicles as (
@@ -29,19 +23,25 @@ vehicles as (
 
 ),
 
-changed as (
-
-    {{ changed_alarms() }}
-
-),
-
 new_alarms as (
 
-    select distinct known.*
-    from changed as span
-    inner join {{ ref('alarms') }} as known
+    {{ changed_rows_of('alarms') }}
+    {%- if has_rows() %}
+
+    union
+
+    -- An alarm has the load_id of its newest report. A report that was fetched earlier
+    -- but is stored later changes the alarm and not its load_id, so the new reports are
+    -- read too.
+    select alarm.*
+    from {{ ref('alarm_reports') }} as report
+    inner join {{ ref('alarms') }} as alarm
         on
-            {{ replaced }}
+            report.imei = alarm.imei
+            and report.alarm_type = alarm.alarm_type
+            and report.alarm_time = alarm.alarm_time
+    where {{ is_claimed('report.load_id') }}
+    {%- endif %}
 
 ),
 
@@ -76,6 +76,7 @@ fact as (
         placed.alarm_name,
         coalesce(alarm_types.alarm_class, 'unknown') as alarm_class,
         coalesce(alarm_types.severity, 'medium') as severity,
+        alarm_types.manoeuvre,
         placed.speed_kmh,
         placed.source,
 

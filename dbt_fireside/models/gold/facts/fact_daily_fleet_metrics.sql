@@ -16,8 +16,6 @@
     ],
 ) }}
 
--- depends_on: {{ ref('alarm_reports') }}
-
 {% set alarm_classes = ['harsh_driving', 'speeding', 'power', 'tamper', 'sos'] %}
 
 with
@@ -41,6 +39,7 @@ events as (
     {% for table, event_time in [
         ('trips', 'start_time'),
         ('parking_events', 'start_time'),
+        ('alarms', 'alarm_time'),
         ('position_history', 'gps_time'),
         ('heartbeats', 'heartbeat_time'),
         ('fault_codes', 'fault_time'),
@@ -48,13 +47,8 @@ events as (
         ('obd_readings', 'reading_time'),
     ] -%}
     {{ claimed_spans(table, event_time) }}
-    union all
-    {% endfor -%}
-    select
-        imei,
-        from_time as first_time,
-        to_time as last_time
-    from ({{ changed_alarms(copies_vehicles=false) }}) as new_alarms
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 
 ),
 
@@ -274,6 +268,7 @@ trail_totals as materialized (
             hourly.imei,
             sum(hourly.fixes_count)::integer as fixes_count,
             sum(hourly.trail_km) as trail_km,
+            sum(hourly.dense_trail_km) as dense_trail_km,
             min(hourly.min_external_voltage_v) as min_external_voltage_v,
             min(hourly.min_battery_pct) as min_battery_pct
         from {{ ref('fact_hourly_trail') }} as hourly
@@ -406,6 +401,7 @@ joined as (
         {% endfor -%}
         coalesce(trail_totals.fixes_count, 0) as fixes_count,
         trail_totals.trail_km,
+        trail_totals.dense_trail_km,
         trail_totals.min_external_voltage_v,
         least(trail_totals.min_battery_pct, engine_totals.min_battery_pct)
             as min_battery_pct,
@@ -525,6 +521,8 @@ fact as (
         {% endfor -%}
         measured.fixes_count,
         coalesce(measured.trail_km, measured.zero)::numeric(12, 3) as trail_km,
+        coalesce(measured.dense_trail_km, measured.zero)::numeric(12, 3)
+            as dense_trail_km,
         measured.odometer_km::numeric(12, 3) as odometer_km,
         measured.min_external_voltage_v::numeric(7, 3) as min_external_voltage_v,
         measured.min_battery_pct::numeric(5, 2) as min_battery_pct,

@@ -62,6 +62,26 @@ fixes as (
 
 ),
 
+believed as (
+
+    -- A speed that no vehicle reaches, such as 255, means that it is unknown.
+    select
+        imei,
+        from_time,
+        gps_time,
+        latitude,
+        longitude,
+        step_s,
+        turn_deg,
+        case when speed_kmh <= {{ rule('speed_highest') }} then speed_kmh end
+            as speed_kmh,
+        case
+            when speed_before_kmh <= {{ rule('speed_highest') }} then speed_before_kmh
+        end as speed_before_kmh
+    from fixes
+
+),
+
 steps as (
 
     select
@@ -72,10 +92,9 @@ steps as (
             (speed_kmh + speed_before_kmh) / 2 / 3.6
             * radians(least(turn_deg, 360 - turn_deg)) / nullif(step_s, 0)
         ) as lateral_m_per_s2,
-        -- Only steps of 5 to 30 s count, because the mean over a longer step hides
-        -- every harsh change.
-        step_s between 5 and 30 as is_dense
-    from fixes
+        -- The mean over a longer step is the same for a harsh and an ordinary change.
+        step_s <= {{ rule('harsh_step_longest') }} as is_dense
+    from believed
 
 ),
 

@@ -6,6 +6,7 @@
         ~ ' and known.hour_start >= ' ~ first_hour
         ~ ' and known.hour_start <= span.to_time',
     reads_from=['position_history'],
+    recomputed_with=['operating_rules'],
     distributed_by='imei',
 ) }}
 
@@ -47,6 +48,8 @@ steps as (
             fix.external_voltage_v,
             fix.battery_pct,
             lag(fix.speed_kmh) over steps as speed_before_kmh,
+            extract(epoch from fix.gps_time - lag(fix.gps_time) over steps)
+            <= {{ rule('harsh_step_longest') }} as is_dense,
             {{ great_circle_km(
                 'fix.latitude::double precision',
                 'fix.longitude::double precision',
@@ -76,6 +79,9 @@ hours as (
         (sum(distance_km) filter (
             where speed_kmh > 0 or speed_before_kmh > 0
         ))::numeric(12, 6) as trail_km,
+        (sum(distance_km) filter (
+            where (speed_kmh > 0 or speed_before_kmh > 0) and is_dense
+        ))::numeric(12, 6) as dense_trail_km,
         min(external_voltage_v)::numeric(7, 3) as min_external_voltage_v,
         min(battery_pct)::numeric(5, 2) as min_battery_pct
     from steps
@@ -96,6 +102,7 @@ fact as (
         ---------- measures
         fixes_count,
         trail_km,
+        dense_trail_km,
         min_external_voltage_v,
         min_battery_pct
     from hours

@@ -22,6 +22,11 @@ vehicle_days as (
         metrics.vehicle_id,
         metrics.city,
         metrics.cost_centre,
+        coalesce(
+            metrics.dense_trail_km
+            >= {{ rule('harsh_trail_share') }} / 100 * nullif(metrics.trail_km, 0),
+            false
+        ) as is_dense,
         {{ rule_for("'speed_limit_' || vehicles.vehicle_class", 'metrics.city') }}
             as speed_limit_kmh
     from {{ ref('fact_daily_fleet_metrics') }} as metrics
@@ -53,26 +58,82 @@ over_the_limit as (
 
 ),
 
-alarms as (
+harsh_steps as (
+
+    -- Fixes a second apart report one manoeuvre several times.
+    select
+        events.imei,
+        events.day,
+        events.driver_name,
+        events.kind,
+        lag(events.event_time) over (
+            partition by events.imei, events.day, events.kind
+            order by events.event_time
+        ) >= events.event_time - {{ rule('harsh_step_longest') }} * interval '1 second'
+            as is_same_event
+    from {{ ref('fact_driving_events') }} as events
+    inner join vehicle_days
+        on events.imei = vehicle_days.imei and events.day = vehicle_days.day
+    where
+        events.kind != 'fast'
+        and vehicle_days.is_dense
+
+),
+
+reports as (
 
     -- Both devices of a vehicle raise alarms, and the platform may raise an alarm for
-    -- each of them. The same alarm at the same time counts once.
-    select distinct on (vehicle_id, alarm_type, alarm_time)
+    -- each of them. A tracker and a dashcam use different types for one manoeuvre.
+    select
         vehicle_id,
         day,
         driver_name,
-        alarm_class
+        alarm_class,
+        alarm_time,
+        imei,
+        coalesce(manoeuvre, alarm_type) as kind,
+        alarm_time - lag(alarm_time) over (
+            partition by vehicle_id, day, coalesce(manoeuvre, alarm_type)
+            order by alarm_time
+        ) <= {{ rule('same_alarm') }} * interval '1 second' as is_same_alarm
     from {{ ref('fact_alarms') }}
     where
         alarm_class in ('harsh_driving', 'speeding')
         and {{ has_changed('day + 7') }}
-    order by
-        vehicle_id asc,
-        alarm_type asc,
-        alarm_time asc,
-        driver_name is null asc,
-        is_primary_device desc,
-        imei asc
+
+),
+
+numbered as (
+
+    select
+        *,
+        count(*) filter (where is_same_alarm is not true) over (
+            partition by vehicle_id, day, kind
+            order by alarm_time
+        ) as alarm_number
+    from reports
+
+),
+
+alarms as (
+
+    select
+        vehicle_id,
+        day,
+        alarm_class,
+        min(driver_name) as driver_name
+    from numbered
+    group by vehicle_id, day, alarm_class, kind, alarm_number
+
+),
+
+first_alarm as (
+
+    -- Before the first driving alarm of the fleet, its devices may have raised none
+    -- because they are not set up for it.
+    select min(day) as day
+    from {{ ref('fact_alarms') }}
+    where alarm_class in ('harsh_driving', 'speeding')
 
 ),
 
@@ -114,10 +175,8 @@ items as (
         null as after_hours_km,
         null as weekend_km,
         null as over_kmh
-    from {{ ref('fact_driving_events') }}
-    where
-        kind != 'fast'
-        and {{ has_changed('day + 7') }}
+    from harsh_steps
+    where is_same_event is not true
     union all
     select
         vehicle_days.imei,
@@ -162,6 +221,9 @@ summed as (
         coalesce(sum(vehicle_items.km) filter (
             where vehicle_items.kind = 'trip'
         ), 0) as distance_km,
+        coalesce(sum(vehicle_items.km) filter (
+            where vehicle_items.kind = 'trip' and vehicle_items.is_dense
+        ), 0) as dense_distance_km,
         coalesce(sum(vehicle_items.after_hours_km), 0) as after_hours_km,
         count(vehicle_items.after_hours_km) as after_hours_trips_count,
         coalesce(sum(vehicle_items.weekend_km), 0) as weekend_km,
@@ -195,27 +257,22 @@ summed as (
 per_distance as (
 
     select
-        *,
+        summed.*,
         -- On a distance of a few km one event would give a meaningless rate.
+        {% for km in ['distance_km', 'dense_distance_km'] -%}
         case
-            when distance_km >= {{ rule('score_min_distance') }}
-                then 100 / nullif(distance_km, 0)
-        end as per_100km
+            when summed.{{ km }} >= {{ rule('score_min_distance') }}
+                then 100 / nullif(summed.{{ km }}, 0)
+        end as per_100_{{ km }},
+        {% endfor -%}
+        case
+            when summed.day >= first_alarm.day then
+                {{ rule('score_weight_harsh_driving') }}
+                * summed.harsh_driving_alarms_count
+                + {{ rule('score_weight_speeding') }} * summed.speeding_alarms_count
+        end as penalty_points
     from summed
-
-),
-
-weighted as (
-
-    select
-        *,
-        100 - per_100km * (
-            {{ rule('score_weight_speeding') }} * speeding_s / 60.0
-            {%- for kind in harsh_kinds %}
-            + {{ rule('score_weight_' ~ kind) }} * {{ kind }}_count
-            {%- endfor %}
-        ) as points
-    from per_distance
+    cross join first_alarm
 
 ),
 
@@ -223,8 +280,8 @@ scored as (
 
     select
         *,
-        case when points < 0 then 0 else points end as score
-    from weighted
+        {{ driving_score('penalty_points', 'distance_km') }} as score
+    from per_distance
 
 ),
 
@@ -252,12 +309,17 @@ behaviour as (
 
         ---------- harsh driving
         {% for kind in harsh_kinds -%}
-        (per_100km * {{ kind }}_count)::numeric(9, 2) as {{ kind }}_per_100km,
+        {{ kind }}_count::integer as {{ kind }}_count,
+        (per_100_dense_distance_km * {{ kind }}_count)::numeric(9, 2)
+            as {{ kind }}_per_100km,
         {% endfor -%}
-        (per_100km * harsh_driving_alarms_count)::numeric(9, 2)
+        dense_distance_km::numeric(14, 3) as dense_distance_km,
+        harsh_driving_alarms_count::integer as harsh_driving_alarms_count,
+        (per_100_distance_km * harsh_driving_alarms_count)::numeric(9, 2)
             as harsh_driving_alarms_per_100km,
 
         ---------- score
+        penalty_points::numeric(12, 2) as penalty_points,
         score::numeric(5, 2) as score,
         (score - avg(score) over week_before)::numeric(5, 2) as score_change
     from scored
