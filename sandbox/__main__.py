@@ -65,7 +65,11 @@ def main(
         list[str] | None, typer.Option(help="METHOD:FAULT:RATE, repeatable; METHOD may be *.")
     ] = None,
     push_to: Annotated[
-        str | None, typer.Option(help="Push the last hours to this receiver before serving.")
+        str | None,
+        typer.Option(
+            help="Push the last hours to this receiver before serving; an alarm is pushed twice,"
+            " at times of its own."
+        ),
     ] = None,
     push_token: Annotated[str, typer.Option(help="Token that the receiver expects.")] = "",
     push_hours: Annotated[

@@ -49,6 +49,7 @@ def pushes(world: World, start: int, end: int) -> Iterator[tuple[str, Record]]:
             yield "/pushtripreport", _trip(device, trip)
         for alarm in world.alarms(device.imei, start, end):
             yield "/pushalarm", _alarm(device, alarm)
+            yield "/pushalarm", _alarm_without_time(device, alarm)
             if alarm.alarm_type == "2":
                 yield "/pushfaultinfo", _fault(device, alarm)
 
@@ -160,12 +161,9 @@ def _trip(device: Device, trip: Trip) -> Record:
 
 
 def _alarm(device: Device, alarm: Alarm) -> Record:
-    """An alarm nested in `msg`. One in seven is a flat record, which was seen as well."""
+    """An alarm nested in `msg`, a second later than the poll reports it."""
     place = {"lng": round(alarm.point.lng, 6), "lat": round(alarm.point.lat, 6)}
-    if alarm.at % 7 == 0:
-        names = {"alarmType": alarm.alarm_type, "alarmName": ALARM_NAMES[alarm.alarm_type]}
-        return _head(device, alarm.at) | names | place | {"alarmTime": plain(alarm.at)}
-    message = {"alertType": alarm.alarm_type, "alarmTime": plain(alarm.at)} | place
+    message = {"alertType": alarm.alarm_type, "alarmTime": plain(alarm.at + 1)} | place
     return {
         "type": "DEVICE",
         "msgClass": 0,
@@ -173,6 +171,12 @@ def _alarm(device: Device, alarm: Alarm) -> Record:
         "msg": message | {"gpsSpeed": round(alarm.speed_kmh)},
         "gateTime": plain(alarm.at + _ARRIVES_S),
     }
+
+
+def _alarm_without_time(device: Device, alarm: Alarm) -> Record:
+    """The same alarm as a flat record, which was seen as well. Only gateTime says when it was."""
+    names = {"alarmType": alarm.alarm_type, "alarmName": ALARM_NAMES[alarm.alarm_type]}
+    return _head(device, alarm.at) | names
 
 
 def _fault(device: Device, alarm: Alarm) -> Record:

@@ -49,9 +49,12 @@ def stop(at: int, seconds: int, acc: str, fetched: int) -> tuple[str, int, dict]
     return "parking_report", fetched, body
 
 
-def alarm(at: int, kind: str, fetched: int, **more: object) -> tuple[str, int, dict]:
-    time = minutes(at).strftime("%Y-%m-%d %H:%M:%S")
-    return "alarm_list", fetched, {"alertTypeId": kind, "alertTime": time} | more
+def alarm(at: float, kind: str, fetched: int, **more: object) -> tuple[str, int, dict]:
+    return "alarm_list", fetched, {"alertTypeId": kind, "alertTime": second(at)} | more
+
+
+def second(at: float) -> str:
+    return minutes(at).strftime("%Y-%m-%d %H:%M:%S")
 
 
 # (table, minute of fetching, body).
@@ -87,8 +90,14 @@ DELIVERIES = [
     alarm(5, "48", 6, alarmTypeName="Sudden Deceleration Alert", speed="46"),
     alarm(5, "48", 11, alertTypeName="Sudden Deceleration Alert", speed="46"),
     alarm(7, "overSpeed", 11, alarmTypeName="Overspeed", speed="97"),
-    # The same alarm as a push: newer, with fewer fields, and landed before or after the poll.
-    ("push_alarm", 12, {"alertType": "48", "alarmTime": f"{minutes(5):%Y-%m-%d %H:%M:%S}"}),
+    # The same alarm as pushes: newer, with fewer fields, and landed before or after the poll.
+    ("push_alarm", 12, {"alertType": "48", "alarmTime": second(5)}),
+    ("push_openapi", 12, {"alarmType": "48", "alarmTime": second(5.05)}),
+    ("push_alarm", 13, {"alertType": "48", "gateTime": second(5.1)}),
+    # Another one soon after it, and one whose times lie on both sides of midnight in Nairobi.
+    alarm(5.5, "48", 11),
+    alarm(720, "48", 730),
+    ("push_alarm", 721, {"alertType": "48", "gateTime": second(719.95)}),
 ]
 # fmt: on
 
@@ -195,7 +204,7 @@ def assert_order_is_irrelevant(
             assert len(alike) == 1, (table, seed, loads)
         assert len(of_device(incremental["tracksolid.trips"], imeis[0])) == 3
         assert len(of_device(incremental["tracksolid.position_history"], imeis[0])) == 5
-        assert len(of_device(incremental["tracksolid.alarms"], imeis[0])) == 2
+        assert len(of_device(incremental["tracksolid.alarms"], imeis[0])) == 4
         (device,) = of_device(incremental["tracksolid.devices"], imeis[0])
         assert json.loads(device)["driver_name"] == "Achieng"
         assert json.loads(device)["sim"] == "1"

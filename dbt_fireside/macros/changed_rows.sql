@@ -52,3 +52,67 @@ device, note the version of its row in dim_vehicles that the fact now holds.
     on conflict (model, imei) do update set vehicle_version = excluded.vehicle_version;
     {%- endif %}
 {% endmacro %}
+
+
+{#-
+One row per device and alarm type with new reports: the period of the alarms that these reports
+can change. It ends where no other report is near (rule same_alarm). A model with config
+`copies_vehicles` also computes all alarms of a changed vehicle again.
+    select span.*, … as first_day from (select imei, alarm_type, … as from_time, …) as span
+-#}
+{% macro changed_alarms(copies_vehicles=config.get('copies_vehicles')) -%}
+    select
+        span.*,
+        {{ day_of('span.from_time') }} as first_day
+    from (
+        select
+            changed.imei,
+            changed.alarm_type,
+            {%- for end, at_or_before, before, at_or_after, minus, order in [
+                ('from_time', '<=', '<', '>=', '-', 'desc'),
+                ('to_time', '>=', '>', '<=', '+', 'asc'),
+            ] %}
+            (
+                select report.alarm_time
+                from {{ ref('alarm_reports') }} as report
+                where
+                    report.imei = changed.imei
+                    and report.alarm_type = changed.alarm_type
+                    and report.alarm_time {{ at_or_before }} changed.{{ end }}
+                    and not exists (
+                        select from {{ ref('alarm_reports') }} as near
+                        where
+                            near.imei = changed.imei
+                            and near.alarm_type = changed.alarm_type
+                            and near.alarm_time {{ before }} report.alarm_time
+                            and near.alarm_time {{ at_or_after }} report.alarm_time
+                            {{ minus }} {{ rule('same_alarm') }} * interval '1 second'
+                    )
+                order by report.alarm_time {{ order }}
+                limit 1
+            ) as {{ end }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        from (
+            select
+                imei,
+                alarm_type,
+                min(alarm_time) as from_time,
+                max(alarm_time) as to_time
+            from {{ ref('alarm_reports') }}
+            where {{ is_claimed('load_id') }}
+            group by imei, alarm_type
+        ) as changed
+        {%- if copies_vehicles and has_rows() %}
+        union all
+        select
+            alarm.imei,
+            alarm.alarm_type,
+            min(alarm.alarm_time) as from_time,
+            max(alarm.alarm_time) as to_time
+        from ({{ changed_vehicles() }}) as changed
+        inner join {{ ref('alarms') }} as alarm
+            on changed.imei = alarm.imei
+        group by alarm.imei, alarm.alarm_type
+        {%- endif %}
+    ) as span
+{%- endmacro %}

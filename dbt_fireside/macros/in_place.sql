@@ -60,18 +60,19 @@ whose changes count.
 {#-
 Incremental strategy replace_span, for facts that are computed from the steps of the trail:
 compute again the rows on each part of the trail (span) with new fixes, and replace them in one
-transaction. The cost depends on the number of new fixes, not on the length of the day. Config
+transaction. Config `spans` names a macro with other spans, such as those of new alarms. The cost depends on the number of new fixes, not on the length of the day. Config
 `replaced` is the condition that a row of this fact (known) lies on a span.
     delete from fact_… as known using (…) as span where …; insert into fact_… (…) select …;
 -#}
 {% macro get_incremental_replace_span_sql(arg_dict) %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') %}
+    {%- set spans = context[config.get('spans', 'changed_spans')]() %}
     delete from {{ arg_dict['target_relation'] }} as known
-    using ({{ changed_spans() }}) as span
+    using ({{ spans }}) as span
     where {{ config.require('replaced') }};
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }};
-    {{ log_change('(select min(first_day) from (' ~ changed_spans() ~ ') as span)') }}
+    {{ log_change('(select min(first_day) from (' ~ spans ~ ') as span)') }}
 {% endmacro %}
 
 

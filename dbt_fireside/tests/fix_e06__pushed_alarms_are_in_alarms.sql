@@ -1,7 +1,7 @@
 -- FIX-E06
 -- Was:    type and name were null, because poll and push use different fields.
--- Holds:  each of the newest 200 alarms of both pushes is one row of alarms, and it has
---         its name if one was sent.
+-- Holds:  each of the newest 200 alarms of both pushes is a row of alarms, at most
+--         same_alarm seconds away, and it has its name if one was sent.
 
 with
 
@@ -37,14 +37,14 @@ from pushed
 where
     alarm_type is not null
     and (
-        (
-            select count(*)
-            from {{ ref('alarms') }} as alarm
+        not exists (
+            select from {{ ref('alarms') }} as alarm
             where
                 alarm.imei = pushed.imei
                 and alarm.alarm_type = pushed.alarm_type
-                and alarm.alarm_time = pushed.alarm_time
-        ) != 1
+                and extract(epoch from alarm.alarm_time - pushed.alarm_time)
+                between -{{ rule('same_alarm') }} and {{ rule('same_alarm') }}
+        )
         or (
             alarm_name is not null
             and not exists (

@@ -1,9 +1,17 @@
+{% set replaced -%}
+    known.imei = span.imei
+    and known.alarm_type = span.alarm_type
+    and known.alarm_time between span.from_time and span.to_time
+{%- endset %}
+
 {{ config(
-    incremental_strategy='upsert_best',
+    incremental_strategy='replace_span',
+    spans='changed_alarms',
+    replaced=replaced,
     unique_key=['imei', 'alarm_type', 'alarm_time'],
     geom_of=['longitude', 'latitude'],
     reads_from=['alarms'],
-    recomputed_with=['dim_zones', 'alarm_types'],
+    recomputed_with=['dim_zones', 'alarm_types', 'operating_rules'],
     copies_vehicles=true,
     distributed_by='imei',
     indexes=[
@@ -13,8 +21,6 @@
     ],
 ) }}
 
--- depends_on: {{ ref('alarm_reports') }}
-
 with
 
 vehicles as (
@@ -23,25 +29,19 @@ vehicles as (
 
 ),
 
+changed as (
+
+    {{ changed_alarms() }}
+
+),
+
 new_alarms as (
 
-    {{ changed_rows_of('alarms') }}
-    {%- if has_rows() %}
-
-    union
-
-    -- An alarm has the load_id of its newest report. A report that was fetched earlier
-    -- but is stored later changes the alarm and not its load_id, so the new reports are
-    -- read too.
-    select alarm.*
-    from {{ ref('alarm_reports') }} as report
-    inner join {{ ref('alarms') }} as alarm
+    select distinct known.*
+    from changed as span
+    inner join {{ ref('alarms') }} as known
         on
-            report.imei = alarm.imei
-            and report.alarm_type = alarm.alarm_type
-            and report.alarm_time = alarm.alarm_time
-    where {{ is_claimed('report.load_id') }}
-    {%- endif %}
+            {{ replaced }}
 
 ),
 

@@ -16,6 +16,8 @@
     ],
 ) }}
 
+-- depends_on: {{ ref('alarm_reports') }}
+
 {% set alarm_classes = ['harsh_driving', 'speeding', 'power', 'tamper', 'sos'] %}
 
 with
@@ -39,7 +41,6 @@ events as (
     {% for table, event_time in [
         ('trips', 'start_time'),
         ('parking_events', 'start_time'),
-        ('alarms', 'alarm_time'),
         ('position_history', 'gps_time'),
         ('heartbeats', 'heartbeat_time'),
         ('fault_codes', 'fault_time'),
@@ -47,8 +48,13 @@ events as (
         ('obd_readings', 'reading_time'),
     ] -%}
     {{ claimed_spans(table, event_time) }}
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    union all
+    {% endfor -%}
+    select
+        imei,
+        from_time as first_time,
+        to_time as last_time
+    from ({{ changed_alarms(copies_vehicles=false) }}) as new_alarms
 
 ),
 
