@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import sqlglot
 import yaml
-from grafana_foundation_sdk.models import units
 from sqlglot import exp
 
 from analyst.docs.framework import slug
@@ -22,7 +21,8 @@ from grafana.kit.files import ALL_QUERIES, DASHBOARDS, PanelQuery, panels, varia
 from settings import ROOT
 
 START, END = (datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (3, 4))
-KNOWN_UNITS = {unit for unit in vars(units).values() if isinstance(unit, str)} | {"time:"}
+# Units that Grafana prints as they are. Most others scale: 126,000 km becomes 126 Mm.
+FIXED_UNITS = {"none", "percent", "velocitykmh", "degree", "dtdhms", "bytes", "suffix:", "time:"}
 # Expressions that compute. A comparison with a constant is a filter and allowed.
 COMPUTING = (exp.AggFunc, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Join, exp.Case, exp.Window)
 COMPUTING += (exp.Group, exp.Having, exp.DPipe, exp.Cast, exp.Coalesce)
@@ -73,15 +73,35 @@ def test_dashboard_follows_common_rules(uid: str) -> None:
 def test_each_panel_has_help_link_empty_text_and_known_units(uid: str, manifest_file: Path) -> None:
     pages = {slug(k.meta["domain"]) for k in Catalogue(manifest_file).kpis.values()} | {"overview"}
     for panel in panels(DASHBOARDS[uid]):
-        link = re.search(r"\]\(\$\{docs\}#!/overview/([a-z-]+)\)", panel["description"])
+        # Without a target Grafana's router takes the link and shows its own 404.
+        link = re.search(
+            r'<a href="\$\{docs\}#!/overview/([a-z-]+)" target="_blank">', panel["description"]
+        )
         assert link, panel["title"]
         assert link[1] in pages, panel["title"]
         assert panel["fieldConfig"]["defaults"]["noValue"].endswith((".", "!")), panel["title"]
         used = [panel["fieldConfig"]["defaults"].get("unit")]
         for override in panel["fieldConfig"]["overrides"]:
             used += [p["value"] for p in override["properties"] if p["id"] == "unit"]
-        unknown = {re.sub(r"^time:.*", "time:", u) for u in used if u} - KNOWN_UNITS
-        assert not unknown, panel["title"]
+        assert {re.sub(r":.*", ":", unit) for unit in used if unit} <= FIXED_UNITS, panel["title"]
+
+
+@pytest.mark.parametrize("uid", DASHBOARDS)
+def test_no_panel_uses_a_default_of_grafana_that_misleads(uid: str) -> None:
+    for link in DASHBOARDS[uid]["links"]:
+        assert "placement" not in link, "Grafana's link bar leaves such a link out"
+    for panel in panels(DASHBOARDS[uid]):
+        default = panel["fieldConfig"]["defaults"]
+        assert default["thresholds"]["steps"], f"{panel['title']}: red from 80 on"
+        if panel["type"] != "table":
+            continue
+        titles = []
+        for override in panel["fieldConfig"]["overrides"]:
+            properties = {p["id"]: p["value"] for p in override["properties"]}
+            # Otherwise an empty cell has the text of a panel without rows.
+            assert properties["noValue"] == "–", (panel["title"], override["matcher"])
+            titles.append(properties["displayName"])
+        assert len(titles) == len(set(titles)), f"{panel['title']}: the second column would win"
 
 
 def test_links_point_to_existing_dashboards_and_variables() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
+    TableAutoCellOptions,
     TableBarGaugeCellOptions,
     TableColoredBackgroundCellOptions,
 )
@@ -51,19 +52,19 @@ COUNTS = {f"{state}_count": look for state, look in STATES.items()}
 # Counts of vehicles that break an operating rule: coloured from 1 on.
 VIOLATIONS = {"too_fast_count": ("speeding", RED), "outside_city_count": ("outside city", ORANGE)}
 
-# Ending of a column name -> (Grafana's unit, decimals). The first match wins.
+# Ending of a column name -> (Grafana's unit, decimals). The first match wins. None of these units
+# scales: Grafana's own lengthkm turns 126,000 km into 126 Mm, and h turns 81 h into 3.4 days.
 UNITS: Mapping[str, tuple[str, int | None]] = {
-    "_km": ("lengthkm", 1),
+    "_km": ("suffix:km", 1),
     "_kmh": ("velocitykmh", 0),
     "_pct": ("percent", 1),
     "_per_100km": ("none", 2),
     "_count": ("none", 0),
-    "_min": ("m", 1),
-    "_age_s": ("s", 0),
-    "_s": ("s", 0),
-    "_h": ("h", 1),
-    "_v": ("volt", 1),
-    "_l": ("litre", 1),
+    "_min": ("suffix:min", 1),
+    "_s": ("dtdhms", 0),
+    "_h": ("suffix:h", 1),
+    "_v": ("suffix:V", 1),
+    "_l": ("suffix:l", 1),
     "_deg": ("degree", 0),
     "_code": ("none", 0),
     "_rank": ("none", 0),
@@ -76,8 +77,8 @@ UNITS: Mapping[str, tuple[str, int | None]] = {
 UNITS_BY_NAME: Mapping[str, tuple[str, int | None]] = {
     "day_start": ("time:YYYY-MM-DD", None),
     "score": ("none", 1),
-    "days_to_service": ("d", 0),
-    "km_to_service": ("lengthkm", 0),
+    "days_to_service": ("suffix:d", 0),
+    "km_to_service": ("suffix:km", 0),
     "value": ("none", 2),
     "week_before_value": ("none", 2),
     "weekday_before_value": ("none", 2),
@@ -131,9 +132,26 @@ TITLES = {
     "week_before_value": "One week earlier",
     "weekday_before_value": "One week earlier",
     "worst_over_limit_kmh": "Most above limit",
-    "worst_rank": "Rank, 1 is worst",
+    "worst_rank": "Rank",
     "zone_name": "Zone",
 }
+# Pixels for short texts; Grafana would give every column 150 and let the table scroll sideways.
+WIDTHS = {
+    "imei": 145,
+    "city": 85,
+    "status": 95,
+    "severity": 80,
+    "state": 110,
+    "unit": 80,
+    "vehicle_id": 140,
+    "trend": 125,
+}
+# Long texts, which run over several lines instead of being cut.
+LONG_TEXTS = {
+    *("gate_reason", "assumed_rules", "message", "last_failure", "reason"),
+    *("alarm_name", "driver_name", "address", "zone_name", "label"),
+}
+DASH = "–"
 # Columns shown as a bar in the cell, 0 to 100.
 BAR_COLUMNS = {"utilisation_pct", "score", "min_battery_pct"}
 
@@ -143,6 +161,19 @@ def unit_of(column: str) -> tuple[str, int | None] | None:
     if column in UNITS_BY_NAME:
         return UNITS_BY_NAME[column]
     return next((unit for end, unit in UNITS.items() if column.endswith(end)), None)
+
+
+def width_of(column: str) -> int | None:
+    """A column's width in pixels; None for text columns, which share what is left."""
+    if column.startswith(("is_", "has_")):
+        width = 60
+    elif unit := unit_of(column):
+        width = 145 if unit[0].endswith("HH:mm") else 90
+    elif column in WIDTHS:
+        width = WIDTHS[column]
+    else:
+        return None
+    return max(width, 8 * len(title_of(column)) + 20)
 
 
 def title_of(column: str) -> str:
@@ -178,6 +209,10 @@ def _properties(
     column: str, hidden: set[str], links: Mapping[str, DashboardLink]
 ) -> Iterable[DynamicConfigValue]:
     yield DynamicConfigValue("displayName", title_of(column))
+    # Otherwise Grafana prints the panel's text for "no rows" in each empty cell.
+    yield DynamicConfigValue("noValue", DASH)
+    if width := width_of(column):
+        yield DynamicConfigValue("custom.width", width)
     if unit := unit_of(column):
         yield DynamicConfigValue("unit", unit[0])
         if unit[1] is not None:
@@ -191,6 +226,8 @@ def _properties(
         yield DynamicConfigValue("mappings", [mapping(looks)])
         cell = TableColoredBackgroundCellOptions()
         yield DynamicConfigValue("custom.cellOptions", cell)
+    if column in LONG_TEXTS:
+        yield DynamicConfigValue("custom.cellOptions", TableAutoCellOptions(wrap_text=True))
     if column in BAR_COLUMNS:
         bar = TableBarGaugeCellOptions(mode=BarGaugeDisplayMode.BASIC)
         yield DynamicConfigValue("custom.cellOptions", bar)

@@ -8,21 +8,26 @@ from grafana_foundation_sdk.models.common import (
     BigValueGraphMode,
     BigValueTextMode,
     ReduceDataOptions,
+    TableFieldOptions,
 )
 from grafana_foundation_sdk.models.dashboard import (
+    DashboardFieldConfigSourceOverrides,
     DashboardLink,
     DataTransformerConfig,
+    DynamicConfigValue,
     FieldColor,
     FieldColorModeId,
     FieldConfig,
     FieldConfigSource,
+    MatcherConfig,
     Panel,
 )
 
-from grafana.kit.columns import BLUE, GREEN, ORANGE, RED, overrides, steps
+from grafana.kit.columns import BLUE, DASH, GREEN, ORANGE, RED, overrides, steps
 from grafana.kit.links import TO_KPI_PAGE
 from grafana.kit.query import GOLD, SCOPES, Query, select
 
+MIN_WIDTH = 70  # pixels of a table's column; 150 by Grafana's default
 # Columns of kpi_register that become thresholds, in ascending order, and their colours.
 BANDS = {
     "higher_base": RED,
@@ -37,7 +42,9 @@ BANDS = {
 def about(text: str, domain: str | None = None) -> str:
     """A panel description with a link to the KPI page of its domain, or to all KPIs."""
     page = domain.lower().replace(" ", "-") if domain else "overview"
-    return f"{text}\n\n[How it is worked out: {domain or 'all KPIs'}](${{docs}}#!/overview/{page})"
+    # Without a target Grafana takes the address for a page of its own and shows a 404.
+    link = f'<a href="${{docs}}#!/overview/{page}" target="_blank">'
+    return f"{text}\n\n{link}How it is worked out: {domain or 'all KPIs'}</a>"
 
 
 def panel(
@@ -52,6 +59,8 @@ def panel(
     """A panel that queries gold. `empty` is shown if there is no row; `kind` is Grafana's type."""
     config = field or FieldConfig()
     config.no_value = empty
+    if config.thresholds is None:  # Grafana's own are green below 80 and red from there on
+        config.thresholds = steps((None, BLUE))
     return Panel(
         type_val=kind,
         title=title,
@@ -79,7 +88,8 @@ def rows(
     """A table of a gold table's columns (`columns`: their names, separated by spaces)."""
     names = columns.split()
     query = Query(select(names, source, *where, order=order, limit=limit))
-    made = panel("table", title, description, [query], table.Options(), empty)
+    plain = FieldConfig(custom=TableFieldOptions(min_width=MIN_WIDTH))
+    made = panel("table", title, description, [query], table.Options(), empty, plain)
     assert made.field_config
     made.field_config.overrides = overrides(names, hidden, links)
     made.time_from = time_from
@@ -92,9 +102,7 @@ def tiles(
     """A large figure per column and row."""
     names = columns.split()
     query = Query(select(names, source, *where, order=names[0], limit=20))
-    plain = FieldConfig(
-        thresholds=steps((None, BLUE)), color=FieldColor(FieldColorModeId.THRESHOLDS)
-    )
+    plain = FieldConfig(color=FieldColor(FieldColorModeId.THRESHOLDS))
     made = panel("stat", title, description, [query], _figures(), empty, plain)
     assert made.field_config
     made.field_config.overrides = overrides(names)
@@ -103,15 +111,21 @@ def tiles(
 
 def kpi_tiles(title: str, description: str, sql: str, empty: str) -> Panel:
     """A large figure per row; columns label, value, unit, decimals and, optionally, BANDS."""
-    field = FieldConfig(
-        unit="none", thresholds=steps((None, BLUE)), color=FieldColor(FieldColorModeId.THRESHOLDS)
-    )
+    field = FieldConfig(unit="none", color=FieldColor(FieldColorModeId.THRESHOLDS))
     made = panel("stat", title, description, [Query(sql)], _figures(), empty, field)
     names = [("label", "field.name"), ("value", "field.value")]
     mappings: list[object] = [{"fieldName": n, "handlerKey": key} for n, key in names]
     made.transformations = [
         DataTransformerConfig(
             id_val="rowsToFields", options={"mappings": mappings + band_mappings()}
+        )
+    ]
+    assert made.field_config
+    # The fields are named by the rows, so their type stands for them.
+    made.field_config.overrides = [
+        DashboardFieldConfigSourceOverrides(
+            matcher=MatcherConfig(id_val="byType", options="number"),
+            properties=[DynamicConfigValue("noValue", DASH)],
         )
     ]
     return made

@@ -94,7 +94,7 @@ def daily_operations() -> Dashboard:
     heat = history(
         "Utilisation by vehicle and day",
         about(
-            "Driving time as a share of the shift, for the first 1,000 values by vehicle name.",
+            "Driving time as a share of the shift; at most 5,000 values, the oldest first.",
             UTILISATION,
         ),
         select(
@@ -102,8 +102,8 @@ def daily_operations() -> Dashboard:
             "vehicle_days",
             within("day_start"),
             *VEHICLES,
-            order="vehicle_id, day_start",
-            limit=1000,
+            order="day_start, vehicle_id",
+            limit=5000,
         ),
         "percent",
         "No data for this time range. The build runs every 5 minutes.",
@@ -119,7 +119,7 @@ def daily_operations() -> Dashboard:
         empty="No open job. Import jobs with orchestrate.py import-jobs FILE.csv.",
         links={"vehicle_id": TO_VEHICLE},
     )
-    distance = kpi_trend("Distance", "Distance driven.", UTILISATION, "fleet.distance", "lengthkm")
+    distance = kpi_trend("Distance", "Distance driven.", UTILISATION, "fleet.distance", "suffix:km")
     return board(
         "daily-operations",
         "Daily Operations",

@@ -77,7 +77,7 @@ def data_pipeline() -> Dashboard:
             "Devices whose newest position is too old, or that never sent one; oldest first.",
             READINESS,
         ),
-        "vehicle_id imei city cost_centre state gps_time fix_age_s",
+        "vehicle_id imei city state gps_time fix_age_s",
         "vehicle_status_now",
         "freshness != 'fresh'",
         *PLACES,

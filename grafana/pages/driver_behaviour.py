@@ -10,7 +10,7 @@ from grafana.kit.query import BY_VEHICLE, DRIVER, PLACES, VEHICLES, any_of, with
 from grafana.pages.noc_live import ALARM, BEHAVIOUR
 
 RANKING = (
-    "worst_rank scope_value city cost_centre score days_count distance_km speeding_events_count"
+    "worst_rank scope_value city score days_count distance_km speeding_events_count"
     " speeding_min worst_over_limit_kmh harsh_driving_alarms_per_100km after_hours_km"
 )
 
@@ -32,7 +32,7 @@ def driver_behaviour() -> Dashboard:
     after_hours = rows(
         "Trips after hours",
         about("Trips that start outside the working hours in the operating rules.", BEHAVIOUR),
-        "start_time end_time vehicle_id driver_name city distance_km max_speed_kmh",
+        "start_time end_time vehicle_id driver_name distance_km max_speed_kmh",
         "fact_trips",
         "is_after_hours",
         within("day_start"),
@@ -80,7 +80,7 @@ def driver_behaviour() -> Dashboard:
                         "Time above the speed limit of the vehicle's class.",
                         BEHAVIOUR,
                         "driver.speeding_time",
-                        "m",
+                        "suffix:min",
                     ),
                     kpi_trend(
                         "Harsh driving alarms",

@@ -15,8 +15,7 @@ def maintenance_fuel() -> Dashboard:
     due = rows(
         "Next services",
         about("Due dates at the average distance of the last four weeks, soonest first.", HEALTH),
-        "vehicle_id city cost_centre vehicle_class odometer_km km_to_service days_to_service"
-        " service_day",
+        "vehicle_id city vehicle_class odometer_km km_to_service days_to_service service_day",
         "vehicle_health_now",
         "km_to_service is not null",
         *VEHICLES,
@@ -48,9 +47,9 @@ def maintenance_fuel() -> Dashboard:
             Shelf(
                 8,
                 [
-                    kpi_trend("Fuel", "Litres used.", COST, "fuel.volume", "litre"),
+                    kpi_trend("Fuel", "Litres used.", COST, "fuel.volume", "suffix:l"),
                     kpi_trend("Consumption", "Litres per 100 km.", COST, "fuel.per_100km", "none"),
-                    kpi_trend("CO2", "CO2 from fuel.", COST, "fuel.co2", "masskg"),
+                    kpi_trend("CO2", "CO2 from fuel.", COST, "fuel.co2", "suffix:kg"),
                 ],
             ),
             Shelf(

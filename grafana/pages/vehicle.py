@@ -68,8 +68,8 @@ def vehicle() -> Dashboard:
     trips = rows(
         "Trips",
         about("Trips in the time range. Click a start time to see only that trip.", UTILISATION),
-        "start_time end_time vehicle_id driver_name distance_km driving_time_s avg_speed_kmh"
-        " max_speed_kmh start_city end_city is_after_hours",
+        "start_time end_time vehicle_id driver_name distance_km driving_time_s max_speed_kmh"
+        " is_after_hours",
         "fact_trips",
         IS_CHOSEN,
         within("start_time"),
@@ -124,8 +124,7 @@ def vehicle() -> Dashboard:
         about(
             "When the next service is due, at the average distance of the last four weeks.", HEALTH
         ),
-        "vehicle_id odometer_km km_to_service days_to_service service_day fault_codes_count"
-        " is_battery_low",
+        "odometer_km km_to_service days_to_service service_day fault_codes_count is_battery_low",
         "vehicle_health_now",
         IS_CHOSEN,
         order="vehicle_id",
@@ -157,8 +156,8 @@ def vehicle() -> Dashboard:
                 8,
                 [
                     _daily_trend("Device battery", "min_battery_pct", "percent"),
-                    _daily_trend("Vehicle battery", "min_external_voltage_v", "volt"),
-                    _daily_trend("Odometer", "odometer_km", "lengthkm"),
+                    _daily_trend("Vehicle battery", "min_external_voltage_v", "suffix:V"),
+                    _daily_trend("Odometer", "odometer_km", "suffix:km"),
                 ],
             ),
         ],

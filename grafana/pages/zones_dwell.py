@@ -44,7 +44,7 @@ def zones_dwell() -> Dashboard:
             order="day_start, zone_name",
             limit=5000,
         ),
-        "h",
+        "suffix:h",
         "No vehicle was in a zone in this time range.",
         bars=True,
     )

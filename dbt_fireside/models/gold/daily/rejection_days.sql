@@ -1,16 +1,36 @@
-{{ config(materialized='view') }}
+{{ config(
+    incremental_strategy='delete+insert',
+    unique_key=['day'],
+    reads_from=['rejected_records'],
+    indexes=[{'columns': ['day_start']}, {'columns': ['scope_value', 'day']}],
+) }}
+
+-- A table and not a view, because counting a year of records takes too long for a
+-- dashboard.
 
 with
+
+changed_days as (
+
+    select distinct {{ day_of('fetched_at') }} as day
+    from {{ ref('rejected_records') }}
+    where {{ is_claimed('load_id') }}
+
+),
 
 rejected as (
 
     select
-        source,
-        reason,
-        is_kept,
-        imei,
-        {{ day_of('fetched_at') }} as day
-    from {{ ref('rejected_records') }}
+        record.source,
+        record.reason,
+        record.is_kept,
+        record.imei,
+        changed_days.day
+    from changed_days
+    inner join {{ ref('rejected_records') }} as record
+        on
+            record.fetched_at >= {{ start_of('changed_days.day') }}
+            and record.fetched_at < {{ start_of('changed_days.day + 1') }}
 
 ),
 
