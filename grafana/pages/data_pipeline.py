@@ -88,11 +88,11 @@ def data_pipeline() -> Dashboard:
     reasons = rows(
         "What did not count, and why",
         about("Rejected records by day of arrival and reason; most frequent first.", READINESS),
-        "day source reason is_kept records_count devices_count",
+        "day_start source reason is_kept records_count devices_count",
         "rejection_days",
         within("day_start"),
         "scope = 'fleet'",
-        order="day desc, records_count desc, source, reason",
+        order="day_start desc, records_count desc, source, reason",
         empty="Every record of this time range counts.",
     )
     rejected = rows(
