@@ -51,7 +51,7 @@ records('heartbeats', …)  compiles to three nested selects:
             {%- endfor %} as is_usable,
             array_remove(array[
                 case when not is_object then 'body' end
-                {%- for name, field in fields.items() if field %},
+                {%- for name, field in fields.items() if not field.is_long %},
                 case
                     when
                         {{ '"as JSON ' if field.type == 'object' else '"' }}{{ name }}" is null
@@ -66,7 +66,15 @@ records('heartbeats', …)  compiles to three nested selects:
                         {%- elif not field.key %}
                         and btrim("sent {{ name }}") not in ('', '-1', '-1.0')
                         {%- endif %}
+                        {%- if field.unknown %}
+                        and "sent {{ name }}" !~ '^ *{{ field.unknown }}([.]0*)? *$'
+                        {%- endif %}
                         then '{{ name }}'
+                        {%- if name != 'imei' and is_short_text(field) %}
+                        || case
+                            when octet_length(btrim("sent {{ name }}")) > 500 then ' (over 500 bytes)' else ''
+                        end
+                        {%- endif %}
                 end
                 {%- endfor %}
             ], null) as problems
@@ -210,6 +218,9 @@ A text as a value of the type that vendor_fields() gives; null if the text is re
     {%- if field.type == 'number' -%}
     case
         when not pg_input_is_valid({{ given }}, 'numeric(18, 6)') then null
+        {%- if field.unknown %}
+        when {{ given }}::numeric(18, 6) = {{ field.unknown }} then null
+        {%- endif %}
         when {{ given }}::numeric(18, 6) between {{ field.range | join(' and ') }}
             then {{ given }}::numeric(18, 6)
     end
@@ -263,12 +274,19 @@ A text as a value of the type that vendor_fields() gives; null if the text is re
         when '1' then true when 'on' then true when 'true' then true
         when '0' then false when 'off' then false when 'false' then false
     end
-    {%- elif field.key -%}
-    {#- PostgreSQL cannot index a key of several kilobytes. -#}
-    case when octet_length({{ given }}) <= 100 then nullif(btrim({{ given }}), '') end
+    {%- elif is_short_text(field) -%}
+    {#- Nearly every text becomes part of a key in staging or gold, and PostgreSQL cannot
+        index a text of 2,700 bytes. -#}
+    case when octet_length(btrim({{ given }})) <= 500 then nullif(btrim({{ given }}), '') end
     {%- else -%}
     nullif(btrim({{ given }}), '')
     {%- endif -%}
+{%- endmacro %}
+
+
+{#- True for a text that staging rejects if it is longer than 500 bytes. -#}
+{% macro is_short_text(field) -%}
+    {{ return((field.type or 'text') == 'text' and not field.is_long) }}
 {%- endmacro %}
 
 
@@ -317,15 +335,6 @@ A text as a value of the type that vendor_fields() gives; null if the text is re
         -- The vendor answers 0,0 for a device without a fix and for an expired one.
         and not ("lat" = 0 and "lng" = 0)
 {% endmacro %}
-
-
-{#-
-A text if it is short enough for an index, else null.
-    case when octet_length(x) <= 100 then x end
--#}
-{% macro indexable(given) -%}
-    case when octet_length({{ given }}) <= 100 then {{ given }} end
-{%- endmacro %}
 
 
 {#-

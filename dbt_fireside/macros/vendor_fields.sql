@@ -14,6 +14,9 @@ Returns a dict, field -> properties:
                day after the arrival
     range      a number outside is rejected; a lower bound of 0 or more also means that the
                vendor's -1 is unknown
+    unknown    a further number that means unknown, as 255 does for a speed
+    is_long    the text may have any length; other texts are rejected if they are longer than
+               500 bytes
     key        a record without this field is only kept in rejected_records; a text is the
                condition under which the field is a key
 
@@ -48,7 +51,7 @@ device_list: &device
   sim: {}
   expiration: {type: utc, is_future: true}
   activationTime: {type: utc}
-  reMark: {}
+  reMark: {is_long: true}
   vehicleName: {}
   vehicleIcon: {}
   vehicleNumber: {}
@@ -77,7 +80,7 @@ location_list: &location
   hbTime: {type: utc}
   lat: {type: number, range: [-90, 90]}                   # degrees
   lng: {type: number, range: [-180, 180]}                 # degrees
-  speed: {type: number, range: [0, 400]}                  # km/h
+  speed: {type: number, range: [0, 400], unknown: 255}    # km/h
   direction: {type: number, range: [0, 360]}              # degrees from north
   accStatus: {type: flag}
   gpsNum: {type: number, range: [0, 100]}
@@ -88,7 +91,7 @@ location_list: &location
   temperature: {type: number, range: [-100, 200]}         # degrees Celsius
   currentMileage: {type: number, range: [0, 10000000]}    # km
   confidence: {type: number, range: [1, 3]}
-  locDesc: {}
+  locDesc: {is_long: true}
   expireFlag: {type: flag}                                # off = expired
 
 location_get: *location
@@ -98,7 +101,7 @@ track_list:
   gpsTime: {type: utc, key: true}
   lat: {type: number, range: [-90, 90], key: true}
   lng: {type: number, range: [-180, 180], key: true}
-  gpsSpeed: {type: number, range: [0, 400]}               # km/h
+  gpsSpeed: {type: number, range: [0, 400], unknown: 255}  # km/h
   direction: {type: number, range: [0, 360]}
   posType: {}
   satellite: {type: number, range: [0, 100]}
@@ -117,8 +120,8 @@ track_mileage:
   runTimeSecond: {type: number, range: [0, 2678400]}      # seconds, a month
   elapsed: {type: number, range: [0, 2678400]}            # seconds, the other spelling
   distance: {type: number, range: [0, 10000000]}          # metres
-  avgSpeed: {type: number, range: [0, 400]}               # km/h
-  maxSpeed: {type: number, range: [0, 400]}               # km/h
+  avgSpeed: {type: number, range: [0, 400], unknown: 255}  # km/h
+  maxSpeed: {type: number, range: [0, 400], unknown: 255}  # km/h
   startMileage: {type: number, range: [0, 100000000000]}  # odometer, metres
   endMileage: {type: number, range: [0, 100000000000]}    # odometer, metres
 
@@ -129,7 +132,7 @@ parking_report:
   durSecond: {type: number, range: [0, 1000000000]}       # seconds
   lat: {type: number, range: [-90, 90]}
   lng: {type: number, range: [-180, 180]}
-  addr: {}
+  addr: {is_long: true}
   acc: {type: flag}                                       # on = idling, off = parked
 
 alarm_list:
@@ -141,18 +144,18 @@ alarm_list:
   positioningTime: {type: utc}
   lat: {type: number, range: [-90, 90]}
   lng: {type: number, range: [-180, 180]}
-  speed: {type: number, range: [0, 400]}                  # km/h
+  speed: {type: number, range: [0, 400], unknown: 255}    # km/h
   geoid: {}
 
 fence_list: &fence
   fence_id: {key: true}
   fence_name: {}
   fence_type: {}
-  coordinates: {}                                         # "lat,lng;lat,lng"
+  coordinates: {is_long: true}                            # "lat,lng;lat,lng"
   radius: {type: number, range: [0, 1000000]}             # metres
-  description: {}
+  description: {is_long: true}
   alert_type: {}
-  imeis: {}
+  imeis: {is_long: true}
   stay_time_in: {type: number, range: [0, 10000]}         # days
   stay_time_out: {type: number, range: [0, 10000]}        # days
   account: {}
@@ -167,7 +170,7 @@ legacy_devices:                                           # names of the old sys
   sim: {}
   expiration: {type: utc, is_future: true}
   activationTime: {type: utc, also: [activation_time]}
-  reMark: {also: [remark, re_mark]}
+  reMark: {is_long: true, also: [remark, re_mark]}
   vehicleName: {also: [vehicle_name]}
   vehicleIcon: {also: [vehicle_icon]}
   vehicleNumber: {also: [vehicle_number]}
@@ -194,18 +197,18 @@ legacy_trips:
   distance_m: {type: number, range: [0, 10000000000]}     # millimetres, despite its name
   distance_km: {type: number, range: [0, 10000000]}       # some hold metres
   driving_time_s: {type: number, range: [0, 2678400]}
-  avg_speed_kmh: {type: number, range: [0, 400]}
-  max_speed_kmh: {type: number, range: [0, 400]}
-  start_geom: {}                                          # GeoJSON, as PostGIS writes it
-  end_geom: {}
+  avg_speed_kmh: {type: number, range: [0, 400], unknown: 255}
+  max_speed_kmh: {type: number, range: [0, 400], unknown: 255}
+  start_geom: {is_long: true}                             # GeoJSON, as PostGIS writes it
+  end_geom: {is_long: true}
 
 legacy_position_history:
   imei: {key: true}
   gps_time: {type: utc, key: true}
   lat: {type: number, range: [-90, 90], also: [latitude], key: "geom is null"}
   lng: {type: number, range: [-180, 180], also: [lon, longitude], key: "geom is null"}
-  geom: {}
-  speed: {type: number, range: [0, 400], also: [speed_kmh, gps_speed]}        # km/h
+  geom: {is_long: true}
+  speed: {type: number, range: [0, 400], unknown: 255, also: [speed_kmh, gps_speed]}  # km/h
   direction: {type: number, range: [0, 360], also: [heading]}
   acc_status: {type: flag, also: [acc, ignition]}
   gps_num: {type: number, range: [0, 100], also: [satellites, satellite]}
@@ -217,8 +220,8 @@ legacy_parking_events:
   duration_s: {type: number, range: [0, 1000000000], also: [duration, dur_second, duration_seconds]}
   lat: {type: number, range: [-90, 90], also: [latitude]}
   lng: {type: number, range: [-180, 180], also: [lon, longitude]}
-  geom: {}
-  address: {also: [addr]}
+  geom: {is_long: true}
+  address: {is_long: true, also: [addr]}
 
 legacy_alarms:
   imei: {key: true}
@@ -227,14 +230,14 @@ legacy_alarms:
   alarm_name: {}
   lat: {type: number, range: [-90, 90], also: [latitude]}
   lng: {type: number, range: [-180, 180], also: [lon, longitude]}
-  geom: {}
-  speed: {type: number, range: [0, 400], also: [speed_kmh]}                   # km/h
+  geom: {is_long: true}
+  speed: {type: number, range: [0, 400], unknown: 255, also: [speed_kmh]}  # km/h
 
 legacy_device_events:
   imei: {key: true}
   event_type: {also: [type], key: true}
   event_time: {type: utc, also: [gate_time, occurred_at], key: true}
-  detail: {also: [content, event_content, description]}
+  detail: {is_long: true, also: [content, event_content, description]}
 
 legacy_obd_readings: {}
 
@@ -267,13 +270,13 @@ push_iothubevent:
   imei: {key: true}
   gateTime: {type: instant, key: true}
   eventType: {key: true}
-  eventContent: {}                                        # text, often JSON
+  eventContent: {is_long: true}                           # text, often JSON
 
 push_terminaltransinfo:
   imei: {key: true}
   postTime: {type: instant, also: [gateTime], key: true}
   extensionId: {key: true}                                # 8197 status, 8199 serial port
-  content: {}                                             # looks like JSON and is none
+  content: {is_long: true}                                # looks like JSON and is none
 
 push_hb:
   imei: {key: true}
@@ -292,7 +295,7 @@ push_gps:
   gpsTime: {type: instant, key: true}
   lat: {type: number, range: [-90, 90], also: [latitude], key: true}
   lng: {type: number, range: [-180, 180], also: [lon, longitude], key: true}
-  gpsSpeed: {type: number, range: [0, 400], also: [speed]}          # km/h
+  gpsSpeed: {type: number, range: [0, 400], unknown: 255, also: [speed]}  # km/h
   direction: {type: number, range: [0, 360], also: [heading]}
   acc: {type: flag, also: [accStatus]}
   satelliteNum: {type: number, range: [0, 100]}
@@ -321,7 +324,7 @@ push_alarm:
   removeAlarmType: {}                                     # the alarm that has ended
   lat: {type: number, range: [-90, 90]}
   lng: {type: number, range: [-180, 180], also: [lon]}
-  gpsSpeed: {type: number, range: [0, 400], also: [speed]}          # km/h
+  gpsSpeed: {type: number, range: [0, 400], unknown: 255, also: [speed]}  # km/h
   fenceId: {}
 
 push_openapi:
@@ -342,7 +345,7 @@ push_obd:
   gateTime: {type: instant, key: '"dataReportTime" is null'}
   dataReportTime: {type: instant, also: [obdTime, eventTime]}
   currentRPM: {type: number, range: [0, 20000], also: [currentRpm, rpm, RPM, engineSpeed]}
-  currentSpeed: {type: number, range: [0, 400], also: [speed, vehicleSpeed]}  # km/h
+  currentSpeed: {type: number, range: [0, 400], unknown: 255, also: [speed, vehicleSpeed]}  # km/h
   coolantTemperature: {type: number, range: [-100, 300], also: [coolantTemp]}
   remainingFuelPercentage: {type: number, range: [0, 100], also: [fuelPercentage]}
   remainingFuel: {type: number, range: [0, 10000]}        # litres
@@ -374,8 +377,8 @@ push_lbs:
   postType: {}                                            # LBS, WIFI
   mcc: {type: number, range: [0, 999]}
   mnc: {type: number, range: [0, 999]}
-  cellList: {}                                            # "lac,ci,rssi;lac,ci,rssi"
-  wifiList: {}                                            # "mac,rssi;mac,rssi"
+  cellList: {is_long: true}                               # "lac,ci,rssi;lac,ci,rssi"
+  wifiList: {is_long: true}                               # "mac,rssi;mac,rssi"
 
 push_faultinfo:
   imei: {key: true}
@@ -383,7 +386,7 @@ push_faultinfo:
   gateTime: {type: instant, key: '"eventTime" is null'}
   eventTime: {type: instant, also: [faultTime]}
   faultCode: {also: [code, dtc]}
-  faultDetail: {also: [faultDesc]}
+  faultDetail: {is_long: true, also: [faultDesc]}
 
 push_tripreport:
   imei: {key: true}
@@ -397,8 +400,8 @@ push_tripreport:
   endLng: {type: number, range: [-180, 180]}
   runTimeSecond: {type: number, range: [0, 2678400], also: [elapsed]}         # seconds
   distance: {type: number, range: [0, 10000000]}          # metres
-  avgSpeed: {type: number, range: [0, 400], also: [averageSpeed]}             # km/h
-  maxSpeed: {type: number, range: [0, 400]}               # km/h
+  avgSpeed: {type: number, range: [0, 400], unknown: 255, also: [averageSpeed]}  # km/h
+  maxSpeed: {type: number, range: [0, 400], unknown: 255}  # km/h
   startMileage: {type: number, range: [0, 100000000000]}  # odometer, metres
   endMileage: {type: number, range: [0, 100000000000]}    # odometer, metres
 

@@ -11,7 +11,9 @@ reported as (
     -- An empty name changes nothing, because it does not mean that the driver has left.
     select
         imei,
-        btrim("driverName") as driver_name,
+        -- FIX-N04: records() rejects a name of more than 500 bytes, which no index of
+        -- staging or gold could hold.
+        "driverName" as driver_name,
         (fetched_at at time zone 'UTC')::date as reported_day,
         fetched_at,
         record_id,

@@ -15,9 +15,7 @@ renamed as (
         ---------- ids
         imei,
         coalesce("eventTime", "gateTime") as fault_time,
-        coalesce(
-            {{ indexable('"faultCode"') }}, md5(coalesce("faultCode", extra::text, ''))
-        ) as fault_id,
+        coalesce("faultCode", md5(coalesce(extra::text, ''))) as fault_id,
 
         ---------- content
         "faultCode" as fault_code,

@@ -31,7 +31,7 @@ renamed as (
         ---------- ids
         imei,
         "gateTime" as reading_time,
-        coalesce({{ indexable('sensor') }}, 'unnamed') as sensor,
+        coalesce(sensor, 'unnamed') as sensor,
 
         ---------- numerics
         value::numeric(12, 3) as fuel_level,

@@ -11,7 +11,7 @@ typed as (
     select
         *,
         coalesce(
-            {{ indexable('upper("postType")') }},
+            upper("postType"),
             case when "wifiList" is not null then 'WIFI' end,
             'LBS'
         ) as position_type

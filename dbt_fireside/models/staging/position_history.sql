@@ -44,6 +44,8 @@ trail as (
         null as place,
 
         ---------- motion
+        -- FIX-N15: a tracker that does not know its speed sends 255; records() makes it
+        -- null.
         "gpsSpeed"::numeric(6, 2) as speed_kmh,
         direction::numeric(5, 2) as heading_deg,
         coalesce("accStatus", ignition) as is_ignition_on,

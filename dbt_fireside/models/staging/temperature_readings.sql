@@ -14,7 +14,7 @@ renamed as (
         ---------- ids
         imei,
         "gateTime" as reading_time,
-        coalesce({{ indexable('sensor') }}, 'unnamed') as sensor,
+        coalesce(sensor, 'unnamed') as sensor,
 
         ---------- numerics
         temperature::numeric(6, 2) as temperature_c,
