@@ -20,18 +20,17 @@ PAGE_SIZE = 100
 class Paging:
     """How a method pages (docs/TRACKSOLID_API.md#paging).
 
-    `parameter` chooses the page: it is `first` for page one and grows by `step` with each page.
-    `size` is the number of rows that a page is asked for.
+    `parameter` chooses the page: it is the number of rows before the page if it `counts_rows`, else
+    the number of the page, from 1. `size` is the number of rows that a page is asked for.
     """
 
     parameter: str
-    first: int
-    step: int
+    counts_rows: bool = False
     size: int = PAGE_SIZE
 
 
-BY_ROW = Paging("start_row", first=0, step=PAGE_SIZE)
-BY_PAGE = Paging("page_no", first=1, step=1)
+BY_ROW = Paging("start_row", counts_rows=True)
+BY_PAGE = Paging("page_no")
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ class Endpoint:
     longest_window: timedelta = timedelta(days=7)  # longer windows are split
     look_back: timedelta = timedelta()  # a poll starts this much earlier, as data may come late
     paging: Paging | None = None
+    total: tuple[str, ...] = ()  # path to the number of rows on all pages, if the answer has it
     most_rows: int | None = None  # most rows of one query on all pages; the API omits the rest
     params: dict[str, str] = field(default_factory=dict)  # sent with every call
     variant: str = ""  # tells endpoints of the same table apart
@@ -130,6 +130,7 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
                 window=("start_time", "end_time"),
                 look_back=timedelta(hours=6),
                 paging=BY_ROW,
+                total=("data", "dataTotalRows"),
                 # FIX-M13: without both of these parameters the answer is empty
                 # (docs/TRACKSOLID_API.md#parking_report).
                 account_parameter="account",
@@ -171,7 +172,8 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
             records=("result", "rows"),
             per="account",
             subject_parameter="account",
-            paging=Paging("page_no", first=1, step=1, size=50),
+            paging=Paging("page_no", size=50),
+            total=("result", "total"),
         ),
         Endpoint(
             table="fence_detail",
@@ -193,6 +195,7 @@ def endpoints(settings: Settings) -> tuple[Endpoint, ...]:
                     window=("start_time", "end_time"),
                     look_back=timedelta(hours=1),
                     paging=BY_PAGE,
+                    total=("data", "totalRecord"),
                     every=timedelta(minutes=15),
                 ),
             )

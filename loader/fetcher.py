@@ -26,7 +26,9 @@ Progress = Callable[[str, int, int], None]  # endpoint, questions answered, ques
 class Summary:
     """What was fetched from one endpoint, and what went wrong.
 
-    `missing` are the IMEIs without an answer, where the endpoint has to answer for each.
+    A question that is split counts as its parts. `missing` are the IMEIs without an answer, where
+    the endpoint has to answer for each. `foreign` are those of the errors that are about one device
+    that the API says is not ours.
     """
 
     endpoint: str
@@ -34,8 +36,21 @@ class Summary:
     calls: int = 0
     records: int = 0
     errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
     seconds: float = 0.0
+
+    @property
+    def has_failed(self) -> bool:
+        """True if more than half of the questions failed.
+
+        FIX-N14: a foreign device fails with every window for which it is asked, and costs only
+        itself. It counts only if nothing else was answered.
+        """
+        foreign = len(self.foreign)
+        if foreign == self.questions:
+            return foreign > 0
+        return 2 * (len(self.errors) - foreign) > self.questions - foreign
 
 
 class Fetcher:
@@ -124,13 +139,16 @@ def _count(answer: Answer, summary: Summary) -> list[Question]:
     summary.records += sum(len(page.records) for page in answer.pages)
     if answer.is_stopped:
         return []
-    if answer.is_cut and (halves := answer.question.halves()):
+    is_foreign = answer.refusal_code == FOREIGN and bool(answer.question.imeis)
+    # One device that is not ours fails the whole batch: halving it finds that device.
+    has_foreign = is_foreign and len(answer.question.imeis) > 1
+    if (answer.is_cut or has_foreign) and (halves := answer.question.halves()):
+        summary.questions += len(halves) - 1
         return halves
-    if answer.refusal_code == FOREIGN and len(answer.question.imeis) > 1:
-        # One device that is not ours fails the whole batch: halving it finds that device.
-        return answer.question.halves()
     if answer.error:
         summary.errors.append(answer.error)
+        if is_foreign:
+            summary.foreign.append(answer.error)
     elif answer.is_cut:
         summary.errors.append(f"{answer.question}: more rows than one query can return")
     else:

@@ -1,8 +1,11 @@
 """Accounts, devices and other values, read from the newest answers that raw holds."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 import psycopg
+
+from loader.slicing import text_at
 
 # The newest successful call of each request to an endpoint, in loads that are complete.
 NEWEST_CALLS = """
@@ -19,18 +22,8 @@ NEWEST_CALLS = """
 def accounts(connection: psycopg.Connection, root: str) -> list[str]:
     """The account `root` and all accounts below it, each after its parent."""
     children = defaultdict(list)
-    for parent, child in connection.execute(
-        f"""
-        with newest as ({NEWEST_CALLS})
-        select
-            child_list.request::jsonb ->> 'target',
-            substring(child_list.body from '"account"\\s*:\\s*"([^"]*)"')
-        from raw.child_list
-        inner join newest using (request, _dlt_load_id)
-        """.encode(),
-        {"endpoint": "child_list"},
-    ):
-        children[parent].append(child)
+    for parent, child in _bodies(connection, "child_list", "target"):
+        children[parent].append(text_at(child, "account"))
     tree = [root]
     for account in tree:
         tree += [child for child in children[account] if child and child not in tree]
@@ -58,16 +51,21 @@ def devices(connection: psycopg.Connection, tree: list[str]) -> dict[str, str]:
 
 def values(connection: psycopg.Connection, table: str, name: str) -> list[tuple[str, str]]:
     """(value, account) of the field `name` in a table of raw, sorted by value."""
+    found = {
+        (text_at(body, name), account) for account, body in _bodies(connection, table, "account")
+    }
+    return sorted((value, account) for value, account in found if value)
+
+
+def _bodies(connection: psycopg.Connection, table: str, asked: str) -> Iterator[tuple[str, bytes]]:
+    """The parameter `asked` of the request, and the record, of each newest answer in this table."""
     rows = connection.execute(
         f"""
         with newest as ({NEWEST_CALLS})
-        select distinct
-            substring(body from '"' || %(name)s || '"\\s*:\\s*"([^"]*)"') as value,
-            request::jsonb ->> 'account' as account
+        select request::jsonb ->> %(asked)s, body
         from raw.{table}
         inner join newest using (request, _dlt_load_id)
-        order by 1
         """.encode(),
-        {"endpoint": table, "name": name},
+        {"endpoint": table, "asked": asked},
     )
-    return [(value, account) for value, account in rows if value]
+    return ((value, body.encode()) for value, body in rows)

@@ -95,9 +95,9 @@ class ReplyPage:
 class Answer:
     """The answer to a question: its pages, the attempts that failed, and the final error.
 
-    `refusal_code` is the API's code if it refused the question for good. `is_cut` means that one
-    query cannot return more rows than these, so there may be more. Once `is_stopped` is set, which
-    any thread may do, no further call is made.
+    `refusal_code` is the API's code if it refused the question for good. `is_cut` means that the
+    API returns no more rows than these to one query, so there may be more. Once `is_stopped` is
+    set, which any thread may do, no further call is made.
     """
 
     question: Question
@@ -107,3 +107,8 @@ class Answer:
     refusal_code: str | None = None
     is_stopped: bool = False
     is_cut: bool = False
+
+    @property
+    def found(self) -> int:
+        """The number of records on its pages."""
+        return sum(len(page.records) for page in self.pages)

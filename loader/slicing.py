@@ -14,7 +14,10 @@ import msgspec
 
 # A string that does not close also matches, so that it is read once, and not again from each quote.
 TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL)
-IMEI = re.compile(rb'"(?:imei|deviceImei)"\s*+:\s*+"?([^"\\\s,}\x00-\x1f]{1,64})')
+# FIX-N15: null and -1 mean unknown, so that the other of the two keys counts.
+IMEI = re.compile(rb'"(?:imei|deviceImei)"\s*+:\s*+"?(?!(?:null|-1)\b)([^"\\\s,}\x00-\x1f]{1,64})')
+# FIX-N15: not only null and a missing key, but also "" and {} mean that there are no records.
+NO_RECORDS = (b"null", b'""', b"{}")
 SPACE = b" \t\r\n"
 Members = dict[str, bytes]  # of a JSON object: name and the raw text of the value
 
@@ -42,7 +45,7 @@ def slice_reply(body: bytes, path: tuple[str, ...]) -> SlicedReply:
     """Cut the records at `path` (names of nested keys) out of a reply.
 
     A list gives its items. One object gives one record: detail methods answer so, and perhaps
-    location.get (docs/TRACKSOLID_API.md#location_get). Null and a missing key give no records.
+    location.get (docs/TRACKSOLID_API.md#location_get). Null, "", {} and a missing key give none.
     Where each method puts its records: docs/TRACKSOLID_API.md#envelope.
 
     Raises NotSliceable if the reply is no JSON object, such as HTML or a body that is cut off.
@@ -53,7 +56,7 @@ def slice_reply(body: bytes, path: tuple[str, ...]) -> SlicedReply:
     found: bytes | None = body
     for name in path:
         found = object_members(found).get(name) if found and found.startswith(b"{") else None
-    if found is None or found == b"null":
+    if found is None or found[:16].translate(None, SPACE) in NO_RECORDS:
         return SlicedReply(code, message, (), body)
     if not found.startswith((b"[", b"{")):
         return SlicedReply(
@@ -94,7 +97,25 @@ def list_items(text: bytes) -> list[bytes]:
 def imei_of(record: bytes) -> str | None:
     """The IMEI in a record, as text; None if it has none. The loader reads no other field of it."""
     found = IMEI.search(record)
-    return found[1].decode("ascii", "replace") if found and found[1] != b"null" else None
+    return found[1].decode("ascii", "replace") if found else None
+
+
+def text_at(document: bytes, *path: str) -> str | None:
+    """The text or the number at `path` (names of nested keys), decoded; None if there is none.
+
+    FIX-N15: an account may be escaped in the JSON, and an id may be a number. A text that cannot be
+    sent or stored, because it holds control characters or lone surrogates, is None.
+    """
+    found: bytes | None = document
+    try:
+        for name in path:
+            found = object_members(found).get(name) if found else None
+    except NotSliceable:
+        return None
+    if not found or found.startswith((b"{", b"[")) or found in (b"true", b"false"):
+        return None
+    text = _text(found)
+    return text if text and text.isprintable() else None
 
 
 def _position(body: bytes, path: tuple[str, ...], found: bytes) -> int:

@@ -62,7 +62,10 @@ def main(
         float, typer.Option(help="Seconds between two logins; 0 = no limit.")
     ] = 60.0,
     fault: Annotated[
-        list[str] | None, typer.Option(help="METHOD:FAULT:RATE, repeatable; METHOD may be *.")
+        list[str] | None,
+        typer.Option(
+            help=f"METHOD:FAULT:RATE, repeatable; METHOD may be *. Faults: {', '.join(Fault)}."
+        ),
     ] = None,
     push_to: Annotated[
         str | None,

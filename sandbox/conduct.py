@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sandbox.faults import ON_CALLS, ON_RECORDS, Fault, FaultRule, Script
+from sandbox.faults import ODDITIES, ON_CALLS, ON_RECORDS, Fault, FaultRule, Script
 from sandbox.issued_tokens import IssuedTokens
 from sandbox.method_dispatch import MethodDispatch
-from sandbox.poison import poison
+from sandbox.poison import odd, poison
 from sandbox.reply import ApiError, ReplyBody
 
 _CODES = {
@@ -16,6 +16,7 @@ _CODES = {
     Fault.TOKEN_EXPIRED: ApiError(1004, "Illegal access, token exception!"),
     Fault.SYSTEM_BUSY: ApiError(-1, "System is busy"),
 }
+_SHORT_PAGE = 50
 _FIRST_PAGE = {"start_row": "0", "page_no": "1"}
 _HTML = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
 
@@ -70,15 +71,19 @@ class Conduct:
         return self._answered_badly(params, rule)
 
     def _answered_badly(self, params: Mapping[str, str], rule: FaultRule) -> Outcome:
-        """The true reply, but late, cut in half, or with page one instead of the page asked for."""
+        """The true reply, but late, cut in half, or with another page; or a refusal."""
         if rule.fault is Fault.STALL:
             return replace(self._answered(params), fault=rule.fault, stall_s=rule.seconds)
+        if rule.fault is Fault.FOREIGN_DEVICE and self._dispatch.names_first_device(params):
+            return Outcome(ApiError(1002, "Illegal device").reply.body, rule.fault)
         acted_on = params
         if rule.fault is Fault.REPEATED_PAGE:
             acted_on = {name: _FIRST_PAGE.get(name, value) for name, value in params.items()}
         body = self._dispatch.answer(params, acted_on).body
         if rule.fault is Fault.NOT_JSON:
             body = body[: len(body) // 2]
+        if rule.fault is Fault.EMPTY_TEXT:
+            body = body.replace(b'"result":null', b'"result":""')
         return Outcome(body, rule.fault)
 
     def _answered(self, params: Mapping[str, str]) -> Outcome:
@@ -92,10 +97,14 @@ class Conduct:
 
 
 def _spoilt(reply: ReplyBody, fault: Fault) -> ReplyBody:
-    """The reply with its records shuffled, or with one poisoned record in the middle."""
+    """The reply with other records, or with one poisoned record in the middle."""
     records = list(reply.records)
     if fault is Fault.SHUFFLED:
         return replace(reply, records=records[1::2] + records[::2])
+    if fault is Fault.SHORT_PAGE:
+        return replace(reply, records=records[:_SHORT_PAGE])
+    if fault in ODDITIES:
+        return replace(reply, records=[odd(record, fault) for record in records])
     middle = len(records) // 2
     records[middle] = poison(records[middle], fault)
     return replace(reply, records=records)

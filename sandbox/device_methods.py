@@ -54,7 +54,7 @@ def fence_detail(call: MethodCall) -> ReplyBody:
     """One fence."""
     wanted = call.text("fence_id")
     for fence in call.world.fences:
-        if fence.fence_id == wanted:
+        if fence.fence_id.lstrip("0") == wanted.lstrip("0"):  # it may have been sent as a number
             return object_in_result(records.fence(fence))
     raise ApiError(1100, "Business exception ")
 

@@ -30,9 +30,23 @@ class Fault(StrEnum):
     RESET = "reset"
     """A TCP reset instead of an answer."""
     REPEATED_PAGE = "repeated_page"
-    """Page one instead of the page that was asked for."""
+    """Page one instead of the page that was asked for; with rate 1 the method has no paging."""
+    FOREIGN_DEVICE = "foreign_device"
+    """Code 1002 if the call names the fleet's first device, as if another account had it now."""
+    EMPTY_TEXT = "empty_text"
+    """`""` instead of null if there are no records."""
     SHUFFLED = "shuffled"
     """The records in a different order."""
+    SHORT_PAGE = "short_page"
+    """Only the first 50 records of the page, without a sign of it."""
+    ESCAPED = "escaped"
+    """Texts that begin with a letter begin with its escape, as in `\\u0053mith`."""
+    NULL_IMEI = "null_imei"
+    """`"imei": null` beside `deviceImei`."""
+    NUMERIC_ID = "numeric_id"
+    """The id of a fence as a number instead of a text."""
+    UNKNOWN_SPEED = "unknown_speed"
+    """A speed of 255, which means that the tracker does not know it."""
     NUL_ESCAPE = "nul_escape"
     """`\\u0000` in a text of one record. This and the faults below spoil one record of a reply."""
     RAW_NUL = "raw_nul"
@@ -51,7 +65,9 @@ class Fault(StrEnum):
 
 
 POISON = frozenset(list(Fault)[list(Fault).index(Fault.NUL_ESCAPE) :])
-ON_RECORDS = POISON | {Fault.SHUFFLED}
+ODDITIES = frozenset((Fault.ESCAPED, Fault.NULL_IMEI, Fault.NUMERIC_ID, Fault.UNKNOWN_SPEED))
+"""Valid records, written otherwise: these faults change all records of a reply."""
+ON_RECORDS = POISON | ODDITIES | {Fault.SHUFFLED, Fault.SHORT_PAGE}
 """Faults that need a reply with records: their rules wait for the next reply that has some."""
 ON_CALLS = frozenset(Fault) - ON_RECORDS
 

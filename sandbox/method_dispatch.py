@@ -52,6 +52,11 @@ class MethodDispatch:
         except ApiError as error:
             return error.reply
 
+    def names_first_device(self, params: Mapping[str, str]) -> bool:
+        """Whether the call asks about the first device of the fleet, alone or among others."""
+        asked = params.get("imeis", params.get("imei", ""))
+        return min(self._world.devices) in asked.split(",")
+
     def _call(self, params: Mapping[str, str]) -> ReplyBody:
         method = params["method"]
         if method in self._tokens.methods:

@@ -1,4 +1,4 @@
-"""From the bytes of a record to a spoilt record, as a fault demands."""
+"""From the bytes of a record to a spoilt or unusual record, as a fault demands."""
 
 from __future__ import annotations
 
@@ -13,12 +13,33 @@ _NUMBER = re.compile(rb'"?-?\d+(?:\.\d+)?"?')
 _TIME = re.compile(rb'"\d{4}-\d\d-\d\d[ T].*"')
 _IDS = (b"imei", b"sim", b"iccid", b"imsi", b"account", b"fence_id", b"alertTypeId", b"geoid")
 _DEPTH = 1_200
+_ODD: Mapping[Fault, tuple[re.Pattern[bytes], Callable[[re.Match[bytes]], bytes]]] = {
+    Fault.ESCAPED: (
+        re.compile(rb'(?<=:")[A-Za-z]'),
+        lambda letter: b"\\u%04x" % ord(letter[0]),
+    ),
+    Fault.NULL_IMEI: (re.compile(rb'"imei":'), lambda _: b'"imei":null,"deviceImei":'),
+    Fault.NUMERIC_ID: (
+        re.compile(rb'"fence_id":"0*([1-9][0-9]*)"'),
+        lambda digits: b'"fence_id":' + digits[1],
+    ),
+    Fault.UNKNOWN_SPEED: (
+        re.compile(rb'("(?:speed|gpsSpeed)":"?)[0-9.]+'),
+        lambda speed: speed[1] + b"255",
+    ),
+}
 _WRONG_TYPES = (b'"no number"', b'{"value":1}', b"[1,2]")
 
 
 def poison(record: bytes, fault: Fault) -> bytes:
     """Spoil one field of a record, never a field that identifies a device or an account."""
     return _SPOIL[fault](record)
+
+
+def odd(record: bytes, fault: Fault) -> bytes:
+    """Write a record otherwise; it stays valid."""
+    pattern, replacement = _ODD[fault]
+    return pattern.sub(replacement, record)
 
 
 def _fields(record: bytes) -> list[re.Match[bytes]]:

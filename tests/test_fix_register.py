@@ -1,4 +1,7 @@
-"""Every fix in fixes.yml has its three marks in dbt: comment, unit test, data test."""
+"""Every fix in fixes.yml has its three marks in dbt: comment, unit test, data test.
+
+A fix of the loader has its comment in loader/ and its tests in the file that the register names.
+"""
 
 from typing import Any
 
@@ -6,9 +9,12 @@ import pytest
 import yaml
 
 from analyst.docs.registers import guard_prefix
+from settings import ROOT
 from warehouse.dbt_runner import PROJECT
 
-FIXES = [fix["id"] for fix in yaml.safe_load((PROJECT / "fixes.yml").read_text())["fixes"]]
+REGISTER = yaml.safe_load((PROJECT / "fixes.yml").read_text())["fixes"]
+FIXES = [fix["id"] for fix in REGISTER if "tested_in" not in fix]
+OF_THE_LOADER = {fix["id"]: fix["tested_in"] for fix in REGISTER if "tested_in" in fix}
 
 
 @pytest.mark.parametrize("fix", FIXES)
@@ -44,6 +50,14 @@ def test_fix_is_marked_in_a_model(fix: str, manifest: dict[str, Any]) -> None:
         if node["resource_type"] == "model" and f"-- {fix}:" in node["raw_code"]
     ]
     assert marked
+
+
+@pytest.mark.parametrize("fix", OF_THE_LOADER)
+def test_fix_of_the_loader_is_marked_and_tested(fix: str) -> None:
+    code = "".join(file.read_text() for file in (ROOT / "loader").glob("*.py"))
+    assert f"{fix}: " in code
+    test = f"def test_{guard_prefix(fix).removesuffix('__')}_"
+    assert test in (ROOT / OF_THE_LOADER[fix]).read_text()
 
 
 def test_every_model_and_column_is_described(manifest: dict[str, Any]) -> None:

@@ -180,7 +180,7 @@ def test_code_1006_is_retried_later_with_a_new_signature(
     # Ten times the usual wait: longer than one second, so that the timestamp changes.
     patient = settings_for(sandbox, database, work_dir, tracksolid_backoff_seconds=0.11)
     Loader(patient, database).backfill(TO - timedelta(hours=4), TO, ["track_mileage"], [imei])
-    first, second = [r.params for r in sandbox.requests if r.method == TRIPS]
+    first, second, _ = [r.params for r in sandbox.requests if r.method == TRIPS]
     changed = {name for name in first if first[name] != second[name]}
     assert changed == {"timestamp", "sign"}
 
@@ -335,7 +335,7 @@ def test_all_threads_share_one_call_budget(
 def test_rest_of_the_envelope_is_kept(fleet_known: Loader, database: Database) -> None:
     backfill_trips(fleet_known)
     envelopes = [json.loads(c["envelope"]) for c in calls(database, "endpoint='track_mileage'")]
-    assert all(envelope["result"] == [] for envelope in envelopes)
+    assert all(envelope["result"] in ([], None) for envelope in envelopes)
     assert any(envelope["data"] and "totalMileage" in envelope["data"][0] for envelope in envelopes)
 
 

@@ -84,6 +84,37 @@ def test_paging_and_order_faults(client: SandboxClient) -> None:
     assert sorted(map(str, shuffled)) == sorted(map(str, second))
 
 
+def test_short_page_and_foreign_device(client: SandboxClient) -> None:
+    ask = valid_parameters(client, "imeis begin")
+    full = client.call(MILEAGE, **ask)["result"]
+    assert len(full) > 50
+    client.sandbox.misbehave(MILEAGE, Fault.SHORT_PAGE)
+    assert client.call(MILEAGE, **ask)["result"] == full[:50]
+    client.sandbox.misbehave(MILEAGE, Fault.FOREIGN_DEVICE, rate=1.0)
+    first, *others = ask["imeis"].split(",")
+    assert first == min(client.sandbox.world.devices)
+    assert client.call(MILEAGE, **ask)["code"] == 1002
+    assert client.call(MILEAGE, **ask | {"imeis": ",".join(others)})["code"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "method", "params", "mark"),
+    [
+        (Fault.ESCAPED, "jimi.user.child.list", "target", b'"account":"\\u0073andbox'),
+        (Fault.NULL_IMEI, "jimi.user.device.list", "target", b'"imei":null,"deviceImei":"'),
+        (Fault.NUMERIC_ID, "jimi.open.platform.fence.list", "account", b'"fence_id":1,'),
+        (Fault.UNKNOWN_SPEED, "jimi.user.device.location.list", "target", b'"speed":"255"'),
+    ],
+)
+def test_oddities_change_all_records_and_keep_them_valid(
+    client: SandboxClient, fault: Fault, method: str, params: str, mark: bytes
+) -> None:
+    ask = valid_parameters(client, params)
+    client.sandbox.misbehave(method, fault)
+    assert mark in client.post(method, **ask).content
+    assert client.call(method, **ask)["code"] == 0
+
+
 MARKS = {
     Fault.NUL_ESCAPE: b"\\u0000",
     Fault.RAW_NUL: b"\x00",

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loader import slicing
-from loader.slicing import NotSliceable, imei_of, list_items, object_members, slice_reply
+from loader.slicing import NotSliceable, imei_of, list_items, object_members, slice_reply, text_at
 
 GOOD = b'{"imei":"860000000000017","lat":-1.25}'
 POISON = {
@@ -44,6 +44,11 @@ def test_bad_record_does_not_lose_the_others(poison: bytes) -> None:
         (b'{"code":0,"result":{"a":1}}', ("result",), (b'{"a":1}',)),
         (b'{"code":0,"result":null,"data":{"rows":[1,"x"]}}', ("data", "rows"), (b"1", b'"x"')),
         (b'{"code":0,"data":null}', ("data", "rows"), ()),
+        (b'{"code":0,"result":""}', ("result",), ()),
+        (b'{"code":0,"result": " " }', ("result",), ()),
+        (b'{"code":0,"result":{ }}', ("result",), ()),
+        (b'{"code":0,"data":"","result":""}', ("data", "rows"), ()),
+        (b'{"code":0,"data":{"rows":""}}', ("data", "rows"), ()),
         (b'{"code":"0","result":{"total":1,"rows":[{}]}}', ("result", "rows"), (b"{}",)),
     ],
 )
@@ -164,6 +169,10 @@ def test_the_records_and_nothing_else_are_cut_out_of_the_envelope(
         (b'{"deviceImei": "012345678901234"}', "012345678901234"),
         (b'{"imei":860000000000017}', "860000000000017"),
         (b'{"imei":null}', None),
+        (b'{"imei": null, "deviceImei": "012345678901234"}', "012345678901234"),
+        (b'{"imei":"","deviceImei":"012345678901234"}', "012345678901234"),
+        (b'{"imei":-1,"deviceImei":12345678901234}', "12345678901234"),
+        (b'{"deviceImei":null,"imei":"012345678901234"}', "012345678901234"),
         (b'{"imei":""}', None),
         (b'{"imeis":"1,2"}', None),
         (rb'{"name":"\"imei\":\"7\""}', None),
@@ -172,6 +181,26 @@ def test_the_records_and_nothing_else_are_cut_out_of_the_envelope(
 )
 def test_imei_is_copied_as_text(record: bytes, imei: str | None) -> None:
     assert imei_of(record) == imei
+
+
+@pytest.mark.parametrize(
+    ("record", "value"),
+    [
+        (rb'{"id": "S\u00fcd \"1\""}', 'S\N{LATIN SMALL LETTER U WITH DIAERESIS}d "1"'),
+        (b'{"id":12345678901234567890}', "12345678901234567890"),
+        (b'{"id":{"id":1}}', None),
+        (b'{"id":[1]}', None),
+        (b'{"id":null}', None),
+        (b'{"id":true}', None),
+        (b'{"other":1}', None),
+        (rb'{"id":"\u0000"}', None),
+        (rb'{"id":"\ud800"}', None),
+        (b"5", None),
+    ],
+)
+def test_text_at_is_a_decoded_text_or_a_number(record: bytes, value: str | None) -> None:
+    assert text_at(record, "id") == value
+    assert text_at(b'{"data":%s}' % record, "data", "id") == value
 
 
 @pytest.mark.parametrize("name", json_cases.ALL)

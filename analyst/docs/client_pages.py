@@ -75,6 +75,8 @@ def fix_history(framework: Framework) -> str:
     """Return a table of the fixes: what went wrong, what holds now, the tests that guard it."""
 
     def guards(fix: RegisteredFix) -> str:
+        if fix.tested_in:
+            return f"`{fix.tested_in}`"
         names = ((test, framework.catalogue.tests[test].split("__", 1)[1]) for test in fix.guards)
         return "; ".join(f"[{spaced(name)}]({framework.link(test)})" for test, name in names)
 

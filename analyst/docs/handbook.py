@@ -63,7 +63,14 @@ def fix_history(catalogue: Catalogue) -> str:
     return table(
         ("Fix", "What went wrong", "What holds now", "Tests"),
         (
-            (fix.fix_id, fix.was, fix.now, f"{len(fix.guards)}: `{guard_prefix(fix.fix_id)}*`")
+            (
+                fix.fix_id,
+                fix.was,
+                fix.now,
+                f"`{fix.tested_in}`"
+                if fix.tested_in
+                else f"{len(fix.guards)}: `{guard_prefix(fix.fix_id)}*`",
+            )
             for fix in fixes(catalogue)
         ),
     )

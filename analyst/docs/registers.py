@@ -13,12 +13,16 @@ from warehouse.dbt_runner import PROJECT
 
 @dataclass(frozen=True)
 class RegisteredFix:
-    """A mended fault: what was wrong, what holds now, the tests (unique ids) that guard it."""
+    """A mended fault: what was wrong, what holds now, the tests (unique ids) that guard it.
+
+    A fix of the loader has no tests in dbt; `tested_in` is the file with its tests.
+    """
 
     fix_id: str
     was: str
     now: str
     guards: tuple[str, ...]
+    tested_in: str | None
 
 
 def rules() -> list[Rule]:
@@ -49,6 +53,7 @@ def fixes(catalogue: Catalogue) -> list[RegisteredFix]:
                 for unique_id, name in sorted(catalogue.tests.items(), key=lambda test: test[1])
                 if name.startswith(guard_prefix(fix["id"]))
             ),
+            fix.get("tested_in"),
         )
         for fix in register
     ]

@@ -102,7 +102,7 @@ class JobActions:
         if SWEEPS & set(names):
             self._keep_newest_fixes()
         # Counted per endpoint: an endpoint with a call per device would outweigh all others.
-        failed = [summary for summary in summaries if 2 * len(summary.errors) > summary.questions]
+        failed = [summary for summary in summaries if summary.has_failed]
         faults = [fault for summary in failed or summaries for fault in summary.errors]
         note = "; ".join(faults[:FAULTS_SHOWN]) or None
         if len(faults) > FAULTS_SHOWN:
