@@ -98,3 +98,15 @@ it skips none if the outer query orders the rows.
         offset 0
     )
 {%- endmacro %}
+
+
+{#-
+Seconds of an interval that lie between two instants; 0 if there are none.
+    greatest(extract(epoch from least(end_time, until) - greatest(start_time, since)), 0)
+-#}
+{% macro overlap_s(start_time, end_time, since, until) -%}
+    greatest(
+        extract(epoch from least({{ end_time }}, {{ until }}) - greatest({{ start_time }}, {{ since }})),
+        0
+    )
+{%- endmacro %}

@@ -5,7 +5,8 @@ asked_period as (
     select
         {{ day_of('min(window_start_time)') }} as first_day,
         -- A request up to midnight does not include the day that begins then.
-        {{ day_of("max(window_end_time) - interval '1 second'") }} as last_day
+        {{ day_of("max(window_end_time) - interval '1 second'") }} as last_day,
+        max(window_end_time) as last_time
     from {{ ref('ingestion_log') }}
     where
         method = 'jimi.device.track.mileage'
@@ -15,7 +16,9 @@ asked_period as (
 
 days as (
 
-    select generate_series(first_day, last_day, interval '1 day')::date as day
+    select
+        last_time,
+        generate_series(first_day, last_day, interval '1 day')::date as day
     from asked_period
 
 ),
@@ -30,7 +33,8 @@ described as (
         extract(week from day)::integer as iso_week,
         date_trunc('month', day)::date as month,
         extract(isodow from day)::integer as weekday,
-        extract(isodow from day) in (6, 7) as is_weekend
+        extract(isodow from day) in (6, 7) as is_weekend,
+        {{ start_of('day + 1') }} <= last_time as is_over
     from days
 
 )

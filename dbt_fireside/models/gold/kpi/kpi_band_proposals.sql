@@ -22,8 +22,7 @@ history as (
         kpi_values.scope in ('fleet', 'city')
         and kpi_values.value is not null
         and register.direction in ('higher', 'lower')
-        -- The newest day is today, which is not over.
-        and kpi_values.day between newest.day - 30 and newest.day - 1
+        and kpi_values.day > newest.day - 30
 
 ),
 

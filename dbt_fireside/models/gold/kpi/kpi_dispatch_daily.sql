@@ -1,6 +1,6 @@
 {{ config(
     incremental_strategy='replace_changed_days',
-    reads_changes_of=['fact_daily_fleet_metrics', 'fact_trips'],
+    reads_changes_of=['fact_daily_fleet_metrics', 'fact_trips', 'dim_dates'],
     recomputed_with=['operating_rules', 'dim_zones'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
@@ -12,12 +12,15 @@ vehicle_days as (
     select
         metrics.*,
         vehicles.assigned_city,
+        dates.is_over,
         {{ city_at('metrics.end_longitude', 'metrics.end_latitude') }} as end_city,
         {{ is_at_depot('metrics.end_longitude', 'metrics.end_latitude') }}
             as ends_at_depot
     from {{ ref('fact_daily_fleet_metrics') }} as metrics
     inner join {{ ref('dim_vehicles') }} as vehicles
         on metrics.imei = vehicles.imei
+    inner join {{ ref('dim_dates') }} as dates
+        on metrics.day = dates.day
     where
         metrics.is_primary_device
         and metrics.is_in_service
@@ -104,8 +107,10 @@ described as (
         vehicle_days.cost_centre,
         vehicle_days.vehicle_id,
         city_checks.was_outside,
-        -- A vehicle with fewer than five nights has no usual place.
+        -- Today nobody knows yet where a vehicle spends the night. A vehicle with fewer
+        -- than five nights has no usual place.
         case
+            when not vehicle_days.is_over then null
             when vehicle_days.ends_at_depot then false
             when usual_places.nights_count >= 5 then {{ great_circle_km(
                 'vehicle_days.end_latitude::double precision',

@@ -4,10 +4,8 @@ with
 
 finished as (
 
-    -- Today is left out, because it has only the hours so far.
     select day_start
     from {{ ref('kpi_values') }}
-    where day_start <= now() - interval '1 day'
     order by day_start desc
     limit 1
 

@@ -13,7 +13,7 @@
 
 {{ config(
     incremental_strategy='replace_changed_days',
-    reads_changes_of=marts,
+    reads_changes_of=marts + ['dim_dates'],
     recomputed_with=['kpi_register'],
     indexes=[
         {'columns': ['kpi_id', 'scope', 'day_start']},
@@ -31,9 +31,10 @@ register as (
 
 places as (
 
-    -- Each KPI has a row per day for the fleet and for each city and cost centre of
-    -- that day. An unknown value has a row with a reason. The jobs are read too,
-    -- because a job may belong to a city without vehicles.
+    -- Each KPI has a row per day that is over, for the fleet and for each city and cost
+    -- centre of that day; today so far is in fleet_today. An unknown value has a row
+    -- with a reason. The jobs are read too, because a job may belong to a city without
+    -- vehicles.
     {% for mart in ['kpi_fleet_utilisation_daily', 'kpi_field_service_daily'] -%}
     select
         mart.day,
@@ -41,6 +42,8 @@ places as (
         mart.scope,
         mart.scope_value
     from {{ ref(mart) }} as mart
+    inner join {{ ref('dim_dates') }} as dates
+        on mart.day = dates.day and dates.is_over
     where
         mart.scope in ('fleet', 'city', 'cost_centre')
         and {{ has_changed('mart.day') }}

@@ -1,10 +1,19 @@
-{% set measures = {
-    'fleet.vehicles_moved': 'moved_count',
-    'fleet.distance': 'distance_km',
-    'fleet.driving_time': 'driving_h',
-    'fleet.idle_time': 'idle_h',
-    'technician.service_stops': 'service_stops_count',
-    'health.alarms': 'alarms_count',
+{#- The KPIs, the columns that hold them, and the data on which they depend. -#}
+{% set measures = [
+    ('fleet.vehicles_moved', 'kpi_fleet_utilisation_daily', 'moved_count', 'trips'),
+    ('fleet.distance', 'kpi_fleet_utilisation_daily', 'distance_km', 'trips'),
+    ('fleet.driving_time', 'kpi_fleet_utilisation_daily', 'driving_h', 'trips'),
+    ('fleet.idle_time', 'kpi_fleet_utilisation_daily', 'idle_h', 'stops'),
+    (
+        'technician.service_stops', 'kpi_technician_productivity_daily',
+        'service_stops_count', 'stops',
+    ),
+    ('health.alarms', 'kpi_vehicle_health_daily', 'alarms_count', 'alarms'),
+] %}
+{% set methods = {
+    'trips': 'jimi.device.track.mileage',
+    'stops': 'jimi.open.platform.report.parking',
+    'alarms': 'jimi.device.alarm.list',
 } %}
 
 with
@@ -18,181 +27,220 @@ newest as (
 
 ),
 
-newest_answer as (
+asked as (
 
     select
-        metrics.day,
-        max(metrics.data_as_of) as data_as_of
-    from {{ ref('fact_daily_fleet_metrics') }} as metrics
-    inner join newest
-        on metrics.day = newest.day
-    group by metrics.day
+        calls.method,
+        max(calls.window_end_time) as last_time
+    from newest
+    inner join {{ ref('ingestion_log') }} as calls
+        on newest.day_start < calls.window_end_time
+    where calls.is_success
+    group by calls.method
+
+),
+
+newest_answer as (
+
+    select max(metrics.data_as_of) as fetched_at
+    from newest
+    inner join {{ ref('fact_daily_fleet_metrics') }} as metrics
+        on newest.day = metrics.day
 
 ),
 
 clock as (
 
-    -- Today's data ends with the newest answer. The day a week before is cut at the
-    -- same hour.
+    -- Today's values end where the newest request for their data ended. Data that is
+    -- only pushed ends with the newest answer.
     select
         newest.day,
-        newest.day_start,
-        least(newest.day_end, newest_answer.data_as_of) as as_of
+        {% for data, method in methods.items() -%}
+        least(
+            newest.day_end,
+            coalesce(
+                max(asked.last_time) filter (where asked.method = '{{ method }}'),
+                newest_answer.fetched_at
+            )
+        ) as {{ data }}_as_of,
+        {% endfor -%}
+        weekday_before.day as day_before,
+        weekday_before.day_start as start_before,
+        weekday_before.day_end as end_before
     from newest
-    left join newest_answer
-        on newest.day = newest_answer.day
+    cross join newest_answer
+    left join asked on true
+    left join {{ ref('dim_dates') }} as weekday_before
+        on newest.day - 7 = weekday_before.day
+    group by
+        newest.day,
+        newest.day_end,
+        newest_answer.fetched_at,
+        weekday_before.day,
+        weekday_before.day_start,
+        weekday_before.day_end
 
 ),
 
-periods as (
+days as (
 
+    -- Both days come from the tables of the daily KPIs: nothing is defined here.
+    {% for kpi_id, mart, column, data in measures -%}
     select
-        period.is_today,
-        dates.day,
-        dates.day_start,
-        clock.as_of - period.days_ago * interval '1 day' as period_end
-    from clock
-    cross join (values (true, 0), (false, 7)) as period (is_today, days_ago)
-    inner join {{ ref('dim_dates') }} as dates
-        on clock.day - period.days_ago = dates.day
+        '{{ kpi_id }}' as kpi_id,
+        scope,
+        scope_value,
+        day,
+        {{ column }}::numeric as value,
+        (select clock.{{ data }}_as_of from clock) as as_of
+    from {{ ref(mart) }}
+    where
+        scope in ('fleet', 'city', 'cost_centre')
+        and day in (select unnest(array[clock.day, clock.day_before]) from clock)
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 
 ),
 
 items as (
 
-    -- One row for each device, trip, stop and alarm up to that hour. A single group by
-    -- counts them. With joins instead, the planner would compare all rows with each
-    -- other, because it cannot estimate their number.
+    -- The trips, stops and alarms of the weekday before: the whole, and the part that
+    -- had passed by this minute.
     select
-        periods.is_today,
-        metrics.imei,
-        metrics.city,
-        metrics.cost_centre,
-        metrics.is_primary_device,
-        0 as distance_km,
-        0 as driving_s,
-        0 as idle_s,
-        0 as service_stops,
-        0 as alarms
-    from periods
-    inner join {{ ref('fact_daily_fleet_metrics') }} as metrics
-        on periods.day = metrics.day
-    where metrics.is_in_service and metrics.has_reported
-    union all
-    select
-        periods.is_today,
         trips.imei,
-        null as city,
-        null as cost_centre,
-        null as is_primary_device,
-        trips.distance_km,
-        trips.driving_time_s as driving_s,
-        0 as idle_s,
-        0 as service_stops,
-        0 as alarms
-    from periods
+        item.kpi_id,
+        item.whole,
+        item.whole * coalesce(
+            {{ overlap_s(
+                'trips.start_time',
+                'trips.end_time',
+                'trips.start_time',
+                "clock.trips_as_of - interval '7 days'",
+            ) }} / nullif(extract(epoch from trips.end_time - trips.start_time), 0),
+            (trips.start_time < clock.trips_as_of - interval '7 days')::integer
+        ) as passed
+    from clock
     inner join {{ ref('fact_trips') }} as trips
-        on
-            periods.day_start = trips.day_start
-            and periods.period_end > trips.start_time
+        on clock.start_before = trips.day_start
+    inner join lateral (
+        values
+        ('fleet.distance', trips.distance_km),
+        ('fleet.driving_time', trips.driving_time_s)
+    ) as item (kpi_id, whole) on true
     union all
     select
-        periods.is_today,
         stops.imei,
-        null as city,
-        null as cost_centre,
-        null as is_primary_device,
-        0 as distance_km,
-        0 as driving_s,
-        case when stops.kind = 'idling' then extract(
-            epoch from least(stops.end_time, periods.period_end) - stops.start_time
-        ) end as idle_s,
-        stops.is_service_stop::integer as service_stops,
-        0 as alarms
-    from periods
+        'fleet.idle_time' as kpi_id,
+        {{ overlap_s(
+            'stops.start_time', 'stops.end_time', 'clock.start_before', 'clock.end_before'
+        ) }} as whole,
+        {{ overlap_s(
+            'stops.start_time',
+            'stops.end_time',
+            'clock.start_before',
+            "clock.stops_as_of - interval '7 days'",
+        ) }} as passed
+    from clock
     inner join {{ ref('fact_stops') }} as stops
-        on periods.day = stops.day and periods.period_end > stops.start_time
+        on stops.day between clock.day_before - 1 and clock.day_before
+    where stops.kind = 'idling'
     union all
     select
-        periods.is_today,
+        stops.imei,
+        'technician.service_stops' as kpi_id,
+        1 as whole,
+        (
+            stops.start_time < clock.stops_as_of - interval '7 days'
+            - {{ rule('service_stop_shortest') }} * interval '1 minute'
+        )::integer as passed
+    from clock
+    inner join {{ ref('fact_stops') }} as stops
+        on clock.day_before = stops.day
+    where stops.is_service_stop
+    union all
+    select
         alarms.imei,
-        null as city,
-        null as cost_centre,
-        null as is_primary_device,
-        0 as distance_km,
-        0 as driving_s,
-        0 as idle_s,
-        0 as service_stops,
-        1 as alarms
-    from periods
+        'health.alarms' as kpi_id,
+        1 as whole,
+        (alarms.alarm_time < clock.alarms_as_of - interval '7 days')::integer as passed
+    from clock
     inner join {{ ref('fact_alarms') }} as alarms
-        on periods.day = alarms.day and periods.period_end > alarms.alarm_time
+        on clock.day_before = alarms.day
 
 ),
 
 devices as (
 
     select
-        is_today,
         imei,
-        max(city) as city,
-        max(cost_centre) as cost_centre,
-        bool_or(is_primary_device) as is_primary_device,
-        sum(distance_km) as distance_km,
-        sum(driving_s) / 3600.0 as driving_h,
-        sum(idle_s) / 3600.0 as idle_h,
-        sum(service_stops) as service_stops_count,
-        sum(alarms) as alarms_count
+        kpi_id,
+        sum(whole) as whole,
+        sum(passed) as passed
     from items
-    group by is_today, imei
-    having bool_or(is_primary_device) is not null
+    group by imei, kpi_id
 
 ),
 
-summed as (
+all_measures as (
+
+    select * from devices
+    union all
+    select
+        imei,
+        'fleet.vehicles_moved' as kpi_id,
+        (whole >= {{ rule('moved_distance') }})::integer as whole,
+        (passed >= {{ rule('moved_distance') }})::integer as passed
+    from devices
+    where kpi_id = 'fleet.distance'
+
+),
+
+shares as (
 
     select
-        devices.is_today,
+        all_measures.kpi_id,
         cut.scope,
         cut.scope_value,
-        count(*) filter (
-            where
-            devices.is_primary_device
-            and devices.distance_km >= {{ rule('moved_distance') }}
-        ) as moved_count,
-        {% for measure in [
-            'distance_km', 'driving_h', 'idle_h', 'service_stops_count',
-        ] -%}
-        coalesce(sum(devices.{{ measure }}) filter (
-            where devices.is_primary_device
-        ), 0) as {{ measure }},
-        {% endfor -%}
-        sum(devices.alarms_count) as alarms_count
-    from devices
+        sum(all_measures.passed) / nullif(sum(all_measures.whole), 0) as passed_share
+    from clock
+    inner join {{ ref('fact_daily_fleet_metrics') }} as metrics
+        on clock.day_before = metrics.day
+    inner join all_measures
+        on metrics.imei = all_measures.imei
     {{ scopes({
-        'city': 'devices.city',
-        'cost_centre': 'devices.cost_centre',
+        'city': 'metrics.city',
+        'cost_centre': 'metrics.cost_centre',
     }) }}
-    group by devices.is_today, cut.scope, cut.scope_value
+    where
+        metrics.is_in_service
+        and metrics.has_reported
+        -- Both devices of a vehicle raise alarms.
+        and (metrics.is_primary_device or all_measures.kpi_id = 'health.alarms')
+    group by all_measures.kpi_id, cut.scope, cut.scope_value
 
 ),
 
-measured as (
+compared as (
 
+    -- A day without any item has the value 0, of which every share is 0.
     select
-        summed.scope,
-        summed.scope_value,
-        measure.kpi_id,
-        max(measure.value) filter (where summed.is_today) as today_value,
-        max(measure.value) filter (where not summed.is_today) as weekday_before_value
-    from summed
-    inner join lateral (
-        values
-        {% for kpi_id, column in measures.items() -%}
-        ('{{ kpi_id }}', summed.{{ column }}::numeric){{ ',' if not loop.last }}
-        {% endfor %}
-    ) as measure (kpi_id, value) on true
-    group by summed.scope, summed.scope_value, measure.kpi_id
+        days.kpi_id,
+        days.scope,
+        days.scope_value,
+        clock.day,
+        max(days.as_of) as as_of,
+        max(days.value) filter (where days.day = clock.day) as value,
+        max(days.value * coalesce(shares.passed_share, 0)) filter (
+            where days.day = clock.day_before
+        ) as weekday_before_value
+    from days
+    cross join clock
+    left join shares
+        on
+            days.kpi_id = shares.kpi_id
+            and days.scope = shares.scope
+            and days.scope_value = shares.scope_value
+    group by days.kpi_id, days.scope, days.scope_value, clock.day
 
 ),
 
@@ -200,26 +248,25 @@ today as (
 
     select
         ---------- ids
-        measured.kpi_id,
-        measured.scope,
-        measured.scope_value,
-        clock.day,
-        clock.as_of,
+        compared.kpi_id,
+        compared.scope,
+        compared.scope_value,
+        compared.day,
+        compared.as_of,
 
         ---------- the measure
         register.label,
         register.unit,
         register.decimals,
-        measured.today_value::numeric(18, 3) as value,
-        measured.weekday_before_value::numeric(18, 3) as weekday_before_value,
+        compared.value::numeric(18, 3) as value,
+        compared.weekday_before_value::numeric(18, 3) as weekday_before_value,
         (
-            100 * (measured.today_value - measured.weekday_before_value)
-            / nullif(measured.weekday_before_value, 0)
+            100 * (compared.value - compared.weekday_before_value)
+            / nullif(compared.weekday_before_value, 0)
         )::numeric(12, 1) as change_pct
-    from measured
-    cross join clock
+    from compared
     inner join {{ ref('kpi_register') }} as register
-        on measured.kpi_id = register.kpi_id
+        on compared.kpi_id = register.kpi_id
 
 )
 
