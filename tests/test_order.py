@@ -21,6 +21,8 @@ from warehouse import dbt_runner
 from warehouse.database import Database
 
 DEVICES = 30
+HISTORY, DAILY = "tracksolid.position_history", "dwh_gold.fact_daily_fleet_metrics"
+FAR_AWAY = {"09:05", "09:08", "09:09"}
 NOON = datetime(2026, 4, 12, 9, tzinfo=UTC)
 
 
@@ -82,6 +84,17 @@ DELIVERIES = [
     fix("track_list", 1440, 50, 1470, accStatus="ON"),
     fix("track_list", 17300, 20, 17310, accStatus="ON"),  # after a silence of eleven days
     fix("track_list", 3, "fast", 30),  # only the bad field is lost
+    # A clock that runs ahead, another GPS epoch, a cell tower, and places far away: the fixes
+    # around them say that they are wrong as soon as enough of these have arrived.
+    fix("location_list", 200, 30, 10),
+    fix("track_list", 4 - 7168 * 1440, 30, 30),
+    fix("track_list", 4, 0, 30, posType=2, lat=-1.25),
+    fix("track_list", 5, 40, 30, lat=52),
+    fix("location_get", 8, 40, 9, lat=52),
+    fix("track_list", 9, 40, 30, lat=52),
+    fix("location_list", 6, 30, 6, currentMileage="999999"),  # a wild odometer
+    fix("location_list", 20, 30, 21, currentMileage="5"),  # and one that was reset
+    fix("location_list", 90, 30, 91, currentMileage="25"),
     ("track_list", 30, {"gpsTime": "2026-13-45 99:99:99", "lat": 1, "lng": 1}),
     stop(30, 300, "off", 45),
     stop(30, 1800, "off", 75),
@@ -203,7 +216,13 @@ def assert_order_is_irrelevant(
             alike = {json.dumps(of_device(rows, imei)) for imei in imeis}
             assert len(alike) == 1, (table, seed, loads)
         assert len(of_device(incremental["tracksolid.trips"], imeis[0])) == 3
-        assert len(of_device(incremental["tracksolid.position_history"], imeis[0])) == 5
+        fixes = [json.loads(row) for row in of_device(incremental[HISTORY], imeis[0])]
+        assert len(fixes) == 12
+        refused = {fix["gps_time"][11:16] for fix in fixes if fix["refused_latitude"]}
+        assert refused == FAR_AWAY
+        days = [json.loads(row) for row in of_device(incremental[DAILY], imeis[0])]
+        assert {day["odometer_km"] for day in days} == {25}
+        assert max(day["trail_km"] for day in days) < 100
         assert len(of_device(incremental["tracksolid.alarms"], imeis[0])) == 4
         (device,) = of_device(incremental["tracksolid.devices"], imeis[0])
         assert json.loads(device)["driver_name"] == "Achieng"

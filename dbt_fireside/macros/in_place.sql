@@ -78,8 +78,8 @@ transaction. Config `spans` names a macro with other spans, such as those of new
 
 {#-
 One row per device with new fixes: the span of its trail that changes, from the last fix before
-the new fixes to the first fix after them. Nothing outside the span changes, however late the
-new fixes arrive. With config `copies_drivers`, a new driver name also changes the trail from
+the new fixes and their neighbours to the first fix after them. Nothing outside the span changes,
+however late the new fixes arrive. With config `copies_drivers`, a new driver name also changes the trail from
 its time on.
     select bounded.*, … as first_day from (select imei, … as from_time, … as to_time …) as bounded
 -#}
@@ -94,7 +94,10 @@ its time on.
             coalesce(
                 (
                     select max(fix.gps_time) from {{ fixes }} as fix
-                    where fix.imei = changed.imei and fix.gps_time < changed.first_time
+                    where
+                        fix.imei = changed.imei
+                        and fix.gps_time < changed.first_time
+                        and {{ is_evidence('fix') }}
                 ),
                 changed.first_time
             ) as from_time,
@@ -111,7 +114,10 @@ its time on.
                     )
                     else (
                         select min(fix.gps_time) from {{ fixes }} as fix
-                        where fix.imei = changed.imei and fix.gps_time > changed.last_time
+                        where
+                            fix.imei = changed.imei
+                            and fix.gps_time > changed.last_time
+                            and {{ is_evidence('fix') }}
                     )
                 end,
                 changed.last_time
@@ -122,7 +128,7 @@ its time on.
                 min(first_time) as first_time,
                 max(last_time) as last_time
             from (
-                {{ claimed_spans('position_history', 'gps_time') }}
+                {{ judged_spans() }}
                 {%- if config.get('copies_drivers') and has_rows() %}
                 union all
                 select
@@ -150,6 +156,25 @@ its time on.
         ) as changed
     ) as bounded
 {%- endmacro %}
+
+
+{#-
+Pre-hook of newest_fixes: forget the fixes that position_history has, because they may be refused
+now. A fix that keep_newest_fixes has added since is newer and remains.
+    delete from newest_fixes as known using (…) as new where known.imei = new.imei and exists (…)
+-#}
+{% macro forget_judged_fixes() %}
+    {%- if is_incremental() %}
+    delete from {{ this }} as known
+    using ({{ claimed_spans('position_history', 'gps_time') }}) as new
+    where
+        known.imei = new.imei
+        and exists (
+            select from {{ ref('position_history') }} as history
+            where history.imei = known.imei and history.gps_time = known.gps_time
+        )
+    {%- endif %}
+{% endmacro %}
 
 
 {#- True if this run adds to existing rows; false in a first build and in a unit test. -#}

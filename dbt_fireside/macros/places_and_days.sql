@@ -70,10 +70,11 @@ True if a position lies in a depot.
 
 {#-
 Great-circle distance in km of two positions in degrees (haversine formula).
-    2 * 6371.0088 * asin(sqrt(…))
+    2 * 6371.0088 * asin(0.99999999999999 * sqrt(…))
+The factor keeps asin() from an error at opposite places, where rounding may exceed 1.
 -#}
 {% macro great_circle_km(latitude, longitude, other_latitude, other_longitude) -%}
-    2 * 6371.0088 * asin(sqrt(
+    2 * 6371.0088 * asin(0.99999999999999 * sqrt(
         sin(radians({{ latitude }} - {{ other_latitude }}) / 2) ^ 2
         + cos(radians({{ latitude }})) * cos(radians({{ other_latitude }}))
         * sin(radians({{ longitude }} - {{ other_longitude }}) / 2) ^ 2
@@ -82,12 +83,13 @@ Great-circle distance in km of two positions in degrees (haversine formula).
 
 
 {#-
-Fixes of a device from one instant (included) to another (excluded), for a lateral join.
+Fixes of a device from one instant (included) to another (excluded), for a lateral join: those
+that say where it was (is_evidence), or those for which the condition is true.
 With `offset 0` TimescaleDB skips chunks by times that are known only at run time; without it,
 it skips none if the outer query orders the rows.
     (select * from position_history as known where known.imei = … and … offset 0)
 -#}
-{% macro fixes_between(imei, start, end) -%}
+{% macro fixes_between(imei, start, end, condition=none) -%}
     (
         select *
         from {{ ref('position_history') }} as known
@@ -95,6 +97,7 @@ it skips none if the outer query orders the rows.
             known.imei = {{ imei }}
             and known.gps_time >= {{ start }}
             and known.gps_time < {{ end }}
+            and {{ condition or is_evidence('known') }}
         offset 0
     )
 {%- endmacro %}

@@ -7,9 +7,9 @@ The records of a raw table as typed columns under the vendor's names. Further co
              `fields`, as rejected_records does, which reads all tables
 
 Nothing that a vendor sends can stop a run: each body is checked before it is parsed, once, and
-each field is checked before it is cast. vendor_fields() lists the fields. The rows come from
-the loads that this model has claimed. If the caller gives `landed` (a query with the columns of
-the raw table), they come from that query.
+each field is checked before it is cast. vendor_fields() lists the fields. A time counts only if
+is_believed() says so. The rows come from the loads that this model has claimed. If the caller
+gives `landed` (a query with the columns of the raw table), they come from that query.
 
 records('heartbeats', …)  compiles to three nested selects:
     (select imei, …, "gateTime", is_object and … as is_usable, array_remove(…) as problems
@@ -38,14 +38,18 @@ records('heartbeats', …)  compiles to three nested selects:
             load_id,
             body,
             {%- for name in names %}
+            {%- if is_report(fields[name]) %}
+            case when {{ is_believed(name) }} then "{{ name }}" end as "{{ name }}",
+            {%- else %}
             "{{ name }}",
+            {%- endif %}
             {%- endfor %}
             {%- if has_extra %}
             extra,
             {%- endif %}
             is_object
             {%- for name, field in fields.items() if field.key %}
-            and ("{{ name }}" is not null
+            and ({{ is_known(name, field) }}
             {%- if field.key is string %} or ({{ field.key }}) is not true{% endif -%}
             )
             {%- endfor %} as is_usable,
@@ -54,7 +58,7 @@ records('heartbeats', …)  compiles to three nested selects:
                 {%- for name, field in fields.items() if not field.is_long %},
                 case
                     when
-                        {{ '"as JSON ' if field.type == 'object' else '"' }}{{ name }}" is null
+                        ({{ is_known(name, field) }}) is not true
                         {%- if name != 'imei' %}
                         and is_object
                         {%- endif %}
@@ -69,7 +73,7 @@ records('heartbeats', …)  compiles to three nested selects:
                         {%- if field.unknown %}
                         and "sent {{ name }}" !~ '^ *{{ field.unknown }}([.]0*)? *$'
                         {%- endif %}
-                        then '{{ name }}'
+                        then '{{ name }}' {{- why_not_believed(name) if is_report(field) }}
                         {%- if name != 'imei' and is_short_text(field) %}
                         || case
                             when octet_length(btrim("sent {{ name }}")) > 500 then ' (over 500 bytes)' else ''
@@ -97,7 +101,11 @@ records('heartbeats', …)  compiles to three nested selects:
                 {%- if has_extra %}
                 {{ unread_members(spellings, objects) }} as extra,
                 {%- endif %}
-                landed.document is not null as is_object
+                landed.document is not null as is_object,
+                landed.fetched_at - {{ belief('gps_epoch', 7167) }} * interval '1 day'
+                    as believed_from,
+                landed.fetched_at + {{ belief('clock_ahead', 5) }} * interval '1 minute'
+                    as believed_until
             from (
                 select
                     answer.*,
@@ -255,18 +263,17 @@ A text as a value of the type that vendor_fields() gives; null if the text is re
         {%- if field.type == 'instant' %}
         when pg_input_is_valid({{ given }}, 'numeric(20, 3)') then case
             {%- for units_per_second in [1, 1000] %}
+            -- from 2000 to 2200
             when
                 {{ given }}::numeric(20, 3) / {{ units_per_second }} between 946684800
-                and extract(epoch from landed.fetched_at) + 86400
+                and 7258118400
                 then to_timestamp(({{ given }}::numeric(20, 3) / {{ units_per_second }})::double precision)
             {%- endfor %}
         end
         {%- endif %}
         when {{ given }} not like '2___-__-___%:__:__%' then null
         when not pg_input_is_valid({{ instant }}, 'timestamptz') then null
-        when
-            {{ instant }}::timestamptz between '2000-01-01Z'
-            and {{ "'2200-01-01Z'" if field.is_future else "landed.fetched_at + interval '1 day'" }}
+        when {{ instant }}::timestamptz between '2000-01-01Z' and '2200-01-01Z'
             then {{ instant }}::timestamptz
     end
     {%- elif field.type == 'flag' -%}
@@ -290,6 +297,67 @@ A text as a value of the type that vendor_fields() gives; null if the text is re
 {%- endmacro %}
 
 
+{#- True if the field is the time of a report, and not a date of the contract. -#}
+{% macro is_report(field) -%}
+    {{ return(field.type in ('utc', 'instant') and not field.is_date) }}
+{%- endmacro %}
+
+
+{#-
+FIX-N02, FIX-N03: a time is believed from a GPS epoch before its arrival to a few minutes after
+it (operating rules). An edit of these rules counts for records that arrive later.
+    ("gpsTime" between believed_from and believed_until) is true
+-#}
+{% macro is_believed(name) -%}
+    ("{{ name }}" between believed_from and believed_until) is true
+{%- endmacro %}
+
+
+{#-
+An operating rule of staging. A unit test has its value from here, because otherwise the unit
+tests of all staging models would have to name the rules as an input.
+-#}
+{% macro belief(name, in_unit_tests) -%}
+    {{ in_unit_tests if model.resource_type == 'unit_test' else rule(name) }}
+{%- endmacro %}
+
+
+{#- True if a field has a value that is used: "lat" is not null, or is_believed('gpsTime'). -#}
+{% macro is_known(name, field) -%}
+    {%- if is_report(field) -%}
+    {{ is_believed(name) }}
+    {%- else -%}
+    {{ '"as JSON ' if field.type == 'object' else '"' }}{{ name }}" is not null
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+Words after the name of a time that is not believed; nothing if the text is no time.
+    || case when "gpsTime" > fetched_at then ' is 2 h 55 min after its arrival: …' … else '' end
+-#}
+{% macro why_not_believed(name) %}
+                        || case
+                            when "{{ name }}" > fetched_at
+                                then ' is ' || {{ in_words(name, 'fetched_at') }}
+                                || ' after its arrival: the tracker''s clock runs ahead'
+                            when "{{ name }}" < fetched_at
+                                then ' is ' || {{ in_words('fetched_at', name) }}
+                                || ' before its arrival: it is of another GPS epoch'
+                            else ''
+                        end
+{%- endmacro %}
+
+
+{#- The time from one column to a later one as text: 7168 d 0 h 1 min, or 2 h 55 min. -#}
+{% macro in_words(later, earlier) -%}
+    regexp_replace(
+                                    to_char("{{ later }}" - "{{ earlier }}", 'FMDD "d" FMHH24 "h" FMMI "min"'),
+                                    '^0 d (0 h )?', ''
+                                )
+{%- endmacro %}
+
+
 {#- Rows of location_list or location_get, which have the same fields, as fixes. -#}
 {% macro located_fixes(table, landed=none) %}
     select
@@ -302,7 +370,7 @@ A text as a value of the type that vendor_fields() gives; null if the text is re
         ---------- place
         "lat"::numeric(9, 6) as latitude,
         "lng"::numeric(9, 6) as longitude,
-        "posType" as position_type,
+        {{ position_type('"posType"') }} as position_type,
         null::boolean as is_late,
         "gpsNum"::smallint as satellites_count,
         "gpsSignal"::smallint as signal_level,

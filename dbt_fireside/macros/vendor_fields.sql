@@ -10,15 +10,16 @@ Returns a dict, field -> properties:
                instant (a time, or Unix seconds or milliseconds) · object (JSON, or JSON as
                text: its fields are read as if they were fields of the record)
     also       other spellings; the first one that is not empty counts
-    is_future  the time may be in the future; other times are rejected if they are more than a
-               day after the arrival
+    is_date    the time is a date of the contract and may lie far in the past or the future;
+               any other time is the time of a report (is_believed() in records.sql)
     range      a number outside is rejected; a lower bound of 0 or more also means that the
                vendor's -1 is unknown
     unknown    a further number that means unknown, as 255 does for a speed
     is_long    the text may have any length; other texts are rejected if they are longer than
                500 bytes
     key        a record without this field is only kept in rejected_records; a text is the
-               condition under which the field is a key
+               condition under which the field is a key. A time in such a condition is the time
+               as it was sent, believed or not
 
 The vendor does not publish the payloads of push_obd, push_oil, push_tem, push_faultinfo and
 push_tripreport. The names here come from samples and from the polled API. Any other field of a
@@ -49,8 +50,8 @@ device_list: &device
   mcType: {}
   mcTypeUseScope: {}
   sim: {}
-  expiration: {type: utc, is_future: true}
-  activationTime: {type: utc}
+  expiration: {type: utc, is_date: true}
+  activationTime: {type: utc, is_date: true}
   reMark: {is_long: true}
   vehicleName: {}
   vehicleIcon: {}
@@ -112,7 +113,7 @@ track_list:
 track_mileage:
   imei: {key: true}
   startTime: {type: utc, key: true}
-  endTime: {type: utc}
+  endTime: {type: utc, key: '"endTime" is not null'}
   startLat: {type: number, range: [-90, 90]}
   startLng: {type: number, range: [-180, 180]}
   endLat: {type: number, range: [-90, 90]}
@@ -128,7 +129,7 @@ track_mileage:
 parking_report:
   imei: {key: true}
   startTime: {type: utc, key: true}
-  endTime: {type: utc}
+  endTime: {type: utc, key: '"endTime" is not null'}
   durSecond: {type: number, range: [0, 1000000000]}       # seconds
   lat: {type: number, range: [-90, 90]}
   lng: {type: number, range: [-180, 180]}
@@ -168,8 +169,8 @@ legacy_devices:                                           # names of the old sys
   mcType: {also: [mc_type]}
   mcTypeUseScope: {also: [mc_type_use_scope]}
   sim: {}
-  expiration: {type: utc, is_future: true}
-  activationTime: {type: utc, also: [activation_time]}
+  expiration: {type: utc, is_date: true}
+  activationTime: {type: utc, is_date: true, also: [activation_time]}
   reMark: {is_long: true, also: [remark, re_mark]}
   vehicleName: {also: [vehicle_name]}
   vehicleIcon: {also: [vehicle_icon]}
@@ -193,7 +194,7 @@ legacy_devices:                                           # names of the old sys
 legacy_trips:
   imei: {key: true}
   start_time: {type: utc, key: true}
-  end_time: {type: utc}
+  end_time: {type: utc, key: 'end_time is not null'}
   distance_m: {type: number, range: [0, 10000000000]}     # millimetres, despite its name
   distance_km: {type: number, range: [0, 10000000]}       # some hold metres
   driving_time_s: {type: number, range: [0, 2678400]}
@@ -216,7 +217,7 @@ legacy_position_history:
 legacy_parking_events:
   imei: {key: true}
   start_time: {type: utc, key: true}
-  end_time: {type: utc}
+  end_time: {type: utc, key: 'end_time is not null'}
   duration_s: {type: number, range: [0, 1000000000], also: [duration, dur_second, duration_seconds]}
   lat: {type: number, range: [-90, 90], also: [latitude]}
   lng: {type: number, range: [-180, 180], also: [lon, longitude]}
@@ -318,7 +319,7 @@ push_alarm:
   type: {}                                                # ICCID and VIN are not alarms
   msgClass: {type: number, range: [0, 9]}
   alertType: {also: [alarmType], key: "coalesce(upper(type), 'DEVICE') = 'DEVICE'"}
-  alarmTime: {type: instant, also: [alertTime]}
+  alarmTime: {type: instant, also: [alertTime], key: '"alarmTime" is not null'}
   gateTime: {type: instant, key: '"alarmTime" is null'}
   alarmName: {also: [alarmTypeName, alertTypeName]}
   removeAlarmType: {}                                     # the alarm that has ended
@@ -343,7 +344,10 @@ push_obd:
   obdJson: {type: object}
   obd: {type: object}
   gateTime: {type: instant, key: '"dataReportTime" is null'}
-  dataReportTime: {type: instant, also: [obdTime, eventTime]}
+  dataReportTime:
+    type: instant
+    also: [obdTime, eventTime]
+    key: '"dataReportTime" is not null'
   currentRPM: {type: number, range: [0, 20000], also: [currentRpm, rpm, RPM, engineSpeed]}
   currentSpeed: {type: number, range: [0, 400], unknown: 255, also: [speed, vehicleSpeed]}  # km/h
   coolantTemperature: {type: number, range: [-100, 300], also: [coolantTemp]}
@@ -384,7 +388,7 @@ push_faultinfo:
   imei: {key: true}
   data: {type: object}
   gateTime: {type: instant, key: '"eventTime" is null'}
-  eventTime: {type: instant, also: [faultTime]}
+  eventTime: {type: instant, also: [faultTime], key: '"eventTime" is not null'}
   faultCode: {also: [code, dtc]}
   faultDetail: {is_long: true, also: [faultDesc]}
 
@@ -393,7 +397,7 @@ push_tripreport:
   data: {type: object}
   gateTime: {type: instant}
   startTime: {type: instant, also: [beginTime], key: true}
-  endTime: {type: instant}
+  endTime: {type: instant, key: '"endTime" is not null'}
   startLat: {type: number, range: [-90, 90]}
   startLng: {type: number, range: [-180, 180]}
   endLat: {type: number, range: [-90, 90]}

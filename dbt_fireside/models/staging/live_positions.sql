@@ -70,8 +70,28 @@ inner join lateral ( -- noqa: ST05
         {{ located_fixes(table, landed) }}
         {% endfor %}
     ) as known
+    -- A place to which no car could have driven waits until the build has judged it.
+    where
+        not exists (
+            select from {{ ref('newest_fixes') }} as built
+            where
+                built.imei = devices.imei
+                and {{ is_gps('built') }}
+                and {{ is_gps('known') }}
+                and {{ is_undrivable(
+                    'built.latitude', 'built.longitude', 'built.gps_time',
+                    'known.latitude', 'known.longitude', 'known.gps_time',
+                ) }}
+        )
     -- Of several copies of one fix the first is kept, as in position_history, because
-    -- each sweep returns the fix of a parked vehicle again.
-    order by gps_time desc, source_rank desc, fetched_at asc
+    -- each sweep returns the fix of a parked vehicle again. A cell tower counts only if
+    -- the GPS fix is much older.
+    order by
+        known.gps_time - case
+            when {{ is_gps('known') }} then interval '0'
+            else {{ belief('gps_silence', 168) }} * interval '1 hour'
+        end desc,
+        known.source_rank desc,
+        known.fetched_at asc
     limit 1
 ) as newest on true

@@ -3,20 +3,18 @@
     reads_from=['position_history'],
     precedence=['gps_time', 'source_rank', '-fetched_at', '-record_id', '-load_id'],
     indexes=[{'columns': ['load_id']}],
+    pre_hook='{{ forget_judged_fixes() }}',
 ) }}
 
 with
 
-newest as (
+devices as (
 
-    select
-        imei,
-        max(gps_time) as gps_time
+    select distinct imei
     from {{ ref('position_history') }}
     where
         {{ is_claimed('load_id') }}
         and {{ is_read_since('gps_time', 'position_history') }}
-    group by imei
 
 ),
 
@@ -46,16 +44,8 @@ fixes as (
         fix.fetched_at,
         fix.record_id,
         fix.load_id
-    from newest
-    inner join lateral (
-        select kept.*
-        from {{ ref('position_history') }} as kept
-        where
-            kept.imei = newest.imei
-            and kept.gps_time = newest.gps_time
-        order by kept.gps_time
-        limit 1
-    ) as fix on true
+    from devices
+    inner join lateral {{ last_place('devices.imei', "'infinity'") }} as fix on true
 
 )
 

@@ -6,10 +6,20 @@
     indexes=[{'columns': ['load_id']}],
 ) }}
 
+{% set columns = [
+    'imei', 'gps_time', 'source', 'source_rank', 'position_type', 'is_late',
+    'satellites_count', 'signal_level', 'confidence_level', 'place', 'speed_kmh',
+    'heading_deg', 'is_ignition_on', 'odometer_km', 'external_voltage_v', 'battery_pct',
+    'temperature_c', 'heartbeat_time', 'fetched_at', 'record_id', 'load_id',
+] %}
+
 with
 
 sweeps as (
 
+    -- FIX-N02: a time after its arrival comes from a clock that runs ahead.
+    -- FIX-N03: a time a GPS epoch before its arrival comes from a receiver that counts
+    -- the weeks from 0 again. records() believes neither, for all sources and tables.
     {{ located_fixes('location_list') }}
 
 ),
@@ -231,6 +241,103 @@ best as (
         imei asc, gps_time asc, source_rank desc, fetched_at asc, record_id asc,
         load_id asc
 
+),
+
+{% if has_rows() %}
+
+judged as (
+
+    select
+        new.imei,
+        {{ last_neighbour(this, 'new.imei', 'new.first_time', '<') }} as first_time,
+        {{ last_neighbour(this, 'new.imei', 'new.last_time', '>') }} as last_time
+    from (
+        select
+            imei,
+            min(gps_time) as first_time,
+            max(gps_time) as last_time
+        from best
+        group by imei
+    ) as new
+
+),
+
+known as (
+
+    select
+        history.*,
+        history.gps_time between judged.first_time and judged.last_time as is_judged
+    from judged
+    inner join lateral (
+        select *
+        from {{ this }} as fix
+        where
+            fix.imei = judged.imei
+            and fix.gps_time
+            >= {{ last_neighbour(this, 'judged.imei', 'judged.first_time', '<') }}
+            and fix.gps_time
+            <= {{ last_neighbour(this, 'judged.imei', 'judged.last_time', '>') }}
+    ) as history on true
+
+),
+
+{% endif %}
+
+sent as (
+
+    select distinct on (imei, gps_time) *
+    from (
+        select
+            {{ columns | join(', ') }},
+            latitude,
+            longitude,
+            true as is_judged,
+            null::boolean as was_refused
+        from best
+        {% if has_rows() -%}
+        union all
+        select
+            {{ columns | join(', ') }},
+            coalesce(latitude, refused_latitude) as latitude,
+            coalesce(longitude, refused_longitude) as longitude,
+            is_judged,
+            latitude is null as was_refused
+        from known
+        {%- endif %}
+    ) as copies
+    order by
+        imei asc, gps_time asc, source_rank desc, fetched_at asc, record_id asc,
+        load_id asc, was_refused asc nulls last
+
+),
+
+refused as (
+
+    {{ refused_places('sent') }}
+
+),
+
+believed as (
+
+    -- FIX-N11: a place to which no car could have driven is not believed.
+    select
+        {% for column in columns -%}
+        sent.{{ column }},
+        {% endfor -%}
+        case when refused.imei is null then sent.latitude end::numeric(9, 6) as latitude,
+        case when refused.imei is null then sent.longitude end::numeric(9, 6) as longitude,
+        case when refused.imei is not null then sent.latitude end::numeric(9, 6)
+            as refused_latitude,
+        case when refused.imei is not null then sent.longitude end::numeric(9, 6)
+            as refused_longitude
+    from sent
+    left join refused
+        on sent.imei = refused.imei and sent.gps_time = refused.gps_time
+    -- Of the known fixes only those are written whose place is judged otherwise now.
+    where
+        sent.is_judged
+        and sent.was_refused is distinct from (refused.imei is not null)
+
 )
 
-select * from best
+select * from believed

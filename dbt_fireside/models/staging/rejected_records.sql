@@ -1,7 +1,9 @@
 {{ config(
     unique_key=['source', 'record_id'],
+    reads_from=['position_history'],
     precedence=['load_id'],
     indexes=[{'columns': ['fetched_at']}],
+    pre_hook='{{ forget_refused_places() }}',
 ) }}
 
 {% set tables = vendor_fields() %}
@@ -70,6 +72,28 @@ not_landed as (
 
 ),
 
+with_refused_places as (
+
+    -- FIX-N11: a later fix may change what the fixes around it say.
+    select
+        'position_history' as source,
+        {{ place_id('fix') }} as record_id,
+        fix.imei,
+        'no car could have driven to this place from the fixes around it' as reason,
+        true as is_kept,
+        jsonb_build_object(
+            'gps_time', fix.gps_time,
+            'latitude', fix.refused_latitude,
+            'longitude', fix.refused_longitude
+        )::text as body,
+        null as request,
+        fix.fetched_at,
+        fix.load_id
+    from {{ judged_fixes() }} as fix
+    where fix.refused_latitude is not null
+
+),
+
 rejected as (
 
     select * from with_rejected_fields
@@ -77,6 +101,8 @@ rejected as (
     select * from without_json
     union all
     select * from not_landed
+    union all
+    select * from with_refused_places
 
 ),
 

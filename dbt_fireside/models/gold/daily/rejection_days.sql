@@ -3,6 +3,7 @@
     unique_key=['day'],
     reads_from=['rejected_records'],
     indexes=[{'columns': ['day_start']}, {'columns': ['scope_value', 'day']}],
+    pre_hook='{{ forget_judged_days() }}',
 ) }}
 
 -- A table and not a view, because counting a year of records takes too long for a
@@ -15,6 +16,10 @@ changed_days as (
     select distinct {{ day_of('fetched_at') }} as day
     from {{ ref('rejected_records') }}
     where {{ is_claimed('load_id') }}
+    union
+    -- With a new fix, the places of the fixes around it may be judged otherwise.
+    select {{ day_of('fix.fetched_at') }} as day
+    from {{ judged_fixes() }} as fix
 
 ),
 
@@ -22,7 +27,8 @@ rejected as (
 
     select
         record.source,
-        record.reason,
+        -- How late or early a time is, is no reason of its own.
+        regexp_replace(record.reason, '([0-9]+ (d|h|min) )+', '', 'g') as reason,
         record.is_kept,
         record.imei,
         changed_days.day

@@ -41,7 +41,6 @@ events as (
     {% for table, event_time in [
         ('trips', 'start_time'),
         ('parking_events', 'start_time'),
-        ('position_history', 'gps_time'),
         ('heartbeats', 'heartbeat_time'),
         ('fault_codes', 'fault_time'),
         ('fuel_readings', 'reading_time'),
@@ -55,6 +54,8 @@ events as (
         from_time as first_time,
         to_time as last_time
     from ({{ changed_alarms(copies_vehicles=false) }}) as new_alarms
+    union all
+    {{ judged_spans() }}
 
 ),
 
@@ -157,10 +158,6 @@ trip_totals as materialized (
             max(trip.max_speed_kmh) as max_speed_kmh,
             min(trip.start_time) as first_movement_time,
             max(trip.end_time) as last_movement_time,
-            (
-                array_agg(trip.end_odometer_km order by trip.start_time desc)
-                filter (where trip.end_odometer_km is not null)
-            )[1] as odometer_km,
             max(trip.fetched_at) as fetched_at
         from {{ ref('trips') }} as trip
         where
@@ -291,25 +288,30 @@ trail_totals as materialized (
 
 last_positions as materialized (
 
-    -- The last position known at the end of the day, however old it is.
+    -- The last place known at the end of the day, however old it is.
     select
         device_days.imei,
         device_days.day,
-        last_fix.*
+        last_fix.latitude,
+        last_fix.longitude,
+        last_fix.fetched_at
     from device_days
-    inner join lateral (
-        select
-            fix.latitude,
-            fix.longitude,
-            fix.odometer_km,
-            fix.fetched_at
-        from {{ ref('position_history') }} as fix
-        where
-            fix.imei = device_days.imei
-            and fix.gps_time < device_days.day_end
-        order by fix.gps_time desc
-        limit 1
-    ) as last_fix on true
+    inner join lateral {{ last_place('device_days.imei', 'device_days.day_end') }}
+        as last_fix on true
+
+),
+
+odometers as materialized (
+
+    -- FIX-N12: the odometer is the newest of the last five readings that fits another
+    -- one. So a counter that was set, reset or replaced is known from its second
+    -- reading on, and a single wild reading never is. If none fits, the oldest counts.
+    select
+        device_days.imei,
+        device_days.day,
+        reading.odometer_km
+    from device_days
+    inner join lateral {{ odometer_at('device_days') }} as reading on true
 
 ),
 
@@ -398,7 +400,7 @@ joined as (
         trip_totals.max_speed_kmh,
         trip_totals.first_movement_time,
         trip_totals.last_movement_time,
-        coalesce(trip_totals.odometer_km, last_positions.odometer_km) as odometer_km,
+        odometers.odometer_km,
         stop_totals.idle_time_s,
         stop_totals.parked_time_s,
         alarm_totals.alarms_count,
@@ -455,6 +457,8 @@ joined as (
         on
             device_days.imei = last_positions.imei
             and device_days.day = last_positions.day
+    left join odometers
+        on device_days.imei = odometers.imei and device_days.day = odometers.day
     inner join engine_totals
         on device_days.imei = engine_totals.imei and device_days.day = engine_totals.day
 

@@ -27,6 +27,7 @@ changed as (
                 where
                     fix.imei = span.imei
                     and fix.gps_time < {{ first_hour }}
+                    and {{ is_evidence('fix') }}
             ),
             {{ first_hour }}
         ) as read_from
@@ -47,6 +48,8 @@ steps as (
             fix.speed_kmh,
             fix.external_voltage_v,
             fix.battery_pct,
+            fix.odometer_km,
+            {{ is_evidence('fix') }} as is_evidence,
             lag(fix.speed_kmh) over steps as speed_before_kmh,
             extract(epoch from fix.gps_time - lag(fix.gps_time) over steps)
             <= {{ rule('harsh_step_longest') }} as is_dense,
@@ -57,11 +60,12 @@ steps as (
                 'lag(fix.longitude::double precision) over steps',
             ) }} as distance_km
         from {{ fixes_between(
-            'changed.imei', 'changed.read_from', 'changed.end_time'
+            'changed.imei', 'changed.read_from', 'changed.end_time', 'true'
         ) }} as fix
-        -- The first fix of a day ends no step.
+        -- The first fix of a day ends no step. FIX-N11: a step leads from one believed
+        -- GPS fix to the next one.
         window steps as (
-            partition by {{ day_of('fix.gps_time') }}
+            partition by {{ day_of('fix.gps_time') }}, {{ is_evidence('fix') }}
             order by fix.gps_time
         )
     ) as trail on true
@@ -77,13 +81,15 @@ hours as (
         count(*)::integer as fixes_count,
         -- Steps of a parked vehicle do not count, because they are only GPS drift.
         (sum(distance_km) filter (
-            where speed_kmh > 0 or speed_before_kmh > 0
+            where is_evidence and (speed_kmh > 0 or speed_before_kmh > 0)
         ))::numeric(12, 6) as trail_km,
         (sum(distance_km) filter (
-            where (speed_kmh > 0 or speed_before_kmh > 0) and is_dense
+            where is_evidence and (speed_kmh > 0 or speed_before_kmh > 0) and is_dense
         ))::numeric(12, 6) as dense_trail_km,
         min(external_voltage_v)::numeric(7, 3) as min_external_voltage_v,
-        min(battery_pct)::numeric(5, 2) as min_battery_pct
+        min(battery_pct)::numeric(5, 2) as min_battery_pct,
+        -- Trackers without an odometer send 0.
+        max(gps_time) filter (where odometer_km > 0) as odometer_time
     from steps
     where gps_time >= first_hour
     group by imei, {{ hour_of('gps_time') }}, {{ day_of('gps_time') }}
@@ -104,7 +110,8 @@ fact as (
         trail_km,
         dense_trail_km,
         min_external_voltage_v,
-        min_battery_pct
+        min_battery_pct,
+        odometer_time
     from hours
 
 )

@@ -37,7 +37,7 @@ fixes as (
 
     -- A fix is valid until the next fix, but only while it is fresh. If the next fix is
     -- at the same place, the fix is valid until then, because a parked tracker may send
-    -- no fix all night.
+    -- no fix all night. FIX-N03: after a longer silence nobody knows where it was.
     select
         changed.imei,
         trail.start_time,
@@ -48,6 +48,8 @@ fixes as (
             when
                 trail.place <-> trail.next_place
                 < {{ degrees_of(rule('same_place_distance')) }}
+                and trail.next_time - trail.start_time
+                <= {{ rule('parked_silence') }} * interval '1 hour'
                 then 'infinity'
             else trail.start_time + {{ rule('fresh_fix_age') }} * interval '1 hour'
         end as stale_time

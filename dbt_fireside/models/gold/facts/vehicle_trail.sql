@@ -25,3 +25,4 @@ inner join {{ ref('dim_vehicles') }} as vehicles
     on fixes.imei = vehicles.imei
 left join lateral {{ rule_for(class_limit, 'vehicles.city') }} as speed_limit
     on true
+where {{ is_evidence('fixes') }}

@@ -50,7 +50,9 @@ changed_days as (
     union
     select distinct {{ day_of('fetched_at') }} as day
     from {{ ref('rejected_records') }}
-    where {{ is_claimed('load_id') }}
+    where
+        {{ is_claimed('load_id') }}
+        and source != 'position_history'
 
 ),
 
@@ -125,6 +127,8 @@ pipeline as (
         where
             record.fetched_at >= days.day_start
             and record.fetched_at < days.day_end
+            -- A refused place is no fault of the delivery, and may be believed later.
+            and record.source != 'position_history'
     ) as rejected on true
 
 )

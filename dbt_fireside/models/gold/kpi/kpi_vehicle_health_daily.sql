@@ -10,15 +10,13 @@ with
 readings as (
 
     -- An odometer never decreases, and it never increases by more than a vehicle can
-    -- drive. Any other reading is a reset or comes from another counter (trip,
-    -- tracker); counting continues from it without a distance. So all days of a vehicle
-    -- are read, one row per day.
+    -- drive. Any other step leads to a counter that was set, reset or replaced, and is
+    -- no distance. So all days of a vehicle are read, one row per day.
     select
         metrics.*,
         vehicles.vehicle_class,
         metrics.odometer_km - lag(metrics.odometer_km) over days as rise_km,
-        24 * 200 * (metrics.day - lag(metrics.day) over days) as most_km,
-        first_value(metrics.odometer_km) over days as first_km
+        24 * 200 * (metrics.day - lag(metrics.day) over days) as most_km
     from {{ ref('fact_daily_fleet_metrics') }} as metrics
     inner join {{ ref('dim_vehicles') }} as vehicles
         on metrics.imei = vehicles.imei
@@ -44,12 +42,11 @@ odometers as (
     select
         imei,
         day,
-        first_km + coalesce(sum(driven_km) over days, 0) as odometer_km,
+        odometer_km,
         avg(driven_km) over month_before as km_per_day,
         {{ rule_for("'service_interval_' || vehicle_class", 'city') }} as interval_km
     from increases
     window
-        days as (partition by imei order by day),
         month_before as (
             partition by imei
             order by day
