@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sandbox.faults import ODDITIES, ON_CALLS, ON_RECORDS, Fault, FaultRule, Script
+from sandbox.faults import (
+    ODDITIES,
+    ON_CALLS,
+    ON_RECORDS,
+    WRONG,
+    WRONG_EVERYWHERE,
+    Fault,
+    FaultRule,
+    Script,
+)
 from sandbox.issued_tokens import IssuedTokens
 from sandbox.method_dispatch import MethodDispatch
 from sandbox.poison import odd, poison
 from sandbox.reply import ApiError, ReplyBody
+from sandbox.wrong_reports import wrong
 
 _CODES = {
     Fault.RATE_LIMITED: ApiError(1006, "Illegal access, request frequency is too high"),
@@ -97,8 +107,10 @@ class Conduct:
 
 
 def _spoilt(reply: ReplyBody, fault: Fault) -> ReplyBody:
-    """The reply with other records, or with one poisoned record in the middle."""
+    """The reply with other records, or with one spoilt record in the middle."""
     records = list(reply.records)
+    if fault in WRONG_EVERYWHERE:
+        return replace(reply, records=[wrong(record, fault) for record in records])
     if fault is Fault.SHUFFLED:
         return replace(reply, records=records[1::2] + records[::2])
     if fault is Fault.SHORT_PAGE:
@@ -106,5 +118,6 @@ def _spoilt(reply: ReplyBody, fault: Fault) -> ReplyBody:
     if fault in ODDITIES:
         return replace(reply, records=[odd(record, fault) for record in records])
     middle = len(records) // 2
-    records[middle] = poison(records[middle], fault)
+    spoil = wrong if fault in WRONG else poison
+    records[middle] = spoil(records[middle], fault)
     return replace(reply, records=records)

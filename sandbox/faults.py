@@ -47,6 +47,20 @@ class Fault(StrEnum):
     """The id of a fence as a number instead of a text."""
     UNKNOWN_SPEED = "unknown_speed"
     """A speed of 255, which means that the tracker does not know it."""
+    CLOCK_AHEAD = "clock_ahead"
+    """The times of one record are 3 h ahead."""
+    WEEK_ROLLOVER = "week_rollover"
+    """The times of one record are 1,024 weeks old."""
+    CELL_TOWER = "cell_tower"
+    """One fix is from a cell tower (posType LBS), 5 km off."""
+    FAR_AWAY = "far_away"
+    """One fix is 6,000 km away."""
+    ODOMETER_WILD = "odometer_wild"
+    """One odometer is 999,999 km."""
+    ODOMETER_SET = "odometer_set"
+    """All odometers were set 300,000 km higher in the platform."""
+    ODOMETER_RESET = "odometer_reset"
+    """All odometers were reset, or the trackers were replaced: less than 100 km."""
     NUL_ESCAPE = "nul_escape"
     """`\\u0000` in a text of one record. This and the faults below spoil one record of a reply."""
     RAW_NUL = "raw_nul"
@@ -67,7 +81,13 @@ class Fault(StrEnum):
 POISON = frozenset(list(Fault)[list(Fault).index(Fault.NUL_ESCAPE) :])
 ODDITIES = frozenset((Fault.ESCAPED, Fault.NULL_IMEI, Fault.NUMERIC_ID, Fault.UNKNOWN_SPEED))
 """Valid records, written otherwise: these faults change all records of a reply."""
-ON_RECORDS = POISON | ODDITIES | {Fault.SHUFFLED, Fault.SHORT_PAGE}
+WRONG_EVERYWHERE = frozenset({Fault.ODOMETER_SET, Fault.ODOMETER_RESET})
+WRONG = WRONG_EVERYWHERE | {
+    *(Fault.CLOCK_AHEAD, Fault.WEEK_ROLLOVER, Fault.CELL_TOWER, Fault.FAR_AWAY),
+    Fault.ODOMETER_WILD,
+}
+"""Reports of trackers with a wrong clock, place or odometer."""
+ON_RECORDS = POISON | ODDITIES | WRONG | {Fault.SHUFFLED, Fault.SHORT_PAGE}
 """Faults that need a reply with records: their rules wait for the next reply that has some."""
 ON_CALLS = frozenset(Fault) - ON_RECORDS
 

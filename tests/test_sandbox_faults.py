@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import takewhile
+from typing import Any
 
 import pytest
 import requests
@@ -13,6 +16,9 @@ from waiting import TIMEOUT_S
 
 from sandbox import Fault, Sent
 from sandbox.faults import POISON
+from sandbox.instants import DAY, HOUR
+
+SWEEP = "jimi.user.device.location.list"
 
 
 @pytest.mark.parametrize(
@@ -159,6 +165,71 @@ def test_poison_spoils_one_record_and_no_other(
     if fault is Fault.DUPLICATE_KEY:
         assert bad.count(b'":') - good.count(b'":') == 1
     assert client.post(method, **ask).content == good
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "field", "difference"),
+    [
+        (SWEEP, Fault.CLOCK_AHEAD, "gpsTime", 3 * HOUR),
+        (TRACK, Fault.WEEK_ROLLOVER, "gpsTime", -1024 * 7 * DAY),
+        (MILEAGE, Fault.CLOCK_AHEAD, "endTime", 3 * HOUR),
+        (PARKING, Fault.CLOCK_AHEAD, "startTime", 3 * HOUR),
+        (ALARMS, Fault.WEEK_ROLLOVER, "alertTime", -1024 * 7 * DAY),
+        (TRACK, Fault.CELL_TOWER, "lat", 0.045),
+        (SWEEP, Fault.FAR_AWAY, "lat", 54),
+    ],
+)
+def test_one_record_has_a_wrong_time_or_place(
+    client: SandboxClient, method: str, fault: Fault, field: str, difference: float
+) -> None:
+    def value(found: object) -> float:
+        if isinstance(found, float):
+            return found
+        return datetime.fromisoformat(str(found)[:19]).replace(tzinfo=UTC).timestamp()
+
+    good = [value(record[field]) for record in rows(client, method) if record[field]]
+    client.sandbox.misbehave(method, fault)
+    bad = [value(record[field]) for record in rows(client, method) if record[field]]
+    changed = [after - before for before, after in zip(good, bad, strict=True) if after != before]
+    assert changed == [pytest.approx(difference)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "spoilt", "km"),
+    [
+        (Fault.ODOMETER_WILD, 1, lambda _: 999_999),
+        (Fault.ODOMETER_SET, None, lambda km: km + 300_000),
+        (Fault.ODOMETER_RESET, None, lambda km: km % 100),
+    ],
+)
+def test_odometers_are_wild_set_or_reset(
+    client: SandboxClient, fault: Fault, spoilt: int | None, km: Callable[[float], float]
+) -> None:
+    good = rows(client, SWEEP)
+    client.sandbox.misbehave(SWEEP, fault)
+    pairs = [
+        (float(before["currentMileage"]), float(after["currentMileage"]))
+        for before, after in zip(good, rows(client, SWEEP), strict=True)
+        if float(before["currentMileage"]) > 0
+    ]
+    changed = [(before, after) for before, after in pairs if before != after]
+    assert len(changed) == (spoilt or len(pairs))
+    for before, after in changed:
+        assert after == pytest.approx(km(before))
+
+
+def rows(client: SandboxClient, method: str) -> list[dict[str, Any]]:
+    """The records of one answer."""
+    ask = {
+        SWEEP: "target",
+        TRACK: "imei begin",
+        MILEAGE: "imeis begin",
+        ALARMS: "imeis begin",
+        PARKING: "account imeis start rows acc",
+    }[method]
+    answer = client.call(method, **valid_parameters(client, ask))
+    found: list[dict[str, Any]] = answer["result"] or answer["data"]["rows"]
+    return found
 
 
 def shared(one: bytes, other: bytes) -> int:
