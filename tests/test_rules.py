@@ -1,4 +1,4 @@
-"""Operating rules: a misspelt one is a compiler error."""
+"""A misspelt operating rule is an error; an edit of one recomputes what depends on it alone."""
 
 import re
 import shutil
@@ -49,3 +49,46 @@ def test_a_misspelt_rule_is_a_compiler_error_that_names_file_and_rule(
     for command in ("compile", "build"):  # a build meets it first in a unit test
         with pytest.raises(dbt_runner.DbtFailed, match=f"{file}: .*{name}"):
             run(built_empty, command, "--select", model)
+
+
+@pytest.mark.parametrize("key", ["numerator", "denominator", "unit"])
+def test_a_ratio_without_its_parts_is_a_compiler_error(
+    built_empty: Built, change: Change, key: str
+) -> None:
+    file = "models/gold/kpi/kpi_dispatch_daily.yml"
+    text = (dbt_runner.PROJECT / file).read_text()
+    (line,) = re.findall(
+        f'            {key}: (?:100 .*outside_city_count|checked_count|"%")\n', text
+    )
+    change(file, line, "")
+    with pytest.raises(dbt_runner.DbtFailed, match=f"{file}: .*city_drift_pct lacks the key {key}"):
+        run(built_empty, "compile", "--select", "kpi_register")
+
+
+def test_an_edit_recomputes_the_models_that_name_the_rule_or_use_the_macro(
+    built_empty: Built, change: Change
+) -> None:
+    def restarted() -> set[str]:
+        """The models with a fingerprint that read all builds again in the last run."""
+        run(built_empty, "build", "--resource-type", "seed", "--resource-type", "model")
+        with built_empty.database.connect() as connection:
+            found = connection.execute(
+                "select model from tracksolid.claims"
+                " where content_id is not null and after_build_id = 0"
+            )
+            return {model for (model,) in found}
+
+    assert restarted() == set()
+    change("seeds/operating_rules.csv", "moved_distance,,1,", "moved_distance,,2,")
+    assert restarted() == {"kpi_fleet_utilisation_daily"}
+    # Through rule_for(), which the fact calls with the class of the vehicle.
+    change("seeds/operating_rules.csv", "speed_limit_van,,80,", "speed_limit_van,,81,")
+    assert restarted() == {"fact_driving_events", "kpi_driver_behaviour_daily"}
+    change(
+        "macros/places_and_days.sql",
+        "            zone.kind = 'depot'\n",
+        "            zone.kind in ('depot')\n",
+    )
+    affected = restarted()
+    assert affected >= {"fact_trips", "fact_stops", "kpi_dispatch_daily"}
+    assert affected.isdisjoint({"fact_alarms", "fact_driving_events", "kpi_fuel_cost_daily"})

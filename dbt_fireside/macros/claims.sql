@@ -93,9 +93,9 @@ run reads. Config of a model:
   reads_from        models that this model reads: it claims the builds that all of them have
                     claimed. Without it, the model reads raw and claims the current build.
   reads_changes_of  models whose changed days a mart computes again (replace_changed_days)
-  recomputed_with   small tables, such as rules, on which every row depends. If their content
-                    changes, or in gold the SQL of the model, the model deletes its rows and
-                    computes all of them again.
+  recomputed_with   small tables, such as zones, on which every row depends. If their content
+                    changes, or an operating rule that the SQL names, or in gold the SQL itself
+                    with its macros, the model deletes its rows and computes all of them again.
 
     insert into …claims as known (model, after_build_id, build_id, content_id)
     select 'trips', 0, coalesce(max(build_id), 0), null from …builds
@@ -113,7 +113,11 @@ run reads. Config of a model:
     begin
         if {{ content }} is distinct from (
             select content_id from {{ ledger('claims') }} where model = '{{ this.name }}'
-        ) then
+        )
+        {%- if not config.get('reads_from') and not config.get('reads_changes_of') %}
+        -- Rows whose records of raw are in archived files cannot be computed again.
+        and not exists (select from raw.archived_files)
+        {%- endif %} then
             delete from {{ this }};
             {{ forget_claims() }}
         end if;
@@ -239,23 +243,54 @@ if nothing has changed, -infinity if the model reads everything again.
 
 
 {#-
-Fingerprint of some small tables and, in gold, of the SQL of the model.
+Fingerprint of all on which every row of a model depends: its recomputed_with tables, the operating
+rules that its SQL names, itself or through macros, the fingerprints of the models that it reads
+and, in gold, its SQL. A rule is named by a quoted text: its whole name, or the beginning up to "_".
     (select 'content/<md5 of the SQL>' || md5(string_agg(line, …)) from (…) as lines)
 -#}
 {% macro content_id(names) -%}
-    {%- set is_gold = config.get('schema') == 'dwh_gold' -%}
-    {#- If the SQL of a fact or a mart changes, all its days are computed again. -#}
-    {%- set code = local_md5(model.raw_code) if is_gold else '' -%}
-    {%- if names -%}
-    (select 'content/{{ code }}' || md5(coalesce(string_agg(line, e'\n' order by line), '')) from (
-        {%- for name in names %}
-        select '{{ name }} ' || content::text as line from {{ ref(name) }} as content
-        {{- ' union all' if not loop.last }}
-        {%- endfor %}
-    ) as lines)
+    {%- set sql = full_refresh_sql() if execute else '' -%}
+    {%- set lines = [] -%}
+    {%- for name in names -%}
+        {%- do lines.append("select '" ~ name ~ " ' || content::text as line from " ~ ref(name) ~ " as content") -%}
+    {%- endfor -%}
+    {%- if execute and 'seed.' ~ project_name ~ '.operating_rules' in model.depends_on.nodes -%}
+        {%- set texts = modules.re.findall("'([a-z0-9_]+)%?'", sql) | unique | sort -%}
+        {%- do lines.append(
+            "select concat_ws(' ', named.rule, named.city, named.value) from " ~ ref('operating_rules')
+            ~ " as named where exists (select from unnest(array['" ~ texts | join("', '") ~ "']) as text"
+            ~ " where named.rule = text or right(text, 1) = '_' and starts_with(named.rule, text))"
+        ) -%}
+    {%- endif -%}
+    {%- if config.get('reads_from') -%}
+        {%- do lines.append(
+            "select content_id from " ~ ledger('claims') ~ " where content_id is not null and model in ('"
+            ~ config.get('reads_from') | join("', '") ~ "')"
+        ) -%}
+    {%- endif -%}
+    {%- set code = local_md5(sql.replace(target.database, '')) if config.get('schema') == 'dwh_gold' else '' -%}
+    {%- set known = "md5(string_agg(line, e'\\n' order by line))" -%}
+    {%- if lines -%}
+    (
+        select 'content/{{ code }}' || {{ "coalesce(" ~ known ~ ", '')" if code else known }}
+        from ({{ lines | join(' union all ') }}) as lines (line)
+    )
     {%- elif code -%}
     'content/{{ code }}'
     {%- endif -%}
+{%- endmacro %}
+
+
+{#-
+The SQL of the model as a full refresh runs it, with all macros, whatever this run is: the SQL of the
+first build and of later ones differs. is_incremental() is false for a model that is a table.
+-#}
+{% macro full_refresh_sql() -%}
+    {%- set kept = model.config.materialized -%}
+    {%- do model.config.update(materialized='table') -%}
+    {%- set sql = render(model.raw_code) -%}
+    {%- do model.config.update(materialized=kept) -%}
+    {{- return(sql) -}}
 {%- endmacro %}
 
 

@@ -11,7 +11,7 @@
     unique_key=['imei', 'alarm_type', 'alarm_time'],
     geom_of=['longitude', 'latitude'],
     reads_from=['alarms'],
-    recomputed_with=['dim_zones', 'alarm_types', 'operating_rules'],
+    recomputed_with=['dim_zones', 'alarm_types'],
     copies_vehicles=true,
     distributed_by='imei',
     indexes=[

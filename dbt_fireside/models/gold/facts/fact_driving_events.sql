@@ -8,7 +8,6 @@
     copies_drivers=true,
     distributed_by='imei',
     reads_from=['position_history', 'device_drivers'],
-    recomputed_with=['operating_rules'],
     indexes=[{'columns': ['day']}, {'columns': ['imei', 'day']}],
 ) }}
 

@@ -6,7 +6,6 @@
         ~ ' and known.hour_start >= ' ~ first_hour
         ~ ' and known.hour_start <= span.to_time',
     reads_from=['position_history'],
-    recomputed_with=['operating_rules'],
     distributed_by='imei',
 ) }}
 

@@ -3,7 +3,7 @@
     unique_key=['imei', 'start_time'],
     geom_of=['longitude', 'latitude'],
     reads_from=['parking_events'],
-    recomputed_with=['dim_zones', 'operating_rules'],
+    recomputed_with=['dim_zones'],
     copies_vehicles=true,
     distributed_by='imei',
     indexes=[{'columns': ['day']}, {'columns': ['vehicle_id', 'start_time']}],

@@ -2,7 +2,7 @@
     incremental_strategy='upsert_best',
     unique_key=['imei', 'start_time'],
     reads_from=['trips'],
-    recomputed_with=['dim_zones', 'operating_rules'],
+    recomputed_with=['dim_zones'],
     copies_vehicles=true,
     distributed_by='imei',
     indexes=[

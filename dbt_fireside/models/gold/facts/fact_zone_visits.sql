@@ -11,7 +11,7 @@ known.imei = span.imei
     replaced=replaced,
     distributed_by='imei',
     reads_from=['position_history'],
-    recomputed_with=['dim_zones', 'operating_rules'],
+    recomputed_with=['dim_zones'],
     indexes=[
         {'columns': ['day']},
         {'columns': ['imei', 'day']},

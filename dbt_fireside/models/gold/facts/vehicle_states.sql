@@ -2,7 +2,6 @@
     incremental_strategy='replace_from_first_change',
     unique_key=['imei', 'start_time'],
     reads_from=['trips', 'parking_events'],
-    recomputed_with=['operating_rules'],
     copies_vehicles=true,
     indexes=[{'columns': ['vehicle_id', 'start_time']}],
 ) }}
