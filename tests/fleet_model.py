@@ -48,6 +48,19 @@ class TrueVehicle:
         truth = self.world.truth(self.imei, day)
         return truth.trips if truth else ()
 
+    def shift_trips(self, day: date) -> list[Trip]:
+        """The trips of a day without those that end the shift of the day before."""
+        earliest_h = RULES["shift_start"] - RULES["departure_before_shift"]
+        return [t for t in self.trips(day) if t.start >= eat_bounds(day)[0] + earliest_h * HOUR]
+
+    def departure_h(self, day: date) -> float | None:
+        """Hour of the day at which the vehicle departs for its shift."""
+        for trip in self.shift_trips(day)[:1]:
+            hour = (trip.start - eat_bounds(day)[0]) / HOUR
+            if has_shift(day) and hour < RULES["shift_start"] + RULES["shift_length"]:
+                return hour
+        return None
+
     def service_stops(self, day: date, depots: list) -> list[Stop]:
         truth = self.world.truth(self.imei, day)
         shortest, longest = (60 * RULES[f"service_stop_{n}"] for n in ("shortest", "longest"))
@@ -59,11 +72,23 @@ class TrueVehicle:
             and not at_depot(stop.point, depots)
         ]
 
+    def deadhead_m(self, day: date, depots: list) -> float | None:
+        """Distance to the first service stop, if the day begins in a depot."""
+        trips = self.shift_trips(day)
+        stops = [s for s in self.service_stops(day, depots) if trips and s.start >= trips[0].start]
+        if not stops or not at_depot(trips[0].start_point, depots):
+            return None
+        return sum(trip.distance_m for trip in trips if trip.start < stops[0].start)
+
     def steps(self, day: date) -> list[tuple]:
         """(fix, previous fix, seconds between them) for each fix of a day."""
         start, end = eat_bounds(day)
         pairs = zip(self.fixes[1:], self.fixes, strict=False)
         return [(fix, prior, fix[0] - prior[0]) for fix, prior in pairs if start <= fix[0] < end]
+
+
+def has_shift(day: date) -> bool:
+    return RULES["shift_first_weekday"] <= day.isoweekday() <= RULES["shift_last_weekday"]
 
 
 def at_depot(point: tuple, depots: list) -> bool:
@@ -173,16 +198,15 @@ class FleetModel:
         heard = [v for v in self.vehicles if v.fixes and v.fixes[0][0] < end]
         monday = day - timedelta(days=day.weekday())
         before = [values["fleet.distance", d] or 0 for d in days(self.world) if monday <= d < day]
-        shift_s = len(known) * RULES["shift_length"] * HOUR
-        driven = [truth for truth in truths.values() if truth.trips]
-        stops = {v.id: v.service_stops(day, self.depots) for v in known}
+        is_shift = has_shift(day)
+        shift_s = len(known) * RULES["shift_length"] * HOUR if is_shift else 0
         deadheads = [
-            sum(t.distance_m for t in truth.trips if t.start < stops[name][0].start) / 1000
-            for name, truth in truths.items()
-            if truth.trips and stops[name] and at_depot(truth.trips[0].start_point, self.depots)
+            distance_m / 1000
+            for v in known
+            if (distance_m := v.deadhead_m(day, self.depots)) is not None
         ]
-        departures = [(truth.trips[0].start - start) / HOUR for truth in driven]
-        returns = [(truth.trips[-1].end - start) / HOUR for truth in driven]
+        departures = [hour for v in known if (hour := v.departure_h(day)) is not None]
+        returns = [(t[-1].end - start) / HOUR for v in known if (t := v.shift_trips(day))]
         return {
             "fleet.vehicles": (len(self.primary), 0),
             "fleet.vehicles_moved": (moved, 0),
@@ -192,14 +216,14 @@ class FleetModel:
             "fleet.distance_week": (sum(km_of.values()) + sum(before), 1),
             "fleet.driving_time": (driving_s / HOUR, 0.01),
             "fleet.idle_time": (idling_s / HOUR, 0.01),
-            "fleet.utilisation": (100 * driving_s / shift_s, 0.01),
+            "fleet.utilisation": (ratio(100 * driving_s, shift_s), 0.01),
             "fleet.idle_share": (ratio(100 * idling_s, driving_s + idling_s), 0.01),
-            "fleet.idle_of_shift": (100 * idling_s / shift_s, 0.01),
+            "fleet.idle_of_shift": (ratio(100 * idling_s, shift_s), 0.01),
+            "fleet.off_shift_use": (None if is_shift else ratio(100 * moved, len(known)), 0.01),
             "fleet.trips_per_vehicle": (
                 sum(len(truth.trips) for truth in truths.values()) / len(known),
                 0.01,
             ),
-            "fleet.stops_per_vehicle": (sum(map(len, stops.values())) / len(known), 0.01),
             "fleet.first_departure": (mean(departures), 0.01),
             "fleet.last_return": (mean(returns), 0.01),
             "fleet.deadhead": (mean(deadheads), 0.05),
@@ -208,12 +232,8 @@ class FleetModel:
     def _productivity(self, day: date, known: list) -> dict:
         stops = [stop for v in known for stop in v.service_stops(day, self.depots)]
         on_site_s = sum(stop.end - stop.start for stop in stops)
-        shift = eat_bounds(day)[0] + RULES["shift_start"] * HOUR
-        late = [
-            max(0.0, v.trips(day)[0].start - shift) / 60
-            for v in known
-            if v.trips(day) and day.isoweekday() < 6
-        ]
+        departures = [hour for v in known if (hour := v.departure_h(day)) is not None]
+        late = [max(0.0, 60 * (hour - RULES["shift_start"])) for hour in departures]
         beyond = sum(minutes > RULES["tardiness_grace"] for minutes in late)
         return {
             "technician.service_stops": (len(stops), 0),
@@ -234,7 +254,7 @@ class FleetModel:
             for kind, amount in driving_events(vehicle, day).items():
                 counts[kind] += amount
             over.append(counts.pop("worst", 0.0))
-        alarms = self._driving_alarms(day, {v.id for v in known})
+        alarms = self._vehicle_alarms(day, {v.id for v in known})
         rate = 100 / km if km >= RULES["score_min_distance"] else None
         points = penalty_points(alarms["harsh_driving"], alarms["speeding"])
         score = max(0.0, 100 - rate * points) if rate else None
@@ -312,7 +332,7 @@ class FleetModel:
             per_day_km = mean([truth.distance_m / 1000 for truth in truths])
             if per_day_km and per_day_km >= 0.1:
                 in_days.append(left_km[vehicle.id] / per_day_km)
-        alarms = self._alarms(day, set(self.world.devices))
+        alarms = self._vehicle_alarms(day, {vehicle for _, vehicle in self.carried})
         cuts = self._alarms(day, set(self.world.devices), of="type")["2"]
         return {
             "health.odometer": (
@@ -343,9 +363,9 @@ class FleetModel:
                     dwell[zone == "outside"] += last - first
                     is_entry = inside.get(zone) != first and first != start
                     counts["visits"] += is_entry and zone != "outside"
-                    counts["returns"] += is_entry and zone == "Nairobi depot"
+                    counts["returns"] += is_entry and zone.endswith("depot")
                     is_left = after is not None and zone not in after and until <= end
-                    counts["departures"] += is_left and zone == "Nairobi depot"
+                    counts["departures"] += is_left and zone.endswith("depot")
                     inside[zone] = last
         return {
             "zone.visits": (counts["visits"], 1),
@@ -401,7 +421,7 @@ class FleetModel:
                 found[self.classes.get(kind, "unknown") if of == "class" else kind] += count
         return found
 
-    def _driving_alarms(self, day: date, vehicles: set[str]) -> Counter:
+    def _vehicle_alarms(self, day: date, vehicles: set[str]) -> Counter:
         """Counts by class, over both devices of a vehicle; one manoeuvre counts once."""
         start, end = eat_bounds(day)
         raised = {

@@ -81,8 +81,9 @@ def test_overview_defines_every_kpi(page: DocsPage, catalogue: Catalogue) -> Non
         "Utilisation rate",
         "%",
         "100 × driving time / (shift length × vehicles that reported).",
-        "shift length 9 h, assumed",
-        "The operating rule shift_length has no value, or no vehicle reported.",
+        "shift first weekday 1 day of week, assumed; shift last weekday 5 day of week, assumed;"
+        " shift length 9 h, assumed",
+        "The day has no shift, or no vehicle reported.",
         "daily",
         "no band agreed",
         "proposed, assumed",
@@ -205,7 +206,11 @@ def test_agreed_rules_are_not_shown_as_assumed(
     monkeypatch.setattr(registers, "PROJECT", tmp_path)
     seed = tmp_path / "seeds/operating_rules.csv"
     assert Framework(catalogue, str).is_assumed(catalogue.kpi("fleet.utilisation"))
-    seed.write_text(seed.read_text().replace("shift_length,,9,h,false", "shift_length,,9,h,true"))
+    agreed = [
+        line.replace(",false,", ",true,") if line.startswith("shift_") else line
+        for line in seed.read_text().splitlines()
+    ]
+    seed.write_text("\n".join(agreed))
     assert not Framework(catalogue, str).is_assumed(catalogue.kpi("fleet.utilisation"))
     log = tmp_path / "seeds/kpi_feedback.csv"
     assert feedback(Framework(catalogue, str)) == "No feedback has been written down yet."

@@ -157,6 +157,8 @@ def test_preview_shows_a_changed_band(
     before = """
             formula: 100 * driving time / (shift_length * vehicles that reported)
             rollup: mean
+            numerator: 100 * shift_driving_h
+            denominator: shift_h
             direction: higher
             target: null
             warn_at: null

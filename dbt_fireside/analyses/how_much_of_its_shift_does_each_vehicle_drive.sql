@@ -12,7 +12,8 @@ used as (
     select
         scope_value as vehicle_id,
         count(utilisation_pct) as days_count,
-        avg(utilisation_pct)::numeric(6, 1) as utilisation_pct,
+        sum(shift_driving_h) as shift_driving_h,
+        sum(shift_h) as shift_h,
         sum(driving_h)::numeric(9, 1) as driving_h,
         sum(distance_km)::numeric(12, 1) as distance_km
     from {{ ref('kpi_fleet_utilisation_daily') }}
@@ -31,12 +32,15 @@ select
     vehicles.city,
     vehicles.vehicle_class,
     used.days_count,
-    used.utilisation_pct,
-    avg(used.utilisation_pct) over (partition by vehicles.city)::numeric(6, 1)
-        as city_utilisation_pct,
+    (100 * used.shift_driving_h / nullif(used.shift_h, 0))::numeric(6, 1)
+        as utilisation_pct,
+    (
+        100 * sum(used.shift_driving_h) over (partition by vehicles.city)
+        / nullif(sum(used.shift_h) over (partition by vehicles.city), 0)
+    )::numeric(6, 1) as city_utilisation_pct,
     used.driving_h,
     used.distance_km
 from used
 inner join {{ ref('dim_vehicles') }} as vehicles
     on used.vehicle_id = vehicles.vehicle_id and vehicles.is_primary_device
-order by used.utilisation_pct asc nulls last, used.vehicle_id asc
+order by utilisation_pct asc nulls last, used.vehicle_id asc

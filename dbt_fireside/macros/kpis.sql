@@ -9,6 +9,7 @@ list comes from the dbt graph, so no definition is repeated. It is empty while d
             if node.resource_type == 'model' and node.name.startswith('kpi_') -%}
             {%- for column in node.columns.values() if column.config.meta.kpi_id -%}
                 {%- set file = node.original_file_path.replace('.sql', '.yml') -%}
+                {%- do check_kpi(column, file) -%}
                 {%- do found.append(
                     dict(column.config.meta, file=file, model=node.name, column=column.name)
                 ) -%}
@@ -16,6 +17,28 @@ list comes from the dbt graph, so no definition is repeated. It is empty while d
         {%- endfor -%}
     {%- endif -%}
     {{- return(found | sort(attribute='kpi_id')) -}}
+{%- endmacro %}
+
+
+{#-
+Raise a compiler error if the definition of a KPI lacks a key. A ratio (rollup: mean) names its
+numerator and denominator, because the ratio of several days or places is a ratio of sums.
+check_kpi(column, 'x.yml')  ->  x.yml: the KPI of column idle_share_pct lacks the key numerator
+-#}
+{% macro check_kpi(column, file) -%}
+    {%- set meta = column.config.meta -%}
+    {%- set keys = [
+        'label', 'domain', 'unit', 'decimals', 'formula', 'rollup', 'direction', 'cadence',
+        'tag', 'kpi_owner', 'kpi_status', 'rules',
+    ] -%}
+    {%- set is_ratio = meta.rollup == 'mean' or meta.numerator or meta.denominator -%}
+    {%- for key in keys + (['numerator', 'denominator'] if is_ratio else []) -%}
+        {%- if meta[key] is not defined or meta[key] is none or meta[key] == '' -%}
+            {{ exceptions.raise_compiler_error(
+                file ~ ': the KPI of column ' ~ column.name ~ ' lacks the key ' ~ key
+            ) }}
+        {%- endif -%}
+    {%- endfor -%}
 {%- endmacro %}
 
 

@@ -32,6 +32,21 @@ Value of an operating rule in a city, else for all cities; null if its value is 
 
 
 {#-
+Length of the shift on a day in a city, seconds; 0 on a day of the week without a shift.
+    3600 * (… 'shift_length' …) * (extract(isodow from day) between (…) and (…))::integer
+-#}
+{% macro shift_s(day, city) -%}
+    3600
+    * {{ rule_for("'shift_length'", city) }}
+    * (
+        extract(isodow from {{ day }}) between
+        {{ rule_for("'shift_first_weekday'", city) }}
+        and {{ rule_for("'shift_last_weekday'", city) }}
+    )::integer
+{%- endmacro %}
+
+
+{#-
 The operating rules under names that no other table has. Otherwise `city`, as a caller writes it,
 would be the city of the rule, and the rule of one city would apply to all of them.
     (select rule as rule_name, city as rule_city, value as rule_value from operating_rules)

@@ -10,7 +10,7 @@
     replaced=replaced,
     unique_key=['imei', 'alarm_type', 'alarm_time'],
     reads_from=['alarm_reports'],
-    recomputed_with=['alarm_types', 'operating_rules'],
+    recomputed_with=['alarm_types'],
     indexes=[{'columns': ['alarm_time']}, {'columns': ['load_id']}],
 ) }}
 

@@ -16,7 +16,8 @@ vehicle_days as (
         metrics.distance_km,
         metrics.driving_time_s,
         metrics.idle_time_s,
-        used.utilisation_pct,
+        used.shift_driving_h,
+        used.shift_h,
         productivity.service_stops_count,
         behaviour.speeding_min,
         behaviour.distance_km as scored_km,
@@ -71,7 +72,8 @@ vehicle_months as (
         (
             100 * sum(idle_time_s) / nullif(sum(driving_time_s + idle_time_s), 0)
         )::numeric(5, 2) as idle_share_pct,
-        avg(utilisation_pct)::numeric(12, 2) as utilisation_pct,
+        (100 * sum(shift_driving_h) / nullif(sum(shift_h), 0))::numeric(12, 2)
+            as utilisation_pct,
         sum(service_stops_count)::integer as service_stops_count,
         sum(speeding_min)::numeric(12, 2) as speeding_min,
         ({{ driving_score(

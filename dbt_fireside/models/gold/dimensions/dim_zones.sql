@@ -47,17 +47,35 @@ zones_of_seed as (
 
 ),
 
+depot_words as (
+
+    -- A fence with one of these words in its name is a depot: depot_name_yard.
+    select
+        replace(rule, 'depot_name_', '') as word,
+        agreed
+    from {{ ref('operating_rules') }}
+    where
+        rule like 'depot_name_%'
+        and value > 0
+
+),
+
 other_fences as (
 
     select
         'fence-' || fences.fence_id as zone_id,
         fences.fence_name as name,
-        'fence' as kind,
+        case when depots.is_agreed is null then 'fence' else 'depot' end as kind,
         null as city,
         fences.area,
-        false as is_assumed,
+        not coalesce(depots.is_agreed, true) as is_assumed,
         'vendor' as source
     from fences
+    cross join lateral (
+        select bool_or(depot_words.agreed) as is_agreed
+        from depot_words
+        where lower(fences.fence_name) ~ ('\m' || depot_words.word || 's?\M')
+    ) as depots
     where not exists (
         select from seed_zones
         where lower(seed_zones.name) = lower(fences.fence_name)

@@ -5,7 +5,7 @@
         'trips', 'parking_events', 'alarms', 'position_history', 'heartbeats',
         'fault_codes', 'fuel_readings', 'obd_readings', 'fact_hourly_trail',
     ],
-    recomputed_with=['dim_zones', 'alarm_types', 'operating_rules'],
+    recomputed_with=['dim_zones', 'alarm_types'],
     copies_vehicles=true,
     distributed_by='imei',
     indexes=[
@@ -545,7 +545,7 @@ fact as (
         ---------- shares and estimates
         (
             100 * coalesce(measured.driving_time_s, measured.zero)
-            / nullif({{ rule_for("'shift_length'", 'measured.city') }} * 3600, 0)
+            / nullif({{ shift_s('measured.day', 'measured.city') }}, 0)
         )::numeric(12, 2) as utilisation_pct,
         case
             when measured.fuel_measured_l < 0 then 0 else measured.fuel_measured_l

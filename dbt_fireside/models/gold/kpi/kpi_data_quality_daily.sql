@@ -44,16 +44,29 @@ quality as (
         ))::integer as never_reported_count,
 
         ---------- fields that are filled in
+        count(device_days.driver_name)::integer as driver_names_count,
         (100.0 * count(device_days.driver_name) / count(*))::numeric(5, 2)
             as driver_names_pct,
+        count(device_days.vehicle_number)::integer as plates_count,
         (100.0 * count(device_days.vehicle_number) / count(*))::numeric(5, 2)
             as plates_pct,
+        count(nullif(device_days.cost_centre, 'Unassigned'))::integer
+            as cost_centres_count,
         (100.0 * count(nullif(device_days.cost_centre, 'Unassigned')) / count(*))
         ::numeric(5, 2) as cost_centres_pct,
+        count(device_days.fuel_norm_l_per_100km)::integer as fuel_norms_count,
         (100.0 * count(device_days.fuel_norm_l_per_100km) / count(*))::numeric(5, 2)
             as fuel_norms_pct,
 
         ---------- consistency
+        sum(device_days.fixes_count) filter (
+            where device_days.driving_time_s >= 60
+        )::bigint as driven_fixes_count,
+        (
+            sum(device_days.driving_time_s) filter (
+                where device_days.driving_time_s >= 60
+            ) / 3600.0
+        )::numeric(14, 3) as driven_h,
         (
             sum(device_days.fixes_count) filter (where device_days.driving_time_s >= 60)
             / (
@@ -62,6 +75,8 @@ quality as (
                 ) / 3600.0
             )
         )::numeric(9, 2) as fixes_per_driving_hour,
+        sum(device_days.trail_km)::numeric(14, 3) as trail_km,
+        sum(device_days.distance_km)::numeric(14, 3) as distance_km,
         -- The value should be near 100. A value that is 1,000 times too large or too
         -- small means that a unit is wrong.
         (

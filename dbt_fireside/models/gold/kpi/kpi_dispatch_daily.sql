@@ -1,7 +1,7 @@
 {{ config(
     incremental_strategy='replace_changed_days',
     reads_changes_of=['fact_daily_fleet_metrics', 'fact_trips', 'dim_dates'],
-    recomputed_with=['operating_rules', 'dim_zones'],
+    recomputed_with=['dim_zones'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
 
@@ -138,6 +138,7 @@ summed as (
         described.day_start,
         cut.scope,
         cut.scope_value,
+        count(*) as vehicles_count,
         count(described.was_outside) as checked_count,
         count(*) filter (where described.was_outside) as outside_count,
         count(described.is_unexpected) as nights_count,
@@ -162,8 +163,10 @@ dispatch as (
         scope_value,
 
         ---------- measures
+        vehicles_count::integer as vehicles_count,
         case when checked_count > 0 then outside_count end::integer
             as outside_city_count,
+        checked_count::integer as checked_count,
         (100.0 * outside_count / nullif(checked_count, 0))::numeric(5, 2)
             as city_drift_pct,
         case when nights_count > 0 then unexpected_count end::integer

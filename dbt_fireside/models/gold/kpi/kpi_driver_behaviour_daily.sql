@@ -3,7 +3,6 @@
     reads_changes_of=[
         'fact_daily_fleet_metrics', 'fact_trips', 'fact_alarms', 'fact_driving_events',
     ],
-    recomputed_with=['operating_rules'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
 

@@ -168,6 +168,16 @@ measured as (
                 ), 0)
         end::integer as jobs_open_count,
 
+        closed.attributed_jobs_count::integer as attributed_jobs_count,
+        closed.technicians_count::integer as technicians_count,
+        closed.first_time_fixes_count::integer as first_time_fixes_count,
+        (closed.response_s / 60.0)::numeric(14, 2) as response_min,
+        closed.responses_count::integer as responses_count,
+        (closed.repair_s / 60.0)::numeric(14, 2) as repair_min,
+        closed.repairs_count::integer as repairs_count,
+        closed.within_sla_count::integer as within_sla_count,
+        closed.with_target_count::integer as with_target_count,
+
         ---------- figures of the ISO week to date
         week_to_date.first_time_fix_pct::numeric(5, 2) as first_time_fix_pct,
         week_to_date.mtta_min::numeric(12, 2) as mtta_min,

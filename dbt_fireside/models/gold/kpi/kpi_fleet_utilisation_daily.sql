@@ -1,7 +1,8 @@
 {{ config(
     incremental_strategy='replace_changed_days',
-    reads_changes_of=['fact_daily_fleet_metrics', 'fact_trips', 'fact_stops'],
-    recomputed_with=['operating_rules'],
+    reads_changes_of=[
+        'fact_daily_fleet_metrics', 'fact_trips', 'fact_stops', 'shift_trips',
+    ],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
 
@@ -14,9 +15,7 @@ vehicle_days as (
     select
         *,
         driving_time_s + idle_time_s as engine_time_s,
-        {{ rule_for("'shift_length'", 'city') }} * 3600 as shift_s,
-        extract(epoch from first_movement_time - day_start) / 3600 as first_departure_h,
-        extract(epoch from last_movement_time - day_start) / 3600 as last_return_h
+        {{ shift_s('day', 'city') }} as shift_s
     from {{ ref('fact_daily_fleet_metrics') }}
     where
         is_primary_device
@@ -25,18 +24,27 @@ vehicle_days as (
 
 ),
 
+shift_trips as (
+
+    select * from {{ ref('shift_trips') }}
+    where {{ has_changed('day + 6') }}
+
+),
+
 first_service_stops as (
 
     select
-        imei,
-        day,
-        count(*) as service_stops_count,
-        min(start_time) as first_stop_time
-    from {{ ref('fact_stops') }}
+        stops.imei,
+        stops.day,
+        min(stops.start_time) as first_stop_time
+    from {{ ref('fact_stops') }} as stops
+    inner join shift_trips
+        on stops.imei = shift_trips.imei and stops.day = shift_trips.day
     where
-        is_service_stop
-        and {{ has_changed('day + 6') }}
-    group by imei, day
+        stops.is_service_stop
+        and stops.start_time >= shift_trips.first_start_time
+        and {{ has_changed('stops.day + 6') }}
+    group by stops.imei, stops.day
 
 ),
 
@@ -48,14 +56,19 @@ deadhead as (
         trips.imei,
         trips.day,
         sum(trips.distance_km) filter (
-            where trips.start_time < stops.first_stop_time
+            where
+            trips.start_time >= shift_trips.first_start_time
+            and trips.start_time < stops.first_stop_time
         ) as deadhead_km
     from {{ ref('fact_trips') }} as trips
     inner join first_service_stops as stops
         on trips.imei = stops.imei and trips.day = stops.day
-    where {{ has_changed('trips.day + 6') }}
+    inner join shift_trips
+        on trips.imei = shift_trips.imei and trips.day = shift_trips.day
+    where
+        shift_trips.is_from_depot
+        and {{ has_changed('trips.day + 6') }}
     group by trips.imei, trips.day
-    having (array_agg(trips.is_from_depot order by trips.start_time))[1]
 
 ),
 
@@ -64,10 +77,10 @@ described as (
     select
         vehicle_days.*,
         deadhead.deadhead_km,
-        case
-            when vehicle_days.has_reported
-                then coalesce(stops.service_stops_count, 0)
-        end as service_stops_count,
+        extract(epoch from shift_trips.departure_time - vehicle_days.day_start) / 3600
+            as first_departure_h,
+        extract(epoch from shift_trips.return_time - vehicle_days.day_start) / 3600
+            as last_return_h,
         coalesce(
             vehicle_days.distance_km >= {{ rule('moved_distance') }}, false
         ) as has_moved,
@@ -75,8 +88,8 @@ described as (
             vehicle_days.engine_time_s > 60 * {{ rule('active_engine_time') }}, false
         ) as has_run
     from vehicle_days
-    left join first_service_stops as stops
-        on vehicle_days.imei = stops.imei and vehicle_days.day = stops.day
+    left join shift_trips
+        on vehicle_days.imei = shift_trips.imei and vehicle_days.day = shift_trips.day
     left join deadhead
         on vehicle_days.imei = deadhead.imei and vehicle_days.day = deadhead.day
 
@@ -99,14 +112,23 @@ summed as (
         ) as not_moved_count,
         count(*) filter (where described.is_never_reported) as never_reported_count,
         sum(described.trips_count) as trips_count,
-        sum(described.service_stops_count) as service_stops_count,
         sum(described.distance_km) as distance_km,
         sum(described.driving_time_s) as driving_s,
         sum(described.idle_time_s) as idle_s,
         sum(described.shift_s) filter (where described.has_reported) as shift_s,
-        avg(described.first_departure_h) as first_departure_h,
-        avg(described.last_return_h) as last_return_h,
-        avg(described.deadhead_km) as deadhead_km
+        sum(described.driving_time_s) filter (where described.shift_s > 0)
+            as shift_driving_s,
+        sum(described.idle_time_s) filter (where described.shift_s > 0) as shift_idle_s,
+        count(*) filter (where described.shift_s = 0 and described.has_reported)
+            as off_shift_reported_count,
+        count(*) filter (where described.shift_s = 0 and described.has_moved)
+            as off_shift_moved_count,
+        count(described.first_departure_h) as first_departures_count,
+        sum(described.first_departure_h) as first_departures_h,
+        count(described.last_return_h) as last_returns_count,
+        sum(described.last_return_h) as last_returns_h,
+        count(described.deadhead_km) as deadheads_count,
+        sum(described.deadhead_km) as deadheads_km
     from described
     {{ scopes({
         'city': 'described.city',
@@ -141,21 +163,35 @@ utilisation as (
         (driving_s / 3600.0)::numeric(14, 3) as driving_h,
         (idle_s / 3600.0)::numeric(14, 3) as idle_h,
 
-        ---------- shares
-        (100 * driving_s / nullif(shift_s, 0))::numeric(12, 2) as utilisation_pct,
+        ---------- shares; overtime on a day with a shift counts
+        (shift_s / 3600.0)::numeric(14, 3) as shift_h,
+        (shift_driving_s / 3600.0)::numeric(14, 3) as shift_driving_h,
+        (shift_idle_s / 3600.0)::numeric(14, 3) as shift_idle_h,
+        (100 * shift_driving_s / nullif(shift_s, 0))::numeric(12, 2) as utilisation_pct,
         (
             100 * idle_s / nullif(driving_s + idle_s, 0)
         )::numeric(5, 2) as idle_share_pct,
-        (100 * idle_s / nullif(shift_s, 0))::numeric(12, 2) as idle_of_shift_pct,
+        (100 * shift_idle_s / nullif(shift_s, 0))::numeric(12, 2) as idle_of_shift_pct,
+        off_shift_reported_count::integer as off_shift_reported_count,
+        off_shift_moved_count::integer as off_shift_moved_count,
+        (
+            100.0 * off_shift_moved_count / nullif(off_shift_reported_count, 0)
+        )::numeric(5, 2) as off_shift_use_pct,
 
         ---------- per vehicle
         (trips_count::numeric / nullif(reported_count, 0))::numeric(9, 2)
             as trips_per_vehicle,
-        (service_stops_count / nullif(reported_count, 0))::numeric(9, 2)
-            as stops_per_vehicle,
-        first_departure_h::numeric(6, 2) as first_departure_h,
-        last_return_h::numeric(6, 2) as last_return_h,
-        deadhead_km::numeric(9, 3) as deadhead_km
+        first_departures_count::integer as first_departures_count,
+        first_departures_h::numeric(14, 3) as first_departures_h,
+        (first_departures_h / nullif(first_departures_count, 0))::numeric(6, 2)
+            as first_departure_h,
+        last_returns_count::integer as last_returns_count,
+        last_returns_h::numeric(14, 3) as last_returns_h,
+        (last_returns_h / nullif(last_returns_count, 0))::numeric(6, 2)
+            as last_return_h,
+        deadheads_count::integer as deadheads_count,
+        deadheads_km::numeric(14, 3) as deadheads_km,
+        (deadheads_km / nullif(deadheads_count, 0))::numeric(9, 3) as deadhead_km
     from summed
     window week_to_date as (
         partition by scope, scope_value, date_trunc('week', day)

@@ -1,7 +1,6 @@
 {{ config(
     incremental_strategy='replace_changed_days',
     reads_changes_of=['fact_daily_fleet_metrics'],
-    recomputed_with=['operating_rules'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
 

@@ -1,14 +1,5 @@
 {{ config(materialized='view') }}
 
-{#- The daily values of these KPIs cover a week, so the month is computed from jobs. -#}
-{% set values_from_jobs = {
-    'field_service.first_time_fix':
-        '100.0 * count(*) filter (where jobs.is_first_time_fix) / count(*)',
-    'field_service.mtta': 'avg(jobs.response_s) / 60',
-    'field_service.mttr': 'avg(jobs.repair_s) / 60',
-    'field_service.sla_compliance': '100 * avg(jobs.is_within_sla::integer)',
-} %}
-
 with
 
 finished as (
@@ -21,6 +12,7 @@ finished as (
             {% for kpi in kpis() if kpi.month_rollup -%}
             when register.kpi_id = '{{ kpi.kpi_id }}' then '{{ kpi.month_rollup }}'
             {% endfor -%}
+            when register.numerator is not null then 'ratio'
             when register.rollup = 'none' then 'last'
             else register.rollup
         end as month_rollup
@@ -49,54 +41,22 @@ months as (
         count(*) filter (where band = 'critical') as critical_days_count,
         case month_rollup
             when 'sum' then sum(value)
+            when 'ratio'
+                then
+                    sum(numerator) filter (where denominator is not null)
+                    / nullif(
+                        sum(denominator) filter (where numerator is not null), 0
+                    )
             when 'mean' then avg(value)
             when 'max' then max(value)
             when 'min' then min(value)
             else (
                 array_agg(value order by day desc) filter (where value is not null)
             )[1]
-        end as value_of_days,
+        end as value,
         (array_agg(gate_reason order by day desc))[1] as gate_reason
     from finished
     group by month, kpi_id, scope, scope_value, month_rollup
-
-),
-
-job_months as (
-
-    select
-        {% for kpi_id, value in values_from_jobs.items() -%}
-        {{ value }} as {{ kpi_id.split('.')[1] }},
-        {% endfor -%}
-        dates.month,
-        cut.scope,
-        cut.scope_value
-    from {{ ref('fact_jobs') }} as jobs
-    inner join {{ ref('dim_dates') }} as dates
-        on jobs.closed_day = dates.day
-    {{ scopes({'city': 'jobs.city', 'cost_centre': 'jobs.cost_centre'}) }}
-    where dates.day_start + interval '1 day' <= now()
-    group by dates.month, cut.scope, cut.scope_value
-
-),
-
-whole_months as (
-
-    select
-        months.*,
-        case
-            when months.month_rollup != 'jobs' then months.value_of_days
-            {% for kpi_id in values_from_jobs -%}
-            when months.kpi_id = '{{ kpi_id }}'
-                then job_months.{{ kpi_id.split('.')[1] }}
-            {% endfor %}
-        end as value
-    from months
-    left join job_months
-        on
-            months.month = job_months.month
-            and months.scope = job_months.scope
-            and months.scope_value = job_months.scope_value
 
 ),
 
@@ -110,9 +70,9 @@ compared as (
             when 'sum' then value / nullif(known_days_count, 0)
             else value
         end as daily_value,
-        lag(month) over months = (month - interval '1 month')::date as follows
-    from whole_months
-    window months as (partition by kpi_id, scope, scope_value order by month)
+        lag(month) over past = (month - interval '1 month')::date as follows
+    from months
+    window past as (partition by kpi_id, scope, scope_value order by month)
 
 ),
 
@@ -120,10 +80,10 @@ with_month_before as (
 
     select
         *,
-        case when follows then lag(value) over months end as previous_value,
-        case when follows then lag(daily_value) over months end as previous_daily_value
+        case when follows then lag(value) over past end as previous_value,
+        case when follows then lag(daily_value) over past end as previous_daily_value
     from compared
-    window months as (partition by kpi_id, scope, scope_value order by month)
+    window past as (partition by kpi_id, scope, scope_value order by month)
 
 ),
 

@@ -77,6 +77,7 @@ pipeline as (
 
         ---------- measures
         calls.calls_count::integer as calls_count,
+        calls.failed_count::integer as failed_calls_count,
         (100.0 * calls.failed_count / nullif(calls.calls_count, 0))::numeric(5, 2)
             as failed_calls_pct,
         sweeps.longest_gap_min::numeric(9, 2) as longest_sweep_gap_min,

@@ -1,8 +1,8 @@
 {{ config(incremental_strategy='replace_all') }}
 
 {% set texts = [
-    'kpi_id', 'label', 'domain', 'unit', 'formula', 'rollup', 'direction', 'cadence',
-    'tag', 'kpi_owner', 'reviewer', 'panel', 'kpi_status', 'gate', 'rules', 'model',
+    'kpi_id', 'label', 'domain', 'unit', 'formula', 'rollup', 'numerator',
+    'denominator', 'direction', 'cadence', 'tag', 'kpi_owner', 'reviewer', 'panel', 'kpi_status', 'gate', 'rules', 'model',
     'column',
 ] %}
 {% set numbers = ['decimals', 'target', 'warn_at', 'critical_at'] %}
@@ -60,6 +60,8 @@ register as (
         defined.kpi_decimals::integer as decimals,
         defined.kpi_formula as formula,
         defined.kpi_rollup as rollup,
+        defined.kpi_numerator as numerator,
+        defined.kpi_denominator as denominator,
         defined.kpi_direction as direction,
 
         ---------- bands

@@ -1,7 +1,6 @@
 {{ config(
     incremental_strategy='replace_changed_days',
-    reads_changes_of=['fact_daily_fleet_metrics', 'fact_trips', 'fact_stops'],
-    recomputed_with=['operating_rules'],
+    reads_changes_of=['fact_daily_fleet_metrics', 'shift_trips', 'fact_stops'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}],
 ) }}
 
@@ -9,11 +8,7 @@ with
 
 vehicle_days as (
 
-    select
-        *,
-        extract(isodow from day) in (6, 7) as is_weekend,
-        60 * {{ rule_for("'shift_start'", 'city') }} as shift_start_min
-    from {{ ref('fact_daily_fleet_metrics') }}
+    select * from {{ ref('fact_daily_fleet_metrics') }}
     where
         is_primary_device
         and is_in_service
@@ -24,15 +19,16 @@ vehicle_days as (
 
 departures as (
 
-    -- The first trip of each vehicle on each day, and its driver.
-    select distinct on (imei, day)
+    -- On a day without a shift there is no departure.
+    select
         imei,
         day,
         driver_name,
-        extract(epoch from start_time - day_start) / 60 as departure_min
-    from {{ ref('fact_trips') }}
-    where {{ has_changed('day') }}
-    order by imei asc, day asc, start_time asc
+        extract(epoch from departure_time - shift_start_time) / 60 as late_min
+    from {{ ref('shift_trips') }}
+    where
+        departure_time is not null
+        and {{ has_changed('day') }}
 
 ),
 
@@ -70,12 +66,10 @@ items as (
         0 as vehicles,
         0 as service_stops,
         0 as on_site_s,
-        greatest(departures.departure_min - vehicle_days.shift_start_min, 0) as late_min
+        greatest(departures.late_min, 0) as late_min
     from departures
     inner join vehicle_days
         on departures.imei = vehicle_days.imei and departures.day = vehicle_days.day
-    -- There is no rule for shifts at the weekend.
-    where not vehicle_days.is_weekend
 
 ),
 
@@ -93,7 +87,7 @@ summed as (
         count(*) filter (
             where items.late_min > {{ rule('tardiness_grace') }}
         ) as late_departures_count,
-        avg(items.late_min) as tardiness_min
+        sum(items.late_min) as late_min
     from items
     {{ scopes({
         'city': 'items.city',
@@ -116,6 +110,7 @@ productivity as (
 
         ---------- visits
         service_stops_count::integer as service_stops_count,
+        vehicles_count::integer as vehicles_count,
         (
             service_stops_count::numeric / nullif(vehicles_count, 0)
         )::numeric(9, 2) as service_stops_per_vehicle,
@@ -125,12 +120,14 @@ productivity as (
         )::numeric(9, 2) as time_on_site_per_stop_min,
 
         ---------- start of the day
+        departures_count::integer as departures_count,
         case when departures_count > 0 then late_departures_count end::integer
             as late_departures_count,
         (
             100.0 * late_departures_count / nullif(departures_count, 0)
         )::numeric(5, 2) as late_departures_pct,
-        tardiness_min::numeric(9, 2) as tardiness_min
+        late_min::numeric(14, 2) as late_min,
+        (late_min / nullif(departures_count, 0))::numeric(9, 2) as tardiness_min
     from summed
 
 )

@@ -60,15 +60,22 @@ measured as (
         mart.scope,
         mart.scope_value,
         figure.kpi_id,
-        figure.value
+        figure.value,
+        figure.numerator,
+        figure.denominator
     from {{ ref(mart) }} as mart
     inner join lateral (
         values
-        (null::text, null::numeric)
+        (null::text, null::numeric, null::numeric, null::numeric)
         {%- for kpi in kpis() if kpi.model == mart %},
-        ('{{ kpi.kpi_id }}', mart.{{ kpi.column }})
+        (
+            '{{ kpi.kpi_id }}',
+            mart.{{ kpi.column }},
+            {{ kpi.numerator or 'null' }},
+            {{ kpi.denominator or 'null' }}
+        )
         {%- endfor %}
-    ) as figure (kpi_id, value) on figure.value is not null
+    ) as figure (kpi_id, value, numerator, denominator) on figure.kpi_id is not null
     where
         mart.scope in ('fleet', 'city', 'cost_centre')
         and {{ has_changed('mart.day') }}
@@ -89,6 +96,8 @@ kpi_values as (
 
         ---------- measures
         measured.value::numeric(18, 3) as value,
+        measured.numerator::numeric(18, 3) as numerator,
+        measured.denominator::numeric(18, 3) as denominator,
         {{ band('measured.value', 'register') }} as band,
         case
             when measured.value is null

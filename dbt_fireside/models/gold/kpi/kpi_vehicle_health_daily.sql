@@ -1,7 +1,6 @@
 {{ config(
     incremental_strategy='replace_changed_days',
-    reads_changes_of=['fact_daily_fleet_metrics'],
-    recomputed_with=['operating_rules'],
+    reads_changes_of=['fact_daily_fleet_metrics', 'fact_alarms'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}, {'columns': ['scope', 'day']}],
 ) }}
 
@@ -76,10 +75,49 @@ forecasts as (
 
 ),
 
+reports as (
+
+    -- Both devices of a vehicle raise alarms, and the platform may raise an alarm for
+    -- each of them. A tracker and a dashcam use different types for one manoeuvre.
+    select
+        vehicle_id,
+        day,
+        alarm_class,
+        alarm_time - lag(alarm_time) over (
+            partition by vehicle_id, day, coalesce(manoeuvre, alarm_type)
+            order by alarm_time
+        ) <= {{ rule('same_alarm') }} * interval '1 second' as is_same_alarm
+    from {{ ref('fact_alarms') }}
+    where {{ has_changed('day') }}
+
+),
+
+alarms as (
+
+    select
+        vehicle_id,
+        day,
+        count(*) as alarms_count,
+        count(*) filter (where alarm_class = 'power') as power_alarms_count,
+        count(*) filter (where alarm_class = 'tamper') as tamper_alarms_count
+    from reports
+    where is_same_alarm is not true
+    group by vehicle_id, day
+
+),
+
 vehicle_days as (
 
     select
         metrics.*,
+        -- The alarms of a vehicle count with its primary device.
+        metrics.is_primary_device
+        and bool_or(metrics.has_reported) over (
+            partition by metrics.day, metrics.vehicle_id
+        ) as is_heard_vehicle,
+        alarms.alarms_count as vehicle_alarms_count,
+        alarms.power_alarms_count as vehicle_power_alarms_count,
+        alarms.tamper_alarms_count as vehicle_tamper_alarms_count,
         forecasts.odometer_km as counted_odometer_km,
         forecasts.km_to_service,
         forecasts.days_to_service,
@@ -87,6 +125,8 @@ vehicle_days as (
     from {{ ref('fact_daily_fleet_metrics') }} as metrics
     left join forecasts
         on metrics.imei = forecasts.imei and metrics.day = forecasts.day
+    left join alarms
+        on metrics.vehicle_id = alarms.vehicle_id and metrics.day = alarms.day
     where
         metrics.is_in_service
         and {{ has_changed('metrics.day') }}
@@ -103,6 +143,7 @@ health as (
         cut.scope_value,
 
         ---------- service
+        count(vehicle_days.counted_odometer_km)::integer as odometers_count,
         avg(vehicle_days.counted_odometer_km)::numeric(12, 3) as odometer_km,
         min(vehicle_days.km_to_service)::numeric(12, 3) as km_to_service,
         min(vehicle_days.days_to_service)::numeric(9, 1) as days_to_service,
@@ -116,9 +157,11 @@ health as (
         min(vehicle_days.min_external_voltage_v)::numeric(7, 3)
             as min_external_voltage_v,
         sum(vehicle_days.fault_codes_count)::integer as fault_codes_count,
-        sum(vehicle_days.alarms_count)::integer as alarms_count,
-        sum(vehicle_days.power_alarms_count)::integer as power_alarms_count,
-        sum(vehicle_days.tamper_alarms_count)::integer as tamper_alarms_count
+        {% for alarms in ['alarms', 'power_alarms', 'tamper_alarms'] -%}
+        (sum(coalesce(vehicle_days.vehicle_{{ alarms }}_count, 0)) filter (
+            where vehicle_days.is_heard_vehicle
+        ))::integer as {{ alarms }}_count{{ ',' if not loop.last }}
+        {% endfor %}
     from vehicle_days
     {{ scopes({
         'city': 'vehicle_days.city',
