@@ -10,7 +10,17 @@ attributes as (
 
 vehicles as (
 
-    select * from {{ ref('vehicles') }}
+    select * from {{ ref('device_vehicles') }}
+
+),
+
+periods as (
+
+    select *
+    from {{ ref('vehicle_periods') }}
+    where
+        {{ day_of('now()') }} >= valid_from
+        and {{ day_of('now()') }} < valid_to
 
 ),
 
@@ -87,26 +97,20 @@ renamed as (
 
 with_vehicle as (
 
-    -- The vendor does not have these columns. They come from the seed vehicles, which
-    -- no sync can overwrite, else from the old system.
+    -- The vendor does not know vehicles, only devices.
     select
         renamed.*,
+        vehicles.plate,
         vehicles.vehicle_id,
-        vehicles.vehicle_class,
-        coalesce(
-            vehicles.assigned_city, described.known ->> 'assigned_city'
-        ) as assigned_city,
-        coalesce(
-            vehicles.cost_centre, described.known ->> 'cost_centre'
-        ) as cost_centre,
-        coalesce(
-            vehicles.fuel_norm_l_per_100km, nullif(renamed.fuel_l_per_100km, 0)
-        ) as fuel_norm_l_per_100km
+        periods.vehicle_class,
+        periods.assigned_city,
+        periods.cost_centre,
+        periods.fuel_norm_l_per_100km
     from renamed
-    inner join described
-        on renamed.imei = described.imei
-    left join vehicles
+    inner join vehicles
         on renamed.imei = vehicles.imei
+    inner join periods
+        on vehicles.vehicle_id = periods.vehicle_id
 
 )
 

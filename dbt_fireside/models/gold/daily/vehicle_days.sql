@@ -11,7 +11,7 @@ select
     ---------- groups
     metrics.city,
     metrics.cost_centre,
-    vehicles.vehicle_class,
+    metrics.vehicle_class,
     vehicles.driver_name,
 
     ---------- measures

@@ -2,11 +2,7 @@ with
 
 devices as (
 
-    select
-        *,
-        coalesce(vehicle_id, vehicle_number, device_name, imei) as known_vehicle_id,
-        coalesce(cost_centre, 'Unassigned') as known_cost_centre
-    from {{ ref('devices') }}
+    select * from {{ ref('devices') }}
 
 ),
 
@@ -38,7 +34,7 @@ located as (
     from devices
     left join newest_fixes
         on devices.imei = newest_fixes.imei
-    window devices as (partition by devices.known_vehicle_id)
+    window devices as (partition by devices.vehicle_id)
 
 ),
 
@@ -49,13 +45,27 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by known_vehicle_id
+            partition by vehicle_id
             order by
                 coalesce(is_enabled, true) desc,
                 coalesce(gps_time > newest_gps_time - interval '7 days', false) desc,
                 device_rank asc
         ) = 1 as is_primary_device
     from located
+
+),
+
+periods as (
+
+    select
+        vehicle_id,
+        max(city) filter (
+            where
+            {{ day_of('now()') }} >= valid_from and {{ day_of('now()') }} < valid_to
+        ) as city,
+        string_agg(dim_vehicle_periods::text, ' ' order by valid_from) as known_periods
+    from {{ ref('dim_vehicle_periods') }} as dim_vehicle_periods
+    group by vehicle_id
 
 ),
 
@@ -74,27 +84,22 @@ vehicles as (
     select
         ---------- ids
         ranked.imei,
-        ranked.known_vehicle_id as vehicle_id,
+        ranked.vehicle_id,
         ranked.is_primary_device,
         ranked.device_rank::smallint as device_rank,
 
         ---------- groups
         ranked.assigned_city,
         coalesce(
-            ranked.assigned_city,
+            periods.city,
             {{ city_at('ranked.longitude', 'ranked.latitude') }},
             'Unassigned'
         ) as city,
-        ranked.known_cost_centre as cost_centre,
-        -- If the seed vehicles has no class, the vehicle's icon in the platform
-        -- decides.
-        coalesce(
-            ranked.vehicle_class,
-            case ranked.vehicle_icon when 'mtc' then 'motorcycle' else 'van' end
-        ) as vehicle_class,
+        coalesce(ranked.cost_centre, 'Unassigned') as cost_centre,
+        ranked.vehicle_class,
 
         ---------- the vehicle and its device
-        ranked.vehicle_number,
+        ranked.plate as vehicle_number,
         ranked.vehicle_name,
         ranked.vehicle_model,
         ranked.device_name,
@@ -108,23 +113,21 @@ vehicles as (
         -- The facts copy these columns. Their rows are computed again if a column
         -- changes.
         md5(row(
-            ranked.known_vehicle_id,
+            ranked.vehicle_id,
             ranked.is_primary_device,
             ranked.device_rank,
             ranked.known_devices,
-            ranked.assigned_city,
-            ranked.known_cost_centre,
-            ranked.fuel_norm_l_per_100km,
-            ranked.vehicle_class,
-            ranked.vehicle_icon,
+            periods.known_periods,
             drivers.known_drivers,
             extract(epoch from ranked.activation_time),
             extract(epoch from ranked.expiration_time),
             ranked.is_enabled,
-            ranked.vehicle_number,
+            ranked.plate,
             ranked.driver_name
         )::text) as vehicle_version
     from ranked
+    inner join periods
+        on ranked.vehicle_id = periods.vehicle_id
     left join drivers
         on ranked.imei = drivers.imei
 

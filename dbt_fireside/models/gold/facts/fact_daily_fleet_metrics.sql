@@ -5,7 +5,7 @@
         'trips', 'parking_events', 'alarms', 'position_history', 'heartbeats',
         'fault_codes', 'fuel_readings', 'obd_readings', 'fact_hourly_trail',
     ],
-    recomputed_with=['dim_zones', 'alarm_types'],
+    recomputed_with=['alarm_types'],
     copies_vehicles=true,
     distributed_by='imei',
     indexes=[
@@ -420,13 +420,11 @@ joined as (
         vehicles.vehicle_id,
         vehicles.device_rank,
         vehicles.is_enabled,
-        vehicles.cost_centre,
-        vehicles.fuel_norm_l_per_100km,
-        coalesce(
-            vehicles.assigned_city,
-            {{ city_at('last_positions.longitude', 'last_positions.latitude') }},
-            'Unassigned'
-        ) as city,
+        coalesce(periods.cost_centre, 'Unassigned') as cost_centre,
+        periods.vehicle_class,
+        periods.fuel_norm_l_per_100km,
+        periods.assigned_city,
+        coalesce(periods.city, 'Unassigned') as city,
         coalesce(vehicles.activation_time < device_days.day_end, true)
         and coalesce(vehicles.expiration_time > device_days.day_start, true)
             as is_active,
@@ -445,6 +443,11 @@ joined as (
     from device_days
     inner join vehicles
         on device_days.imei = vehicles.imei
+    inner join {{ ref('dim_vehicle_periods') }} as periods
+        on
+            vehicles.vehicle_id = periods.vehicle_id
+            and device_days.day >= periods.valid_from
+            and device_days.day < periods.valid_to
     inner join trip_totals
         on device_days.imei = trip_totals.imei and device_days.day = trip_totals.day
     left join stop_totals
@@ -506,7 +509,9 @@ fact as (
 
         ---------- groups
         measured.city,
+        measured.assigned_city,
         measured.cost_centre,
+        measured.vehicle_class,
         measured.is_in_service,
         measured.zero is not null as has_reported,
         -- A device without any fix by the end of the day is counted as never reported,

@@ -41,7 +41,7 @@ names as (
 spellings as (
 
     select distinct on (spelling)
-        upper(regexp_replace(name, '[^A-Za-z0-9]', '', 'g')) as spelling,
+        {{ plate_key('name') }} as spelling,
         vehicle_id
     from names
     order by spelling asc, rank asc, vehicle_id asc
@@ -69,7 +69,7 @@ placed as (
     from jobs
     left join spellings
         on
-            nullif(upper(regexp_replace(jobs.vehicle, '[^A-Za-z0-9]', '', 'g')), '')
+            nullif({{ plate_key('jobs.vehicle') }}, '')
             = spellings.spelling
     left join {{ ref('dim_vehicles') }} as vehicles
         on

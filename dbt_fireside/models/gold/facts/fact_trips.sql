@@ -53,8 +53,8 @@ fact as (
         coalesce(vehicles.is_primary_device, true) as is_primary_device,
 
         ---------- groups
-        coalesce(vehicles.assigned_city, placed.start_city, 'Unassigned') as city,
-        coalesce(vehicles.cost_centre, 'Unassigned') as cost_centre,
+        coalesce(periods.city, placed.start_city, 'Unassigned') as city,
+        coalesce(periods.cost_centre, 'Unassigned') as cost_centre,
         drivers.driver_name,
         placed.start_city,
         placed.end_city,
@@ -84,6 +84,11 @@ fact as (
     from placed
     left join vehicles
         on placed.imei = vehicles.imei
+    left join {{ ref('dim_vehicle_periods') }} as periods
+        on
+            vehicles.vehicle_id = periods.vehicle_id
+            and placed.day >= periods.valid_from
+            and placed.day < periods.valid_to
     left join {{ ref('dim_drivers') }} as drivers
         on
             placed.imei = drivers.imei

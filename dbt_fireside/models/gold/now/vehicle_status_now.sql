@@ -31,7 +31,7 @@ placed as (
         vehicles.is_primary_device,
 
         ---------- groups
-        coalesce(vehicles.assigned_city, {{ current_city }}, vehicles.city) as city,
+        vehicles.city,
         vehicles.cost_centre,
         vehicles.vehicle_class,
         vehicles.driver_name,
