@@ -115,6 +115,8 @@ def _spoilt(reply: ReplyBody, fault: Fault) -> ReplyBody:
         return replace(reply, records=records[1::2] + records[::2])
     if fault is Fault.SHORT_PAGE:
         return replace(reply, records=records[:_SHORT_PAGE])
+    if fault is Fault.GONE:
+        return replace(reply, records=records[:-1])
     if fault in ODDITIES:
         return replace(reply, records=[odd(record, fault) for record in records])
     middle = len(records) // 2

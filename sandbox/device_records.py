@@ -48,7 +48,7 @@ def _registered(device: Device) -> Record:
         "reMark": None,
         "vehicleName": None,
         "vehicleIcon": device.icon,
-        "vehicleNumber": device.plate,
+        "vehicleNumber": _typed_plate(device),
         "vehicleModels": None,
         "carFrame": None,
         "driverName": device.driver,
@@ -64,6 +64,13 @@ def listed(device: Device) -> Record:
     """A record of device_list: the documented fields and the three that newer models add."""
     extra = {"equipType": "WIRED", "machineName": device.model, "status": "NORMAL"}
     return _registered(device) | extra
+
+
+def _typed_plate(device: Device) -> str | None:
+    """The plate as people type it: a dashcam's without spaces, and N/A, - or nothing for none."""
+    if device.plate is None:
+        return ("N/A", "-", None)[int(device.imei) % 3]
+    return device.plate.replace(" ", "").lower() if device.model == "JC400P" else device.plate
 
 
 def detail(device: Device, customer: str, odometer_m: float | None) -> Record:

@@ -61,6 +61,8 @@ class Fault(StrEnum):
     """All odometers were set 300,000 km higher in the platform."""
     ODOMETER_RESET = "odometer_reset"
     """All odometers were reset, or the trackers were replaced: less than 100 km."""
+    GONE = "gone"
+    """The last record is left out, as of a device that has left the account."""
     NUL_ESCAPE = "nul_escape"
     """`\\u0000` in a text of one record. This and the faults below spoil one record of a reply."""
     RAW_NUL = "raw_nul"
@@ -87,7 +89,7 @@ WRONG = WRONG_EVERYWHERE | {
     Fault.ODOMETER_WILD,
 }
 """Reports of trackers with a wrong clock, place or odometer."""
-ON_RECORDS = POISON | ODDITIES | WRONG | {Fault.SHUFFLED, Fault.SHORT_PAGE}
+ON_RECORDS = POISON | ODDITIES | WRONG | {Fault.SHUFFLED, Fault.SHORT_PAGE, Fault.GONE}
 """Faults that need a reply with records: their rules wait for the next reply that has some."""
 ON_CALLS = frozenset(Fault) - ON_RECORDS
 

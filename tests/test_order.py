@@ -111,6 +111,10 @@ DELIVERIES = [
     alarm(5.5, "48", 11),
     alarm(720, "48", 730),
     ("push_alarm", 721, {"alertType": "48", "gateTime": second(719.95)}),
+    # A plate that is none, the same in all devices.
+    ("device_list", 40, {"vehicleNumber": "N/A"}),
+    # The lists of the next days do not name the device; then it is back.
+    ("device_list", 7200, {"vehicleNumber": "N/A"}),
 ]
 # fmt: on
 
@@ -132,7 +136,10 @@ def deliver(connection: psycopg.Connection, load: int, arrivals: list[tuple[str,
 
 
 def insert_call_windows(connection: psycopg.Connection) -> None:
-    """Record an API call whose window covers two days, so that dim_dates has them."""
+    """Record an API call whose window covers two days, so that dim_dates has them.
+
+    Also record a list of devices on each of seven days.
+    """
     connection.execute(
         "insert into raw.api_calls (call_id, endpoint, method, account, request, imeis,"
         " window_start, window_end, started_at, duration_ms, code, records, attempt, _dlt_load_id)"
@@ -140,6 +147,14 @@ def insert_call_windows(connection: psycopg.Connection) -> None:
         " %s, %s, %s, 1, '0', 0, 1, 'asked')",
         [minutes(0), minutes(1500), minutes(1500)],
     )
+    for day in range(7):
+        connection.execute(
+            "insert into raw.api_calls (call_id, endpoint, method, account, request,"
+            " started_at, duration_ms, code, records, attempt, _dlt_load_id)"
+            " values (%s, 'device_list', 'jimi.user.device.list', 'a', '{}', %s, 1, '0', 30, 1,"
+            " 'asked')",
+            [f"list {day}", minutes(1440 * day)],
+        )
     connection.execute("insert into raw._dlt_loads values ('asked', 'x', 0, now(), 'h')")
 
 
@@ -227,6 +242,8 @@ def assert_order_is_irrelevant(
         (device,) = of_device(incremental["tracksolid.devices"], imeis[0])
         assert json.loads(device)["driver_name"] == "Achieng"
         assert json.loads(device)["sim"] == "1"
+        assert json.loads(device)["vehicle_id"] == "bus imei"
+        assert len(of_device(incremental["tracksolid.device_absences"], imeis[0])) == 1
 
         dbt_runner.run(project, database, ["run", "--full-refresh"], lambda *_: None)
         full = contents(connection)

@@ -1,8 +1,8 @@
 -- FIX-N08
--- Was:    devices with N/A for a plate were one vehicle, and a plate that was spelt in two
---         ways was two vehicles.
--- Holds:  devices with the same plate are in one vehicle, unless the seed vehicles names
---         another; and two devices of a vehicle have no two plates, unless it names them.
+-- Was:    devices with N/A for a plate were one vehicle, and a plate that was spelt in
+--         two ways was two vehicles.
+-- Holds:  devices are in one vehicle if they have one plate, and not if they have two
+--         plates. Devices with a vehicle_id in the seed vehicles are left out.
 
 with
 
@@ -19,15 +19,16 @@ plates as (
 
 select
     plates.plate_key,
-    others.imei
+    other_plates.imei
 from plates
-inner join plates as others
-    on plates.imei != others.imei
+inner join plates as other_plates
+    on plates.imei != other_plates.imei
 where
-    (plates.plate_key = others.plate_key) != (plates.vehicle_id = others.vehicle_id)
+    (plates.plate_key = other_plates.plate_key)
+    != (plates.vehicle_id = other_plates.vehicle_id)
     and not exists (
-        select from {{ ref('vehicles') }} as named
+        select from {{ ref('vehicles') }} as seed_row
         where
-            named.imei in (plates.imei, others.imei)
-            and named.vehicle_id is not null
+            seed_row.imei in (plates.imei, other_plates.imei)
+            and seed_row.vehicle_id is not null
     )

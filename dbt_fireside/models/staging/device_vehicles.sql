@@ -55,16 +55,16 @@ believed as (
             and vehicle_key !~ '^(.)\1*$'
             and position(vehicle_key in '01234567890123456789') = 0
             and not exists (
-                select from {{ ref('placeholder_plates') }} as placeholder
-                where {{ plate_key('placeholder.plate') }} = normalised.vehicle_key
+                select from {{ ref('placeholder_plates') }} as known
+                where {{ plate_key('known.plate') }} = normalised.vehicle_key
             )
             and (
                 source_rank = 2
                 or not exists (
-                    select from attributes as model
+                    select from attributes as known
                     where
-                        model.attribute in ('mcType', 'machineName')
-                        and starts_with(upper(model.value), normalised.vehicle_key)
+                        known.attribute in ('mcType', 'machineName')
+                        and starts_with(upper(known.value), normalised.vehicle_key)
                 )
             )
         )
@@ -90,8 +90,8 @@ per_device as (
 
 linked as (
 
-    -- Both devices of a vehicle have its plate. The row of one of them in the seed names
-    -- the vehicle of both. A device without a plate is its own vehicle.
+    -- Both devices of a vehicle have its plate. A seed row of one of them names the
+    -- vehicle of both. A device without a plate is its own vehicle.
     select
         *,
         coalesce(
@@ -120,7 +120,8 @@ spelled as (
         linked.vehicle_key asc,
         believed.source_rank asc,
         length(believed.spelling) desc,
-        believed.spelling collate "C" asc
+        upper(believed.spelling) != believed.spelling asc,
+        believed.spelling asc
 
 ),
 

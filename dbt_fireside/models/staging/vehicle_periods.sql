@@ -19,7 +19,7 @@ known as (
 
     select
         imei,
-        jsonb_object_agg(attribute, value) as fields
+        jsonb_object_agg(attribute, value) as field_values
     from {{ ref('device_attributes') }}
     group by imei
 
@@ -40,11 +40,12 @@ entries as (
         imei,
         '-infinity' as valid_from,
         0 as source_rank,
-        fields ->> 'assigned_city' as assigned_city,
-        fields ->> 'cost_centre' as cost_centre,
-        case fields ->> 'vehicleIcon' when 'mtc' then 'motorcycle' else 'van' end
+        field_values ->> 'assigned_city' as assigned_city,
+        field_values ->> 'cost_centre' as cost_centre,
+        case field_values ->> 'vehicleIcon' when 'mtc' then 'motorcycle' else 'van' end
             as vehicle_class,
-        nullif((fields ->> 'fuel_100km')::numeric(6, 2), 0) as fuel_norm_l_per_100km
+        nullif((field_values ->> 'fuel_100km')::numeric(6, 2), 0)
+            as fuel_norm_l_per_100km
     from known
 
 ),
@@ -61,7 +62,7 @@ ranked as (
             order by
                 entries.valid_from desc,
                 entries.source_rank desc,
-                coalesce(known.fields ->> 'mcType' = 'JC400P', false) asc,
+                coalesce(known.field_values ->> 'mcType' = 'JC400P', false) asc,
                 entries.imei asc
         ) as entry_rank
     from entries
@@ -90,15 +91,15 @@ periods as (
 
     -- An empty field changes nothing, as in device_attributes.
     select
-        starts.vehicle_id,
-        starts.valid_from,
-        starts.valid_to,
         {% for field, type in fields.items() -%}
         (
             array_agg(ranked.{{ field }} order by ranked.entry_rank)
             filter (where ranked.{{ field }} is not null)
-        )[1]::{{ type }} as {{ field }}{{ ',' if not loop.last }}
-        {% endfor %}
+        )[1]::{{ type }} as {{ field }},
+        {% endfor -%}
+        starts.vehicle_id,
+        starts.valid_from,
+        starts.valid_to
     from starts
     inner join ranked
         on

@@ -1,5 +1,3 @@
-{% set window_nights = "make_interval(days => " ~ rule('home_nights') ~ "::integer - 1)" %}
-
 with
 
 entries as (
@@ -26,36 +24,54 @@ nights as (
 
 ),
 
+dated as (
+
+    -- Two nights are less than 1 apart if both are among home_nights nights in a row.
+    select
+        *,
+        (day - '2000-01-01'::date) / {{ rule('home_nights') }} as night_number,
+        day - min(day) over (partition by vehicle_id) < {{ rule('home_nights') }}
+            as is_first
+    from nights
+
+),
+
 numbered as (
 
     select
         *,
-        min(day) over (partition by vehicle_id) + {{ window_nights }} as first_end,
         count(*) over (
             partition by vehicle_id, city
-            order by day
-            range between {{ window_nights }} preceding and current row
+            order by night_number
+            range between 0.999 preceding and current row
         ) as nights_in_city,
         count(*) over (
             partition by vehicle_id
-            order by day
-            range between {{ window_nights }} preceding and current row
+            order by night_number
+            range between 0.999 preceding and current row
         ) as nights_count
-    from nights
+    from dated
 
 ),
 
 first_homes as (
 
-    -- The first home counts for all earlier time.
-    select distinct on (vehicle_id)
+    -- The city of most of the first nights counts for all earlier time.
+    select
         vehicle_id,
         '-infinity'::date as valid_from,
-        city
-    from numbered
-    where day <= first_end
-    group by vehicle_id, city
-    order by vehicle_id asc, count(*) desc, min(day) asc
+        (array_agg(city order by nights_count desc, first_night asc))[1] as city
+    from (
+        select
+            vehicle_id,
+            city,
+            count(*) as nights_count,
+            min(day) as first_night
+        from dated
+        where is_first
+        group by vehicle_id, city
+    ) as first_cities
+    group by vehicle_id
 
 ),
 
@@ -71,7 +87,7 @@ homes_by_night as (
         city
     from numbered
     where
-        day > first_end
+        not is_first
         and 2 * nights_in_city > nights_count
 
 ),

@@ -6,6 +6,17 @@ devices as (
 
 ),
 
+absences as (
+
+    select
+        imei,
+        bool_or(back_day = 'infinity') as has_left,
+        string_agg(left_day || ' ' || back_day, ' ' order by left_day) as known_absences
+    from {{ ref('device_absences') }}
+    group by imei
+
+),
+
 newest_fixes as (
 
     select * from {{ ref('newest_fixes') }}
@@ -19,6 +30,9 @@ located as (
         newest_fixes.longitude,
         newest_fixes.latitude,
         newest_fixes.gps_time,
+        absences.known_absences,
+        coalesce(devices.is_enabled, true) and not coalesce(absences.has_left, false)
+            as is_in_service,
         max(newest_fixes.gps_time) over devices as newest_gps_time,
         -- A vehicle may have a tracker and a dashcam. The tracker ranks first.
         row_number() over (
@@ -32,6 +46,8 @@ located as (
             rows between unbounded preceding and unbounded following
         ) as known_devices
     from devices
+    left join absences
+        on devices.imei = absences.imei
     left join newest_fixes
         on devices.imei = newest_fixes.imei
     window devices as (partition by devices.vehicle_id)
@@ -47,7 +63,7 @@ ranked as (
         row_number() over (
             partition by vehicle_id
             order by
-                coalesce(is_enabled, true) desc,
+                is_in_service desc,
                 coalesce(gps_time > newest_gps_time - interval '7 days', false) desc,
                 device_rank asc
         ) = 1 as is_primary_device
@@ -109,6 +125,7 @@ vehicles as (
         ranked.activation_time,
         ranked.expiration_time,
         ranked.is_enabled,
+        ranked.is_in_service,
 
         -- The facts copy these columns. Their rows are computed again if a column
         -- changes.
@@ -122,6 +139,7 @@ vehicles as (
             extract(epoch from ranked.activation_time),
             extract(epoch from ranked.expiration_time),
             ranked.is_enabled,
+            ranked.known_absences,
             ranked.plate,
             ranked.driver_name
         )::text) as vehicle_version

@@ -469,11 +469,24 @@ joined as (
 
 in_service as (
 
-    -- The platform says only whether a device is disabled today. On the days on which
-    -- it reported, it was in service.
+    -- The platform says only whether a device is disabled today, and its lists say when
+    -- it has left. On the days on which it reported, it was in service.
     select
         *,
-        is_active and (coalesce(is_enabled, true) or zero is not null) as is_in_service
+        is_active
+        and (
+            zero is not null
+            or (
+                coalesce(is_enabled, true)
+                and not exists (
+                    select from {{ ref('device_absences') }} as absence
+                    where
+                        absence.imei = joined.imei
+                        and absence.left_day <= joined.day
+                        and absence.back_day > joined.day
+                )
+            )
+        ) as is_in_service
     from joined
 
 ),

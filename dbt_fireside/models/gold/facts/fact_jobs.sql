@@ -5,6 +5,8 @@
     indexes=[{'columns': ['day']}, {'columns': ['closed_time']}],
 ) }}
 
+{% set job_day = day_of('coalesce(jobs.created_time, jobs.dispatched_time, now())') %}
+
 with
 
 jobs as (
@@ -61,10 +63,10 @@ placed as (
                 where lower(zones.city) = lower(jobs.city)
             ),
             jobs.city,
-            vehicles.city,
+            periods.city,
             'Unassigned'
         ) as known_city,
-        coalesce(vehicles.cost_centre, 'Unassigned') as cost_centre,
+        coalesce(periods.cost_centre, 'Unassigned') as cost_centre,
         array[jobs.service_type, jobs.customer_class, 'default'] as sla_names
     from jobs
     left join spellings
@@ -75,6 +77,11 @@ placed as (
         on
             spellings.vehicle_id = vehicles.vehicle_id
             and vehicles.is_primary_device
+    left join {{ ref('dim_vehicle_periods') }} as periods
+        on
+            spellings.vehicle_id = periods.vehicle_id
+            and {{ job_day }} >= periods.valid_from
+            and {{ job_day }} < periods.valid_to
 
 ),
 

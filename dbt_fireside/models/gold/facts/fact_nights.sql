@@ -21,34 +21,42 @@ spans as (
 
 ),
 
+nights as (
+
+    select
+        imei,
+        generate_series(
+            {{ day_of('from_time') }}::timestamp,
+            {{ day_of('to_time') }}::timestamp,
+            interval '1 day'
+        )::date as day
+    from spans
+
+),
+
 fact as (
 
     select
-        spans.imei,
-        night.day::date as day,
+        night.imei,
+        night.day,
         {{ start_of('night.day') }} as day_start,
         last_fix.latitude,
         last_fix.longitude,
         {{ city_at('last_fix.longitude', 'last_fix.latitude') }} as city
-    from spans
-    cross join lateral generate_series(
-        {{ day_of('spans.from_time') }}::timestamp,
-        {{ day_of('spans.to_time') }}::timestamp,
-        interval '1 day'
-    ) as night (day)
-    cross join lateral (
+    from nights as night
+    inner join lateral (
         select
             fix.latitude,
             fix.longitude
         from {{ ref('position_history') }} as fix
         where
-            fix.imei = spans.imei
+            fix.imei = night.imei
             and fix.gps_time >= {{ start_of('night.day') }}
-            and fix.gps_time < {{ start_of("night.day + interval '1 day'") }}
+            and fix.gps_time < {{ start_of('night.day + 1') }}
             and fix.latitude is not null
         order by fix.gps_time desc
         limit 1
-    ) as last_fix
+    ) as last_fix on true
 
 )
 

@@ -14,8 +14,8 @@ select
     ---------- groups
     coalesce(zones.name, visit.zone_id) as zone_name,
     zones.kind as zone_kind,
-    vehicles.city,
-    vehicles.cost_centre,
+    coalesce(periods.city, 'Unassigned') as city,
+    coalesce(periods.cost_centre, 'Unassigned') as cost_centre,
     vehicles.driver_name,
 
     ---------- measures
@@ -25,6 +25,11 @@ select
 from {{ ref('fact_zone_visits') }} as visit
 inner join {{ ref('dim_vehicles') }} as vehicles
     on visit.imei = vehicles.imei
+inner join {{ ref('dim_vehicle_periods') }} as periods
+    on
+        vehicles.vehicle_id = periods.vehicle_id
+        and visit.day >= periods.valid_from
+        and visit.day < periods.valid_to
 left join {{ ref('dim_zones') }} as zones
     on visit.zone_id = zones.zone_id
 where vehicles.is_primary_device

@@ -11,14 +11,11 @@ vehicle_days as (
 
     select
         metrics.*,
-        vehicles.assigned_city,
         dates.is_over,
         {{ city_at('metrics.end_longitude', 'metrics.end_latitude') }} as end_city,
         {{ is_at_depot('metrics.end_longitude', 'metrics.end_latitude') }}
             as ends_at_depot
     from {{ ref('fact_daily_fleet_metrics') }} as metrics
-    inner join {{ ref('dim_vehicles') }} as vehicles
-        on metrics.imei = vehicles.imei
     inner join {{ ref('dim_dates') }} as dates
         on metrics.day = dates.day
     where

@@ -26,11 +26,9 @@ vehicle_days as (
             >= {{ rule('harsh_trail_share') }} / 100 * nullif(metrics.trail_km, 0),
             false
         ) as is_dense,
-        {{ rule_for("'speed_limit_' || vehicles.vehicle_class", 'metrics.city') }}
+        {{ rule_for("'speed_limit_' || metrics.vehicle_class", 'metrics.city') }}
             as speed_limit_kmh
     from {{ ref('fact_daily_fleet_metrics') }} as metrics
-    inner join {{ ref('dim_vehicles') }} as vehicles
-        on metrics.imei = vehicles.imei
     where
         metrics.is_primary_device
         and metrics.is_in_service

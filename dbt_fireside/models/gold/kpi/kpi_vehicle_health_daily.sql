@@ -13,12 +13,9 @@ readings as (
     -- no distance. So all days of a vehicle are read, one row per day.
     select
         metrics.*,
-        vehicles.vehicle_class,
         metrics.odometer_km - lag(metrics.odometer_km) over days as rise_km,
         24 * 200 * (metrics.day - lag(metrics.day) over days) as most_km
     from {{ ref('fact_daily_fleet_metrics') }} as metrics
-    inner join {{ ref('dim_vehicles') }} as vehicles
-        on metrics.imei = vehicles.imei
     where
         metrics.is_primary_device
         and metrics.odometer_km is not null

@@ -45,6 +45,7 @@ described as (
         on
             health.scope_value = vehicles.vehicle_id
             and vehicles.is_primary_device
+            and vehicles.is_in_service
 
 )
 

@@ -10,6 +10,7 @@ with
 vehicles as (
 
     select * from {{ ref('dim_vehicles') }}
+    where is_in_service
 
 ),
 
