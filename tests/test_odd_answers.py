@@ -123,6 +123,9 @@ def test_fix_n14_foreign_device_is_a_note_of_the_job(
     jobs = JobActions(settings_for(sandbox, database, work_dir), database, lambda: None)
     foreign = min(sandbox.world.devices)
     sandbox.misbehave("*", Fault.FOREIGN_DEVICE, rate=1.0)
+    # One question about all devices of an account: it is all that is asked.
+    ours = {i: d.account for i, d in sandbox.world.devices.items() if d.account == sandbox.account}
+    monkeypatch.setattr(jobs._loader, "_devices", lambda: ours)
     for hours in (6, 2):  # the second time, the foreign device has a longer window than the others
         monkeypatch.setattr("loader.poll._now", lambda ago=hours: TO - timedelta(hours=ago))
         done = jobs.poll(["track_mileage"])
