@@ -9,6 +9,7 @@ from sandbox.faults import (
     ODDITIES,
     ON_CALLS,
     ON_RECORDS,
+    ON_REPORTS,
     WRONG,
     WRONG_EVERYWHERE,
     Fault,
@@ -16,7 +17,7 @@ from sandbox.faults import (
     Script,
 )
 from sandbox.issued_tokens import IssuedTokens
-from sandbox.method_dispatch import MethodDispatch
+from sandbox.method_dispatch import REPORTS, MethodDispatch
 from sandbox.poison import odd, poison
 from sandbox.reply import ApiError, ReplyBody
 from sandbox.wrong_reports import wrong
@@ -97,12 +98,13 @@ class Conduct:
         return Outcome(body, rule.fault)
 
     def _answered(self, params: Mapping[str, str]) -> Outcome:
-        reply = self._dispatch.answer(params)
-        if not reply.records:
-            return Outcome(reply.body)
-        rule = self._script.next(params.get("method", ""), ON_RECORDS)
+        method = params.get("method", "")
+        changed = self._script.next(method, ON_REPORTS) if method in REPORTS else None
+        fault = changed.fault if changed else None
+        reply = self._dispatch.answer(params, fault=fault)
+        rule = self._script.next(method, ON_RECORDS) if reply.records else None
         if rule is None:
-            return Outcome(reply.body)
+            return Outcome(reply.body, fault)
         return Outcome(_spoilt(reply, rule.fault).body, rule.fault)
 
 

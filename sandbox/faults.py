@@ -35,6 +35,14 @@ class Fault(StrEnum):
     """Code 1002 if the call names the fleet's first device, as if another account had it now."""
     EMPTY_TEXT = "empty_text"
     """`""` instead of null if there are no records."""
+    MOVED_START = "moved_start"
+    """Trips and stops begin 9 s later. This and the next three faults need a report of them."""
+    MERGED = "merged"
+    """Two trips, or two stops of one kind, become one."""
+    SPLIT = "split"
+    """A trip or stop becomes two."""
+    UNKNOWN_MEASURES = "unknown_measures"
+    """Distances and durations are null."""
     SHUFFLED = "shuffled"
     """The records in a different order."""
     SHORT_PAGE = "short_page"
@@ -91,7 +99,9 @@ WRONG = WRONG_EVERYWHERE | {
 """Reports of trackers with a wrong clock, place or odometer."""
 ON_RECORDS = POISON | ODDITIES | WRONG | {Fault.SHUFFLED, Fault.SHORT_PAGE, Fault.GONE}
 """Faults that need a reply with records: their rules wait for the next reply that has some."""
-ON_CALLS = frozenset(Fault) - ON_RECORDS
+ON_REPORTS = frozenset((Fault.MOVED_START, Fault.MERGED, Fault.SPLIT, Fault.UNKNOWN_MEASURES))
+"""Faults of reports of trips and stops; other methods do not have them."""
+ON_CALLS = frozenset(Fault) - ON_RECORDS - ON_REPORTS
 
 _LOGIN = "jimi.oauth.token."
 

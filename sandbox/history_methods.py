@@ -14,6 +14,7 @@ from sandbox.entities import Device, GpsFix, StopKind
 from sandbox.instants import DAY
 from sandbox.method_call import MethodCall
 from sandbox.reply import ApiError, ReplyBody, encode, in_object, in_result
+from sandbox.reported_again import with_other_borders, without_measures
 
 MONTH_S = 31 * DAY
 TRACK_HISTORY_S = 93 * DAY
@@ -113,8 +114,10 @@ def _segments(
     """Rows of all trips, and a total for every device that has any."""
     rows, totals = [], []
     for device in devices:
-        if trips := call.world.trips(device.imei, start, end):
-            rows += [encode(records.segment(device.imei, trip)) for trip in trips]
+        trips = with_other_borders(call.world.trips(device.imei, start, end), call.fault)
+        if trips:
+            segments = [records.segment(device.imei, trip) for trip in trips]
+            rows += [encode(without_measures(segment, call.fault)) for segment in segments]
             metres = sum(trip.distance_m for trip in trips)
             totals.append({"imei": device.imei, "totalMileage": round(metres, 1)})
     return rows, totals
@@ -126,11 +129,14 @@ def _stops(
     found = [
         (stop, device)
         for device in devices
-        for stop in call.world.stops(device.imei, start, end)
-        if stop.kind is kind
+        for stop in with_other_borders(
+            [stop for stop in call.world.stops(device.imei, start, end) if stop.kind is kind],
+            call.fault,
+        )
     ]
     found.sort(key=lambda pair: (-pair[0].start, pair[1].imei))
-    return [encode(records.standing(device, stop)) for stop, device in found]
+    standings = [records.standing(device, stop) for stop, device in found]
+    return [encode(without_measures(standing, call.fault)) for standing in standings]
 
 
 def _alarms(call: MethodCall, devices: Sequence[Device], start: int, end: int) -> list[bytes]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from sandbox.entities import Account, Device
+from sandbox.faults import Fault
 from sandbox.instants import parse
 from sandbox.reply import ApiError
 from sandbox.reports import Reports
@@ -40,6 +41,8 @@ class MethodCall:
     world: World
     reports: Reports
     params: Mapping[str, str]
+    fault: Fault | None = None
+    """What is wrong with a report of trips or stops."""
 
     def has(self, name: str) -> bool:
         """True if the parameter has a value."""
@@ -112,8 +115,8 @@ class MethodCall:
         return RowRange((self.number("page_no", 1, 10**9, default=1) - 1) * size, size)
 
     def report(self, make: Callable[[], T]) -> T:
-        """The whole answer to this query: `make` is called once for all its pages."""
-        return self.reports.once(self.params, make)
+        """The whole answer to this query: `make` is called once for all pages with this fault."""
+        return self.reports.once({**self.params, "fault": self.fault or ""}, make)
 
     def _own(self, imei: str) -> Device:
         if not imei.isascii() or not imei.isdigit():

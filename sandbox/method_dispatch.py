@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sandbox import device_methods, history_methods
+from sandbox.faults import Fault
 from sandbox.issued_tokens import Credentials, IssuedTokens
 from sandbox.method_call import MethodCall
 from sandbox.reply import ApiError, ReplyBody
@@ -27,6 +28,8 @@ METHODS: Mapping[str, Callable[[MethodCall], ReplyBody]] = {
     "jimi.device.obd.list": history_methods.obd_list,
 }
 """Every method except the token methods; docs/TRACKSOLID_API.md has a section for each."""
+REPORTS = frozenset(("jimi.device.track.mileage", "jimi.open.platform.report.parking"))
+"""The methods that report trips and stops."""
 
 
 class MethodDispatch:
@@ -39,16 +42,19 @@ class MethodDispatch:
         self._reports = Reports()
 
     def answer(
-        self, params: Mapping[str, str], acted_on: Mapping[str, str] | None = None
+        self,
+        params: Mapping[str, str],
+        acted_on: Mapping[str, str] | None = None,
+        fault: Fault | None = None,
     ) -> ReplyBody:
         """The reply to one call. A failure of the API is a reply with a code, not an exception.
 
         `params` are the signed parameters. `acted_on` replaces them after the signature is checked,
-        so that a fault can answer a different page.
+        so that a fault can answer a different page. `fault` changes a report of trips or stops.
         """
         try:
             check_signature(params, self._credentials.app_key, self._credentials.app_secret)
-            return self._call(acted_on or params)
+            return self._call(acted_on or params, fault)
         except ApiError as error:
             return error.reply
 
@@ -57,11 +63,11 @@ class MethodDispatch:
         asked = params.get("imeis", params.get("imei", ""))
         return min(self._world.devices) in asked.split(",")
 
-    def _call(self, params: Mapping[str, str]) -> ReplyBody:
+    def _call(self, params: Mapping[str, str], fault: Fault | None) -> ReplyBody:
         method = params["method"]
         if method in self._tokens.methods:
             return self._tokens.methods[method](params)
         if method not in METHODS:
             raise ApiError(1007, "Illegal request method")
         self._tokens.check(params.get("access_token"))
-        return METHODS[method](MethodCall(self._world, self._reports, params))
+        return METHODS[method](MethodCall(self._world, self._reports, params, fault))

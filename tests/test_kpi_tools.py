@@ -176,6 +176,28 @@ def test_explain_lists_what_arrived_that_day_and_does_not_count(
     }
 
 
+def test_explain_lists_the_reports_that_a_better_one_replaces(
+    world: World, gold: psycopg.Connection, catalogue: Catalogue
+) -> None:
+    """An earlier report of a trip began 9 s before it."""
+    imei, _ = busiest(world)
+    trip = "select min(start_time) from tracksolid.trips where imei = %s and start_time >= %s"
+    (start,) = gold.execute(trip.encode(), [imei, f"{DAY} 00:00+03"]).fetchone()
+    with gold.transaction(force_rollback=True):
+        gold.execute(
+            "insert into tracksolid.trip_reports (imei, start_time, end_time, until_time, source,"
+            " source_rank, distance_km, fetched_at, record_id, load_id)"
+            " select imei, start_time - interval '9 s', end_time, until_time, source, source_rank,"
+            " 12, fetched_at - interval '1 h', 'x', 'l' from tracksolid.trip_reports"
+            " where imei = %s and start_time = %s",
+            [imei, start],
+        )
+        found = explain(gold, catalogue, catalogue.kpi("fleet.distance"), imei, DAY)
+    (earlier,) = found.superseded.rows
+    assert (earlier["kind"], earlier["distance_km"]) == ("trip", 12)
+    assert (earlier["reason"], earlier["better_start_time"]) == ("reported again later", start)
+
+
 def test_explain_accepts_id_plate_or_imei(
     built: Built, world: World, gold: psycopg.Connection
 ) -> None:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -232,6 +233,40 @@ def test_the_migration_renames_columns_that_an_older_build_made(
         assert connection.execute(
             "select reported_by, status from tracksolid.alarm_reports, dwh_gold.jobs_open"
         ).fetchall() == [("push", "push")]
+
+
+def test_the_migration_keeps_trips_and_stops_as_first_reports(
+    unprepared: Database, folder: Path
+) -> None:
+    """Also those whose raw rows are in archived files; the next build computes what counts."""
+    (folder / "0012_trip_and_parking_reports.sql").unlink()
+    apply(unprepared, folder)
+    with unprepared.connect() as connection:
+        connection.execute(
+            "create table tracksolid.trips (imei text, start_time timestamptz,"
+            " end_time timestamptz, source text not null, distance_km numeric(9, 3),"
+            " driving_time_s integer, start_odometer_km numeric, end_odometer_km numeric,"
+            " primary key (imei, start_time))"
+        )
+        connection.execute(
+            "insert into tracksolid.trips values"
+            " ('1', '2026-03-02 06:00Z', '2026-03-02 06:40Z', 'poll', null, null, 100, 112),"
+            " ('2', '2026-03-02 06:00Z', null, 'poll', 5, 600, 0, 9999),"
+            " ('3', '2026-03-02 06:00Z', '2026-03-02 05:00Z', 'legacy', null, null, 0, 9999)"
+        )
+        connection.execute("insert into tracksolid.claims values ('trips', 0, 7, null)")
+    assert apply(unprepared, MIGRATIONS) == ["0012_trip_and_parking_reports"]
+    with unprepared.connect() as connection:
+        assert connection.execute(
+            "select distance_km, driving_time_s, until_time - start_time"
+            " from tracksolid.trip_reports order by imei"
+        ).fetchall() == [
+            (12, 2400, timedelta(minutes=40)),
+            (5, 600, timedelta(minutes=10)),
+            (None, None, timedelta(seconds=1)),
+        ]
+        claims = connection.execute("select model, build_id from tracksolid.claims").fetchall()
+        assert claims == [("trip_reports", 7)]
 
 
 def test_only_the_migration_knows_when_a_load_counts() -> None:

@@ -167,6 +167,8 @@ LEDGER = """
     values ('fact', 0, 2), ('mart', 0, 2), ('other_mart', 0, 1), ('gone', 0, 0);
     insert into tracksolid.changed_days
     values ('fact', 1, '2026-03-02'), ('fact', 2, '2026-03-02'), ('mart', 3, '2026-03-02');
+    insert into tracksolid.changed_spans
+    select 'fact', build_id, 'x', now(), now() from generate_series(1, 3) as build_id;
     insert into tracksolid.first_times
     select 'fact', load_id, now() from tracksolid.offered_loads;
     insert into raw.load_times
@@ -180,7 +182,7 @@ def test_housekeeping_deletes_only_what_all_models_have_read(
     database: Database, tmp_path: Path
 ) -> None:
     def model(name: str, *taken: str) -> dict:
-        config = {"reads_changes_of": list(taken)}
+        config = {"reads_changes_of": list(taken), "reads_from": list(taken)}
         return {"resource_type": "model", "name": name, "config": config}
 
     settings = Settings(work_dir=tmp_path)
@@ -193,6 +195,8 @@ def test_housekeeping_deletes_only_what_all_models_have_read(
 
     prune.prune(settings, database)
     assert rows(database, "select model, build_id from tracksolid.changed_days") == [("fact", 2)]
+    spans = rows(database, "select build_id from tracksolid.changed_spans order by 1")
+    assert spans == [(2,), (3,)]
     assert rows(database, "select model, build_id from tracksolid.claims order by 1") == [
         ("fact", 2),
         ("mart", 2),

@@ -8,6 +8,7 @@ the same rows, and a full refresh must change nothing.
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -37,6 +38,14 @@ def trip(at: int, distance: int, seconds: int, fetched: int) -> tuple[str, int, 
     return "track_mileage", fetched, body
 
 
+def drive(
+    start: float, end: float, fetched: int, table: str = "track_mileage", **more: object
+) -> tuple[str, int, dict]:
+    """A report of a whole trip; a later one may begin or end elsewhere."""
+    first, last = (f"{minutes(at):%Y-%m-%d %H:%M:%S}" for at in (start, end))
+    return table, fetched, {"startTime": first, "endTime": last, "distance": 500} | more
+
+
 def fix(table: str, at: int, speed: float, fetched: int, **more: object) -> tuple[str, int, dict]:
     speed_name = "gpsSpeed" if table == "track_list" else "speed"
     gps_time = minutes(at).strftime("%Y-%m-%d %H:%M:%S")
@@ -44,7 +53,7 @@ def fix(table: str, at: int, speed: float, fetched: int, **more: object) -> tupl
     return table, fetched, body | more
 
 
-def stop(at: int, seconds: int, acc: str, fetched: int) -> tuple[str, int, dict]:
+def stop(at: float, seconds: int, acc: str, fetched: int) -> tuple[str, int, dict]:
     start = minutes(at).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     end = minutes(at + seconds / 60).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     body = {"startTime": start, "endTime": end, "durSecond": str(seconds), "acc": acc}
@@ -100,6 +109,39 @@ DELIVERIES = [
     stop(30, 1800, "off", 75),
     stop(70, 240, "on", 80),
     stop(1380, 7200, "off", 1600),
+    # Reported again: with another start, also by a push.
+    drive(200, 240, 245),
+    drive(200.15, 240, 260),
+    drive(200.5, 240, 265, "push_tripreport"),
+    stop(210, 600, "off", 225),
+    stop(210.3, 582, "off", 240),
+    stop(215, 600, "on", 240),  # of another kind
+    # Merged, split.
+    drive(300, 320, 325),
+    drive(325, 340, 345),
+    drive(299.8, 340, 360),
+    drive(400, 440, 445),
+    drive(400.2, 420, 460),
+    drive(425, 440, 460),
+    # The second is no longer overlapped when the first becomes shorter.
+    drive(500, 540, 545),
+    drive(525, 542, 543),
+    drive(500, 520, 560),
+    # A running trip, first without a length; a trip that ends before it starts.
+    drive(600, 600, 601),
+    drive(600, 610, 615),
+    drive(600.1, 640, 645),
+    drive(700, 690, 705),
+    drive(800, 840, 845, distance=None, startMileage=13000, endMileage=25000),
+    # Longer than a day, with stops inside.
+    drive(2000, 3700, 3710),
+    stop(2500, 3600, "off", 2600),
+    stop(3600, 600, "on", 3620),
+    # Stops of a kind that overlap, and one that lasts for days.
+    stop(5000, 12000, "off", 5300),
+    stop(5100, 12000, "off", 5310),
+    stop(6000, 300000, "off", 11100),
+    stop(8000, 300, "off", 8100),
     alarm(5, "48", 6, alarmTypeName="Sudden Deceleration Alert", speed="46"),
     alarm(5, "48", 11, alertTypeName="Sudden Deceleration Alert", speed="46"),
     alarm(7, "overSpeed", 11, alarmTypeName="Overspeed", speed="97"),
@@ -164,7 +206,7 @@ def contents(connection: psycopg.Connection) -> dict[str, list[str]]:
         "select schemaname || '.' || tablename from pg_tables"
         " where schemaname in ('tracksolid', 'dwh_gold')"
         " and tablename not in ('builds', 'offered_loads', 'claims', 'changed_days')"
-        " and tablename not in ('first_times', 'api_token_cache')"
+        " and tablename not in ('changed_spans', 'first_times', 'api_token_cache')"
         " and tablename not in ('dbt_run_history', 'job_runs', 'spool_status')"
         " and tablename not like 'schema_migrations%' order by 1"
     ).fetchall()
@@ -211,6 +253,7 @@ def assert_order_is_irrelevant(
 ) -> None:
     chance = random.Random(seed)
     imeis = [f"8600000000{n:05}" for n in range(DEVICES)]
+    quiet = f"8600000000{DEVICES:05}"
     arrivals: list[list[tuple[str, int]]] = [[] for _ in range(loads)]
     for imei in imeis:
         for number in range(len(DELIVERIES)):
@@ -219,9 +262,13 @@ def assert_order_is_irrelevant(
                 arrivals[load].append((imei, number))
 
     with database.connect() as connection:
-        insert_call_windows(connection)
+        # A first build may come before any window of trips is complete.
+        windows_known_before = chance.randrange(loads)
+        deliver(connection, loads, [(quiet, 0)])
         # In random order: a package settled late has an old id.
-        for load in chance.sample(range(loads), loads):
+        for turn, load in enumerate(chance.sample(range(loads), loads)):
+            if turn == windows_known_before:
+                insert_call_windows(connection)
             chance.shuffle(arrivals[load])
             deliver(connection, load, arrivals[load])
             dbt_runner.run(project, database, ["run"], lambda *_: None)
@@ -230,7 +277,9 @@ def assert_order_is_irrelevant(
         for table, rows in incremental.items():
             alike = {json.dumps(of_device(rows, imei)) for imei in imeis}
             assert len(alike) == 1, (table, seed, loads)
-        assert len(of_device(incremental["tracksolid.trips"], imeis[0])) == 3
+        assert len(of_device(incremental["tracksolid.trips"], imeis[0])) == 13
+        assert len(of_device(incremental["dwh_gold.fact_trips"], imeis[0])) == 13
+        assert_states_are_contiguous(incremental["dwh_gold.vehicle_states"])
         fixes = [json.loads(row) for row in of_device(incremental[HISTORY], imeis[0])]
         assert len(fixes) == 12
         refused = {fix["gps_time"][11:16] for fix in fixes if fix["refused_latitude"]}
@@ -250,6 +299,13 @@ def assert_order_is_irrelevant(
         assert full.keys() == incremental.keys()
         for table, rows in full.items():
             assert rows == incremental[table], (table, seed, loads)
+
+
+def assert_states_are_contiguous(rows: list[str]) -> None:
+    states = sorted((json.loads(row) for row in rows), key=lambda s: (s["imei"], s["start_time"]))
+    for state, following in pairwise(states):
+        same_device = state["imei"] == following["imei"]
+        assert state["end_time"] == (following["start_time"] if same_device else None)
 
 
 @pytest.mark.long

@@ -31,7 +31,8 @@ OWNERS = """
 MIGRATED = {
     *("api_token_cache", "job_runs", "dbt_run_history", "spool_status"),
     *("load_times", "remade_tables", "archived_files"),
-    *("builds", "offered_loads", "claims", "changed_days", "first_times", "carried_vehicles"),
+    *("builds", "offered_loads", "claims", "changed_days", "changed_spans", "first_times"),
+    "carried_vehicles",
 }
 NOBODY_MAY = [
     "create table public.mine ()",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from sandbox_client import ALARMS, MILEAGE, PARKING, TRACK, SandboxClient, valid_parameters
+from sandbox_client import ALARMS, MILEAGE, PARKING, TRACK, SandboxClient, at, valid_parameters
 from waiting import TIMEOUT_S
 
 from sandbox import Fault, Sent
@@ -119,6 +119,51 @@ def test_oddities_change_all_records_and_keep_them_valid(
     client.sandbox.misbehave(method, fault)
     assert mark in client.post(method, **ask).content
     assert client.call(method, **ask)["code"] == 0
+
+
+def spans(rows: list[dict]) -> dict[str, list[tuple[str, str]]]:
+    """(start, end) of each row of each device, in order."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for row in sorted(rows, key=lambda row: row["startTime"]):
+        found.setdefault(row["imei"], []).append((row["startTime"], row["endTime"]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "place"),
+    [
+        (MILEAGE, "imeis begin", "result"),
+        (PARKING, "account imeis start rows acc", "data.rows"),
+    ],
+)
+def test_trips_and_stops_are_reported_again_with_other_borders(
+    client: SandboxClient, method: str, params: str, place: str
+) -> None:
+    ask = valid_parameters(client, params)
+    ask["imeis"] = ",".join(str(ask["imeis"]).split(",")[:3])
+
+    def reported(fault: Fault | None) -> list[dict]:
+        if fault:
+            client.sandbox.misbehave(method, fault)
+        return at(client.call(method, **ask), place)
+
+    true = reported(None)
+    moved, merged, split = (
+        spans(reported(fault)) for fault in (Fault.MOVED_START, Fault.MERGED, Fault.SPLIT)
+    )
+    for imei, borders in spans(true).items():
+        assert [end for _, end in moved[imei]] == [end for _, end in borders]
+        assert all(
+            later > start for (later, _), (start, _) in zip(moved[imei], borders, strict=True)
+        )
+        pairs = [borders[n : n + 2] for n in range(0, len(borders), 2)]
+        assert merged[imei] == [(pair[0][0], pair[-1][1]) for pair in pairs]
+        assert len(borders) < len(split[imei]) <= 2 * len(borders)
+        assert (split[imei][0][0], split[imei][-1][1]) == (borders[0][0], borders[-1][1])
+    measures = {"distance", "runTimeSecond", "elapsed", "durSecond"}
+    for row in reported(Fault.UNKNOWN_MEASURES):
+        assert {row[name] for name in measures & row.keys()} == {None}
+    assert reported(None) == true
 
 
 MARKS = {

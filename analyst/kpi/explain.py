@@ -48,6 +48,15 @@ REJECTIONS = """
     order by day, imei, source, reason, is_kept
 """
 
+SUPERSEDED = """
+    select
+        day, imei, kind, start_time, end_time, source, distance_km, duration_s, reason,
+        better_start_time, better_end_time, better_source
+    from dwh_gold.superseded_reports
+    where imei = any(%s) and day between %s and %s
+    order by start_time, kind, source
+"""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -83,6 +92,7 @@ class Explanation:
     first_day: date  # a weekly or monthly KPI adds up from here to the day
     facts: Sequence[Rows]
     rejections: Rows  # records of the vehicle's devices that arrived on these days and do not count
+    superseded: Rows  # reports of trips and stops of these days that a better report replaces
 
 
 def explain(
@@ -103,6 +113,7 @@ def explain(
     if day not in values:
         raise Unknown(f"{kpi.kpi_id} of {found['vehicle_id']} on", str(day), map(str, values))
     first_day = _first_day(kpi, day)
+    imeis = [found["imei"], *(found["other_imeis"] or [])]
     return Explanation(
         vehicle_id=found["vehicle_id"],
         imei=found["imei"],
@@ -116,9 +127,8 @@ def explain(
             _rows(connection, kpi.mart, fact, found["imei"], first_day, day)
             for fact in catalogue.facts_under(kpi.mart)
         ],
-        rejections=_rejections(
-            connection, [found["imei"], *(found["other_imeis"] or [])], first_day, day
-        ),
+        rejections=_of_devices(connection, "rejection_days", REJECTIONS, imeis, first_day, day),
+        superseded=_of_devices(connection, "superseded_reports", SUPERSEDED, imeis, first_day, day),
     )
 
 
@@ -149,12 +159,17 @@ def _first_day(kpi: Kpi, day: date) -> date:
     return day.replace(day=1) if kpi.meta["cadence"] == "monthly" else day
 
 
-def _rejections(
-    connection: psycopg.Connection, imeis: Sequence[str], first_day: date, day: date
+def _of_devices(
+    connection: psycopg.Connection,
+    table: str,
+    query: str,
+    imeis: Sequence[str],
+    first_day: date,
+    day: date,
 ) -> Rows:
     with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(REJECTIONS.encode(), [imeis, first_day, day]).fetchall()
-    return Rows("rejection_days", tuple(column.name for column in cursor.description or ()), rows)
+        rows = cursor.execute(query.encode(), [imeis, first_day, day]).fetchall()
+    return Rows(table, tuple(column.name for column in cursor.description or ()), rows)
 
 
 def _rows(

@@ -24,7 +24,7 @@ from warehouse import dbt_runner
 from warehouse.database import DBT_ROLE, Database
 
 SCRATCH = "kpi_preview"
-LEDGER = ("claims", "changed_days", "first_times", "carried_vehicles")
+LEDGER = ("claims", "changed_days", "changed_spans", "first_times", "carried_vehicles")
 
 
 @dataclass(frozen=True)

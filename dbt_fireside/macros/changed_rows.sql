@@ -1,25 +1,4 @@
 {#-
-Rows of a staging table that a fact computes in this run. They are the rows of its claimed loads
-and all rows of a device whose vehicle has changed, because the fact copies columns of
-dim_vehicles.
-    select * from trips where load_id in (…) union select event.* from (…) as changed …
--#}
-{% macro changed_rows_of(table) -%}
-    select * from {{ ref(table) }}
-    where {{ is_claimed('load_id') }}
-    {%- if has_rows() %}
-
-    union
-
-    select event.*
-    from ({{ changed_vehicles() }}) as changed
-    inner join {{ ref(table) }} as event
-        on changed.imei = event.imei
-    {%- endif %}
-{%- endmacro %}
-
-
-{#-
 Devices whose row in dim_vehicles has changed since this model copied its columns.
     select vehicle.imei from dim_vehicles as vehicle left join …carried_vehicles as carried …
 -#}

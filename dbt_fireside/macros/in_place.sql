@@ -185,15 +185,20 @@ now. A fix that keep_newest_fixes has added since is newer and remains.
 
 {#-
 Incremental strategy replace_from_first_change, for rows that depend on the row before them
-(imei, start_time): replace all rows of a device from its first new row on, in one transaction.
+(imei, start_time): replace all rows of a device from its first new row or its first change on,
+in one transaction. Config `counted` lists the models whose changes count.
     delete from vehicle_states as known using (…) as new where …; insert into vehicle_states …
 -#}
 {% macro get_incremental_replace_from_first_change_sql(arg_dict) %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') %}
     delete from {{ arg_dict['target_relation'] }} as known
     using (
-        select imei, min(start_time) as first_time
-        from {{ arg_dict['temp_relation'] }}
+        select imei, min(first_time) as first_time
+        from (
+            select imei, start_time as first_time from {{ arg_dict['temp_relation'] }}
+            union all
+            select imei, from_time from ({{ spans_changed_in(config.require('counted')) }}) as span
+        ) as changed
         group by imei
     ) as new
     where known.imei = new.imei and known.start_time >= new.first_time;

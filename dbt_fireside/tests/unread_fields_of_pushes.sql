@@ -5,7 +5,7 @@
 
 {% set tables = [
     'obd_readings', 'fuel_readings', 'temperature_readings', 'lbs_readings',
-    'fault_codes', 'heartbeats', 'device_events', 'trips',
+    'fault_codes', 'heartbeats', 'device_events', 'trip_reports',
 ] %}
 
 with

@@ -65,4 +65,5 @@ def explained_kpi(kpi: Kpi, day: date, found: Explanation) -> dict[str, Any]:
             for fact in found.facts
         ],
         "rejections": [dict(row) for row in found.rejections.rows],
+        "superseded": [dict(row) for row in found.superseded.rows],
     }

@@ -119,6 +119,9 @@ def print_explanation(kpi: Kpi, day: object, found: Explanation) -> None:
     if found.rejections.rows:
         say("Records that arrived on these days and do not count:")
         print_rows(found.rejections, str(day))
+    if found.superseded.rows:
+        say("Reports of trips and stops that do not count, because a better report replaces them:")
+        print_rows(found.superseded, str(day))
 
 
 def print_rows(found: Rows, day: str) -> None:

@@ -7,18 +7,18 @@ from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
 
-# Changed days that every mart above the changed model has read. A mart that is rebuilt later
-# computes all days and does not need them.
+# Changes that every model above the changed model has read. A model that is rebuilt later reads
+# everything and does not need them.
 CHANGES = """
     with concerned as (
-        select * from unnest(%(changed)s::text[], %(marts)s::text[]) as pair (changed, mart)
+        select * from unnest(%(changed)s::text[], %(readers)s::text[]) as pair (changed, reader)
     )
 
-    delete from tracksolid.changed_days as change
+    delete from tracksolid.{} as change
     where change.build_id <= all(
         select coalesce(claim.build_id, 0)
         from concerned
-        left join tracksolid.claims as claim on concerned.mart = claim.model
+        left join tracksolid.claims as claim on concerned.reader = claim.model
         where concerned.changed = change.model
     )
 """
@@ -45,16 +45,20 @@ def prune(settings: Settings, database: Database) -> None:
     """Delete ledger rows that all models have passed, claims of removed models, old history."""
     manifest = json.loads((dbt_runner.target(settings, database) / "manifest.json").read_text())
     models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
-    pairs = [
-        (changed, model["name"])
-        for model in models
-        for changed in model["config"].get("reads_changes_of") or ()
-    ]
     with dbt_runner.alone(database), database.connect(autocommit=False) as connection:
-        connection.execute(
-            CHANGES,
-            {"changed": [pair[0] for pair in pairs], "marts": [pair[1] for pair in pairs]},
-        )
+        for table, config in (
+            ("changed_days", "reads_changes_of"),
+            ("changed_spans", "reads_from"),
+        ):
+            pairs = [
+                (changed, model["name"])
+                for model in models
+                for changed in model["config"].get(config) or ()
+            ]
+            connection.execute(
+                CHANGES.format(table).encode(),
+                {"changed": [pair[0] for pair in pairs], "readers": [pair[1] for pair in pairs]},
+            )
         connection.execute(
             CLAIMS_OF_REMOVED_MODELS, {"models": [model["name"] for model in models]}
         )

@@ -1,62 +1,51 @@
 {{ config(
+    incremental_strategy='replace_counted',
     unique_key=['imei', 'start_time'],
-    precedence=['source_rank', 'fetched_at', 'record_id', 'load_id'],
-    indexes=[{'columns': ['start_time']}, {'columns': ['load_id']}],
+    reports='parking_reports',
+    reads_from=['parking_reports'],
+    indexes=[
+        {'columns': ['start_time']},
+        {'columns': ['imei', '(end_time - start_time)']},
+    ],
 ) }}
 
 with
 
-polled as (
+changed as (
 
-    select
-        ---------- ids
-        imei,
-        "startTime" as start_time,
-        'poll' as source,
-        1::smallint as source_rank,
-        coalesce(
-            "endTime", "startTime" + "durSecond" * interval '1 second'
-        ) as end_time,
-        case when acc then 'idling' when not acc then 'parked' end as kind,
-
-        ---------- numerics
-        -- FIX-M13: durSecond is the duration. The answer has no field `seconds`, and
-        -- the meaning of stopSecond is unknown.
-        "durSecond"::integer as duration_s,
-
-        ---------- place
-        {{ coordinates('lat', 'lng') }},
-        addr as address,
-
-        ---------- lineage
-        fetched_at,
-        record_id,
-        load_id
-
-    from {{ records('parking_report') }} as parking
-
-    where is_usable
+    {{ spans_of_changed_reports('parking_reports') }}
 
 ),
 
-imported as (
+reports as (
 
+    select report.*
+    from changed
+    inner join lateral {{ starting_between(
+        'parking_reports', 'changed.imei', 'changed.from_time', 'changed.to_time'
+    ) }} as report on true
+
+),
+
+counted as (
+
+    -- FIX-N01: a stop that is reported again with another start, merged or split
+    -- counts once, among the stops of its kind.
     select
         ---------- ids
         imei,
         start_time,
-        'legacy' as source,
-        0::smallint as source_rank,
-        coalesce(end_time, start_time + duration_s * interval '1 second') as end_time,
-        -- FIX-M13: a call with acc_type=0 asks for parked stops only.
-        'parked' as kind,
+        source,
+        source_rank,
+        end_time,
+        kind,
 
         ---------- numerics
-        coalesce(duration_s, extract(epoch from end_time - start_time))::integer
-            as duration_s,
+        duration_s,
 
         ---------- place
-        {{ coordinates_or_point('geom', latitude='lat', longitude='lng') }},
+        latitude,
+        longitude,
         address,
 
         ---------- lineage
@@ -64,30 +53,9 @@ imported as (
         record_id,
         load_id
 
-    from {{ records('legacy_parking_events') }} as parking
-
-    where is_usable
-
-),
-
-stops as (
-
-    select * from polled
-    union all
-    select * from imported
-
-),
-
-latest as (
-
-    -- The API returns a stop that lasts again and again, with a longer duration each
-    -- time. The newest copy is kept.
-    select distinct on (imei, start_time) *
-    from stops
-    order by
-        imei asc, start_time asc, source_rank desc, fetched_at desc, record_id desc,
-        load_id desc
+    from reports
+    where not exists {{ better_report('parking_reports', 'reports', same=['kind']) }}
 
 )
 
-select * from latest
+select * from counted

@@ -1,130 +1,52 @@
 {{ config(
+    incremental_strategy='replace_counted',
     unique_key=['imei', 'start_time'],
-    precedence=['source_rank', 'fetched_at', 'record_id', 'load_id'],
-    indexes=[{'columns': ['start_time']}, {'columns': ['load_id']}],
+    reports='trip_reports',
+    reads_from=['trip_reports'],
+    indexes=[
+        {'columns': ['start_time']},
+        {'columns': ['imei', '(end_time - start_time)']},
+    ],
 ) }}
 
 with
 
-polled as (
+changed as (
 
-    select
-        imei,
-        "startTime" as start_time,
-        "endTime" as end_time,
-        'poll' as source,
-        3 as source_rank,
-        -- FIX-M16: the API sends metres, whatever its documents say.
-        -- FIX-M11: nothing is multiplied; the old system stored millimetres.
-        distance / 1000 as distance_km,
-        coalesce("runTimeSecond", elapsed) as driving_time_s,
-        "avgSpeed" as avg_speed_kmh,
-        -- BUG-03: maxSpeed is in the vendor's answers, but not in its documents.
-        "maxSpeed" as max_speed_kmh,
-        {{ coordinates('startLat', 'startLng', 'start_') }},
-        {{ coordinates('endLat', 'endLng', 'end_') }},
-        "startMileage" / 1000 as start_odometer_km,
-        "endMileage" / 1000 as end_odometer_km,
-        null::jsonb as extra,
-        fetched_at,
-        record_id,
-        load_id
-
-    from {{ records('track_mileage') }} as trip
-
-    where is_usable
+    {{ spans_of_changed_reports('trip_reports') }}
 
 ),
 
-pushed as (
+reports as (
 
-    select
-        imei,
-        "startTime" as start_time,
-        "endTime" as end_time,
-        'push' as source,
-        2 as source_rank,
-        distance / 1000 as distance_km,
-        coalesce(
-            "runTimeSecond",
-            case
-                when "endTime" >= "startTime"
-                    then extract(epoch from "endTime" - "startTime")
-            end
-        ) as driving_time_s,
-        "avgSpeed" as avg_speed_kmh,
-        "maxSpeed" as max_speed_kmh,
-        {{ coordinates('startLat', 'startLng', 'start_') }},
-        {{ coordinates('endLat', 'endLng', 'end_') }},
-        "startMileage" / 1000 as start_odometer_km,
-        "endMileage" / 1000 as end_odometer_km,
-        extra,
-        fetched_at,
-        record_id,
-        load_id
-
-    from {{ records('push_tripreport') }} as trip
-
-    where is_usable
+    select report.*
+    from changed
+    inner join lateral {{ starting_between(
+        'trip_reports', 'changed.imei', 'changed.from_time', 'changed.to_time'
+    ) }} as report on true
 
 ),
 
-imported as (
+counted as (
 
-    select
-        imei,
-        start_time,
-        end_time,
-        'legacy' as source,
-        1 as source_rank,
-        -- BUG-02: the old distance_m holds millimetres, and some rows of distance_km
-        -- hold metres.
-        {{ legacy_distance_km() }} as distance_km,
-        driving_time_s,
-        avg_speed_kmh,
-        max_speed_kmh,
-        {{ coordinates_or_point('start_geom', 'start_') }},
-        {{ coordinates_or_point('end_geom', 'end_') }},
-        null::numeric as start_odometer_km,
-        null::numeric as end_odometer_km,
-        null::jsonb as extra,
-        fetched_at,
-        record_id,
-        load_id
-
-    from {{ records('legacy_trips') }} as trip
-
-    where is_usable
-
-),
-
-reported as (
-
-    select * from polled
-    union all
-    select * from pushed
-    union all
-    select * from imported
-
-),
-
-typed as (
-
+    -- FIX-N01: a trip that is reported again with another start, merged or split
+    -- counts once. A poll, which has more fields, is better than a push, and the old
+    -- system comes last.
     select
         ---------- ids
         imei,
         start_time,
         end_time,
         source,
-        source_rank::smallint as source_rank,
+        source_rank,
 
         ---------- numerics
-        distance_km::numeric(9, 3) as distance_km,
-        driving_time_s::integer as driving_time_s,
-        avg_speed_kmh::numeric(6, 2) as avg_speed_kmh,
-        max_speed_kmh::numeric(6, 2) as max_speed_kmh,
-        start_odometer_km::numeric(12, 3) as start_odometer_km,
-        end_odometer_km::numeric(12, 3) as end_odometer_km,
+        distance_km,
+        driving_time_s,
+        avg_speed_kmh,
+        max_speed_kmh,
+        start_odometer_km,
+        end_odometer_km,
 
         ---------- places
         start_latitude,
@@ -138,21 +60,9 @@ typed as (
         record_id,
         load_id
 
-    from reported
-
-),
-
-latest as (
-
-    -- The API returns a running trip again and again; its newest copy is kept. A pushed
-    -- copy never replaces a polled one, which has more fields. An imported copy never
-    -- replaces one from the API.
-    select distinct on (imei, start_time) *
-    from typed
-    order by
-        imei asc, start_time asc, source_rank desc, fetched_at desc, record_id desc,
-        load_id desc
+    from reports
+    where not exists {{ better_report('trip_reports', 'reports') }}
 
 )
 
-select * from latest
+select * from counted

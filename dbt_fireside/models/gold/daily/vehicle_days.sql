@@ -17,8 +17,11 @@ select
     ---------- measures
     metrics.has_reported,
     metrics.is_never_reported,
-    coalesce(metrics.distance_km >= {{ rule('moved_distance') }}, false)
-        as has_moved,
+    -- FIX-N10: null if the vehicle drove and nobody knows how far.
+    coalesce(
+        metrics.distance_km >= {{ rule('moved_distance') }},
+        case when coalesce(metrics.trips_count, 0) = 0 then false end
+    ) as has_moved,
     metrics.trips_count,
     metrics.distance_km,
     (metrics.driving_time_s / 3600.0)::numeric(9, 2) as driving_h,

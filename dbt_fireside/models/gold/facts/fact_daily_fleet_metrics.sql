@@ -38,9 +38,13 @@ dates as (
 
 events as (
 
+    select
+        imei,
+        from_time as first_time,
+        to_time as last_time
+    from ({{ spans_changed_in(['trips', 'parking_events']) }}) as span
+    union all
     {% for table, event_time in [
-        ('trips', 'start_time'),
-        ('parking_events', 'start_time'),
         ('heartbeats', 'heartbeat_time'),
         ('fault_codes', 'fault_time'),
         ('fuel_readings', 'reading_time'),
@@ -79,13 +83,14 @@ recomputed_devices as (
 
     -- All days of a vehicle that is new or has changed are computed again. If dim_dates
     -- now begins earlier, so are all days of all vehicles.
+    -- FIX-N05: a first build may come before there is any day, so then too.
     {{ changed_vehicles() }}
     union
     select vehicles.imei
     from vehicles
     where
         (select min(dates.day) from dates)
-        < (select min(fact.day) from {{ this }} as fact)
+        < coalesce((select min(fact.day) from {{ this }} as fact), 'infinity')
 
 ),
 
@@ -152,8 +157,11 @@ trip_totals as materialized (
     inner join lateral (
         select
             count(*)::integer as trips_count,
-            sum(trip.distance_km) as distance_km,
-            sum(trip.driving_time_s) as driving_time_s,
+            -- FIX-N10: null, and not 0, if no trip of the day has a value.
+            coalesce(sum(trip.distance_km), case when count(*) = 0 then 0 end)
+                as distance_km,
+            coalesce(sum(trip.driving_time_s), case when count(*) = 0 then 0 end)
+                as driving_time_s,
             sum(trip.distance_km) filter (where trip.driving_time_s > 0) as timed_km,
             max(trip.max_speed_kmh) as max_speed_kmh,
             min(trip.start_time) as first_movement_time,
@@ -180,28 +188,15 @@ stops as (
         stop.end_time,
         stop.fetched_at
     from device_days
-    inner join lateral (
-        select started.* from {{ ref('parking_events') }} as started
-        where
-            started.imei = device_days.imei
-            and started.start_time >= device_days.day_start
-            and started.start_time < device_days.day_end
-        {% for kind in ['parked', 'idling'] %}
-        union all
-        -- Stops of one kind do not overlap. So among the stops that began before the
-        -- day, only the newest can last into the day.
-        (
-            select earlier.* from {{ ref('parking_events') }} as earlier
-            where
-                earlier.imei = device_days.imei
-                and earlier.start_time < device_days.day_start
-                and earlier.kind = '{{ kind }}'
-            order by earlier.start_time desc
-            limit 1
-        )
-        {% endfor %}
-    ) as stop on true
-    where stop.end_time > greatest(stop.start_time, device_days.day_start)
+    inner join lateral {{ starting_between(
+        'parking_events',
+        'device_days.imei',
+        'device_days.day_start - ' ~ longest('parking_events', 'device_days.imei'),
+        'device_days.day_end'
+    ) }} as stop on true
+    where
+        stop.start_time < device_days.day_end
+        and stop.end_time > greatest(stop.start_time, device_days.day_start)
 
 ),
 
@@ -533,8 +528,8 @@ fact as (
 
         ---------- measures
         measured.trips_count + measured.zero as trips_count,
-        coalesce(measured.distance_km, measured.zero)::numeric(12, 3) as distance_km,
-        coalesce(measured.driving_time_s, measured.zero)::bigint as driving_time_s,
+        (measured.distance_km + measured.zero)::numeric(12, 3) as distance_km,
+        (measured.driving_time_s + measured.zero)::bigint as driving_time_s,
         coalesce(measured.idle_time_s, measured.zero)::bigint as idle_time_s,
         coalesce(measured.parked_time_s, measured.zero)::bigint as parked_time_s,
         (
@@ -562,18 +557,18 @@ fact as (
 
         ---------- shares and estimates
         (
-            100 * coalesce(measured.driving_time_s, measured.zero)
+            100 * (measured.driving_time_s + measured.zero)
             / nullif({{ shift_s('measured.day', 'measured.city') }}, 0)
         )::numeric(12, 2) as utilisation_pct,
         case
             when measured.fuel_measured_l < 0 then 0 else measured.fuel_measured_l
         end::numeric(12, 3) as fuel_measured_l,
         (
-            coalesce(measured.distance_km, measured.zero)
+            (measured.distance_km + measured.zero)
             * measured.fuel_norm_l_per_100km / 100
         )::numeric(12, 3) as fuel_est_l,
         (
-            coalesce(measured.distance_km, measured.zero)
+            (measured.distance_km + measured.zero)
             * measured.fuel_norm_l_per_100km / 100 * fuel_price.value
         )::numeric(14, 2) as fuel_cost,
 

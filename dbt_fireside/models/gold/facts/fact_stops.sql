@@ -1,5 +1,6 @@
 {{ config(
-    incremental_strategy='upsert_best',
+    incremental_strategy='follow_counted',
+    counted='parking_events',
     unique_key=['imei', 'start_time'],
     geom_of=['longitude', 'latitude'],
     reads_from=['parking_events'],
@@ -19,7 +20,7 @@ vehicles as (
 
 new_stops as (
 
-    {{ changed_rows_of('parking_events') }}
+    {{ rows_in_changed_spans('parking_events') }}
 
 ),
 

@@ -1,5 +1,6 @@
 {{ config(
-    incremental_strategy='upsert_best',
+    incremental_strategy='follow_counted',
+    counted='trips',
     unique_key=['imei', 'start_time'],
     reads_from=['trips'],
     recomputed_with=['dim_zones'],
@@ -21,7 +22,7 @@ vehicles as (
 
 new_trips as (
 
-    {{ changed_rows_of('trips') }}
+    {{ rows_in_changed_spans('trips') }}
 
 ),
 

@@ -1,6 +1,7 @@
 {{ config(
     incremental_strategy='replace_from_first_change',
     unique_key=['imei', 'start_time'],
+    counted=['trips', 'parking_events'],
     reads_from=['trips', 'parking_events'],
     copies_vehicles=true,
     indexes=[{'columns': ['vehicle_id', 'start_time']}],
@@ -16,15 +17,17 @@ vehicles as (
 
 changed as (
 
-    {% for table in ['trips', 'parking_events'] -%}
     select
-        new_{{ table }}.imei,
-        new_{{ table }}.start_time
-    from (
-        {{ changed_rows_of(table) }}
-    ) as new_{{ table }}
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+        imei,
+        from_time
+    from ({{ spans_changed_in(['trips', 'parking_events']) }}) as span
+    {%- if has_rows() %}
+    union all
+    select
+        imei,
+        '-infinity' as from_time
+    from ({{ changed_vehicles() }}) as vehicle
+    {%- endif %}
 
 ),
 
@@ -42,7 +45,7 @@ changed_devices as (
                 from {{ this }} as known
                 where
                     known.imei = changed.imei
-                    and known.start_time < min(changed.start_time)
+                    and known.start_time < min(changed.from_time)
                     and known.state != 'no_signal'
             ),
             '-infinity'
@@ -55,63 +58,29 @@ changed_devices as (
 
 ),
 
-driving as (
-
-    select
-        changed_devices.imei,
-        changed_devices.first_time,
-        trip.start_time,
-        trip.end_time,
-        'driving' as state
-    from changed_devices
-    inner join {{ ref('trips') }} as trip
-        on
-            changed_devices.imei = trip.imei
-            -- No trip lasts a day, so a trip that began a day earlier ends before
-            -- first_time.
-            and changed_devices.first_time - interval '1 day' <= trip.start_time
-
-),
-
-stops as (
-
-    -- Stops of one kind do not overlap. So among the earlier stops, only the newest can
-    -- last until first_time.
-    select
-        changed_devices.imei,
-        changed_devices.first_time,
-        stop.start_time,
-        stop.end_time,
-        case when stop.kind = 'idling' then 'idling' else 'parked' end as state
-    from changed_devices
-    inner join lateral (
-        select started.* from {{ ref('parking_events') }} as started
-        where
-            started.imei = changed_devices.imei
-            and started.start_time >= changed_devices.first_time
-        {% for is_idling in ['true', 'false'] %}
-        union all
-        (
-            select earlier.* from {{ ref('parking_events') }} as earlier
-            where
-                earlier.imei = changed_devices.imei
-                and earlier.start_time < changed_devices.first_time
-                and coalesce(earlier.kind = 'idling', false) = {{ is_idling }}
-            order by earlier.start_time desc
-            limit 1
-        )
-        {% endfor %}
-    ) as stop on true
-
-),
-
 recorded as (
 
-    select * from driving
-    where end_time > greatest(start_time, first_time)
-    union all
-    select * from stops
-    where end_time > greatest(start_time, first_time)
+    -- FIX-N05: a trip or stop that began before the first changed state may last into
+    -- it, however long that is.
+    {% for table, state in [
+        ('trips', "'driving'"),
+        ('parking_events', "case when started.kind = 'idling' then 'idling' else 'parked' end"),
+    ] -%}
+    select
+        changed_devices.imei,
+        greatest(started.start_time, changed_devices.first_time) as start_time,
+        started.end_time,
+        {{ state }} as state
+    from changed_devices
+    inner join lateral {{ starting_between(
+        table,
+        'changed_devices.imei',
+        'changed_devices.first_time - ' ~ longest(table, 'changed_devices.imei'),
+        "'infinity'"
+    ) }} as started on true
+    where started.end_time > greatest(started.start_time, changed_devices.first_time)
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 
 ),
 
@@ -126,7 +95,7 @@ edges as (
     from recorded
     inner join lateral (
         values
-        (greatest(recorded.start_time, recorded.first_time), 1),
+        (recorded.start_time, 1),
         (recorded.end_time, -1)
     ) as edge (instant, step) on true
     group by recorded.imei, edge.instant

@@ -82,7 +82,9 @@ described as (
         extract(epoch from shift_trips.return_time - vehicle_days.day_start) / 3600
             as last_return_h,
         coalesce(
-            vehicle_days.distance_km >= {{ rule('moved_distance') }}, false
+            vehicle_days.distance_km >= {{ rule('moved_distance') }},
+            -- Null if the vehicle drove and nobody knows how far.
+            case when coalesce(vehicle_days.trips_count, 0) = 0 then false end
         ) as has_moved,
         coalesce(
             vehicle_days.engine_time_s > 60 * {{ rule('active_engine_time') }}, false
