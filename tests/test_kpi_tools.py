@@ -153,11 +153,10 @@ def test_explain_lists_what_arrived_that_day_and_does_not_count(
     imei, _ = busiest(world)
     with gold.transaction(force_rollback=True):
         gold.execute(
-            "insert into tracksolid.rejected_records"
-            " (source, record_id, imei, reason, is_kept, fetched_at, load_id)"
-            " select 'push_gps', 'late-' || number, %s, 'gpsTime', false, %s, 'l'"
-            " from generate_series(1, 3) as number",
-            [imei, f"{DAY} 12:00+03"],
+            "insert into dwh_gold.rejection_days"
+            " (day, day_start, scope, scope_value, source, reason, is_kept, records_count)"
+            " values (%s, %s, 'device', %s, 'push_gps', 'gpsTime', false, 3)",
+            [DAY, f"{DAY} 00:00+03", imei],
         )
         (late,) = (
             row
