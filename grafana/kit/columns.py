@@ -1,4 +1,4 @@
-"""Derives a column's title, unit, decimals and colours from its name in gold."""
+"""A column's title, unit, decimals and colours, from its name in gold; long because it lists the names."""
 
 from collections.abc import Iterable, Mapping
 
