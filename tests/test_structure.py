@@ -51,6 +51,7 @@ ARGUMENTS = {
     "exec": ["true"],
     "import-jobs": ["{file}"],
     "import-legacy": ["--from", "{old}"],
+    "import-services": ["{file}"],
     "kpi explain": ["fleet.utilisation", "--vehicle", "1", "--day", "2026-11-17"],
     "kpi show": ["fleet.utilisation"],
     "locate": ["860000000000017"],
