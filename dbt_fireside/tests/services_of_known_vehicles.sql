@@ -1,5 +1,5 @@
--- Warns about imported services whose plate belongs to no vehicle, so that they count for
--- none.
+-- Warns about imported services whose plate belongs to no vehicle. They count for no
+-- vehicle.
 
 {{ config(severity='warn') }}
 

@@ -11,7 +11,7 @@ renamed as (
         ---------- ids
         -- Only letters and digits of a plate are compared.
         upper(regexp_replace(plate, '[^A-Za-z0-9]', '', 'g')) as plate,
-        "date" as service_day,
+        date as service_day,
         coalesce(kind, 'service') as kind,
 
         ---------- numerics
