@@ -114,8 +114,8 @@ def old(server: Database) -> Database:
 def run(
     behind: Database, old: Database, databases: Databases, tmp_path: Path
 ) -> Callable[[str], subprocess.CompletedProcess[str]]:
-    file = tmp_path / "jobs.csv"
-    file.write_text("job_id\n1\n")
+    file = tmp_path / "jobs and services.csv"
+    file.write_text("job_id,plate,date,odometer\n1,A,2026-03-02,5000\n")
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": databases.parsed(tmp_path / "work", behind),
