@@ -238,4 +238,5 @@ TABLES = (
     "legacy_device_events",
     "legacy_obd_readings",
     "jobs",
+    "services",
 )

@@ -45,7 +45,7 @@ def fields_read() -> dict[str, set[str]]:
         start = source.index("\n", source.index(f"{{% macro {part}()"))
         declared = yaml.safe_load(source[start : source.index("{% endmacro %}", start)])
         for table, fields in declared.items():
-            if fields and table != "jobs" and not table.startswith("legacy_"):
+            if fields and table not in ("jobs", "services") and not table.startswith("legacy_"):
                 read[table] = {
                     spelling
                     for name, field in fields.items()

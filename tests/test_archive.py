@@ -109,7 +109,7 @@ def test_archive_keeps_rows_that_prove_what_has_landed(
     database: Database, settings: Settings, loads: list[str]
 ) -> None:
     batch = Batch()
-    for table in ("jobs", "legacy_trips"):
+    for table in ("jobs", "services", "legacy_trips"):
         origin = Origin("import", "{}", datetime(2026, 3, 2, tzinfo=UTC))
         batch.add_record(table, origin, 0, b"{}", None)
     load_id = Landing(database, settings.work_dir).land(batch)

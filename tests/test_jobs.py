@@ -18,7 +18,7 @@ from test_pipeline import haversine_km
 
 from loader.landing import Landing
 from loader.poll import Loader
-from operations.imports.jobs_file import import_jobs, read_jobs
+from operations.imports.csv_file import JOBS, import_csv, read_csv
 from sandbox import Fleet, Sandbox, fleet
 from settings import Settings
 from warehouse import dbt_runner
@@ -316,7 +316,7 @@ def test_later_export_updates_only_changed_jobs(
         row["closed"] = local(instant(row["created"]) + timedelta(hours=30))  # type: ignore[operator]
     rows[-1]["repeat_of"] = rows[0]["job_id"]
     changed = write(tmp_path / "later.csv", rows)
-    assert import_jobs(read_jobs(changed), database, Landing(database, settings.work_dir))
+    assert import_csv(read_csv(changed, JOBS), database, Landing(database, settings.work_dir))
     run = ["run", "--select", "jobs", "fact_jobs", "kpi_field_service_daily"]
     dbt_runner.run(settings, database, run, lambda *_: None)
     assert_gold(connection, world, changed, sla_min=None)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from loader.landing import Landing
-from operations.imports.jobs_file import COLUMNS, import_jobs, read_jobs
+from operations.imports.csv_file import JOBS, SERVICES, Kind, import_csv, read_csv
 from settings import ROOT, Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
@@ -105,6 +105,36 @@ def test_importing_a_file_twice_keeps_one_copy_the_newest(
     ]
 
 
+@pytest.mark.usefixtures("warm")
+def test_services_are_imported_and_a_line_that_cannot_be_read_is_rejected(
+    run: Run, database: Database, work_dir: Path, tmp_path: Path
+) -> None:
+    lines = [
+        {"plate": "KDK 829A GP", "date": "2026-02-10", "odometer": "233000", "kind": "full"},
+        {"plate": "KCU-647D", "date": "10/02/2026", "odometer": "229500", "kind": "oil"},
+        {"plate": "KCU-647D", "date": "2026-02-10", "odometer": "", "kind": "oil"},
+    ]
+    file = write(tmp_path / "services.csv", lines)
+    for says in ("3 services landed, 0 lines kept as rejected", "was imported before"):
+        done = run("import-services", str(file))
+        assert done.returncode == 0, done.stderr
+        assert says in output(done)
+    select = ["run", "--select", "services", "rejected_records"]
+    dbt_runner.run(Settings(work_dir=work_dir), database, select, lambda *_: None)
+    with database.connect() as connection:
+        assert connection.execute(
+            "select plate, service_day::text, kind, odometer_km::integer from tracksolid.services"
+        ).fetchall() == [("KDK829AGP", "2026-02-10", "full", 233000)]
+        assert connection.execute(
+            "select reason from tracksolid.rejected_records where source = 'services' order by 1"
+        ).fetchall() == [("date",), ("odometer",)]
+    lacking = tmp_path / "lacking.csv"
+    lacking.write_text("plate,kind\nKDK 829A GP,full\n")
+    done = run("import-services", str(lacking))
+    assert done.returncode == 2
+    assert "no column date, odometer in its first line" in output(done)
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -152,7 +182,7 @@ def test_cells_land_verbatim_and_a_bad_cell_loses_only_itself(
     )
     landing = Landing(database, work_dir)
     landing.prepare()
-    done = import_jobs(read_jobs(file), database, landing)
+    done = import_csv(read_csv(file, JOBS), database, landing)
     assert done is not None
     assert (done.landed, done.rejected) == (5, 1)
     staged(database, work_dir)
@@ -196,14 +226,16 @@ def test_line_with_too_many_cells_stays_rejected_after_replay(
     assert "1 rejected records read, 0 records landed" in done.stdout
 
 
-def test_documented_columns_are_the_columns_that_are_read() -> None:
+@pytest.mark.parametrize(("kind", "page"), [(JOBS, "JOBS.md"), (SERVICES, "SERVICES.md")])
+def test_documented_columns_are_the_columns_that_are_read(kind: Kind, page: str) -> None:
     """--help, docs and the missing-column warning name the columns that staging reads."""
+    columns = (*kind.keys, *kind.others)
     macro = (ROOT / "dbt_fireside/macros/vendor_fields.sql").read_text()
-    declared = re.search(r"^jobs:.*?(?=\n\n|\n\{%)", macro, re.MULTILINE | re.DOTALL)
+    declared = re.search(rf"^{kind.table}:.*?(?=\n\n|\n\{{%)", macro, re.MULTILINE | re.DOTALL)
     assert declared
-    assert tuple(yaml.safe_load(declared[0])["jobs"]) == COLUMNS
-    documented = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/JOBS.md").read_text(), re.MULTILINE)
-    assert tuple(documented) == COLUMNS
+    assert tuple(yaml.safe_load(declared[0])[kind.table]) == columns
+    documented = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / page).read_text(), re.MULTILINE)
+    assert tuple(documented) == columns
     command = (ROOT / "operations/cli/arrivals.py").read_text()
-    for column in COLUMNS:
+    for column in columns:
         assert re.search(rf"\b{column}\b", command), column

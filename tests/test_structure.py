@@ -51,6 +51,7 @@ ARGUMENTS = {
     "exec": ["true"],
     "import-jobs": ["{file}"],
     "import-legacy": ["--from", "{old}"],
+    "import-services": ["{file}"],
     "kpi explain": ["fleet.utilisation", "--vehicle", "1", "--day", "2026-11-17"],
     "kpi show": ["fleet.utilisation"],
     "locate": ["860000000000017"],
@@ -113,8 +114,8 @@ def old(server: Database) -> Database:
 def run(
     behind: Database, old: Database, databases: Databases, tmp_path: Path
 ) -> Callable[[str], subprocess.CompletedProcess[str]]:
-    file = tmp_path / "jobs.csv"
-    file.write_text("job_id\n1\n")
+    file = tmp_path / "jobs and services.csv"
+    file.write_text("job_id,plate,date,odometer\n1,A,2026-03-02,5000\n")
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": databases.parsed(tmp_path / "work", behind),

@@ -276,6 +276,12 @@ A text as a value of the type that vendor_fields() gives; null if the text is re
         when {{ instant }}::timestamptz between '2000-01-01Z' and '2200-01-01Z'
             then {{ instant }}::timestamptz
     end
+    {%- elif field.type == 'date' -%}
+    case
+        when {{ given }} !~ '^ *2[0-9]{3}-[0-9]{2}-[0-9]{2} *$' then null
+        when not pg_input_is_valid({{ given }}, 'date') then null
+        when {{ given }}::date <= landed.fetched_at::date + 1 then {{ given }}::date
+    end
     {%- elif field.type == 'flag' -%}
     case lower({{ given }})
         when '1' then true when 'on' then true when 'true' then true

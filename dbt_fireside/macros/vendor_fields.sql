@@ -6,7 +6,7 @@ _sources.yml, because dbt's unit tests cannot read the meta of a source.)
 Returns a dict, field -> properties:
 
     type       text (default) · number · utc (a time in UTC) · local (a time in the fleet's
-               zone unless it names its own; seconds may be missing) · flag (yes or no) ·
+               zone unless it names its own; seconds may be missing) · date · flag (yes or no) ·
                instant (a time, or Unix seconds or milliseconds) · object (JSON, or JSON as
                text: its fields are read as if they were fields of the record)
     also       other spellings; the first one that is not empty counts
@@ -256,6 +256,12 @@ jobs:                                                     # columns of a CSV fil
   lat: {type: number, range: [-90, 90]}                   # degrees
   lng: {type: number, range: [-180, 180]}                 # degrees
   repeat_of: {}                                           # job_id of the first visit
+
+services:                                                 # columns of a CSV file
+  plate: {key: true}                                      # vehicle_id or plate
+  date: {type: date, key: true}
+  odometer: {type: number, range: [0, 10000000], key: true}         # km
+  kind: {}
 {% endmacro %}
 
 

@@ -1,13 +1,16 @@
-"""The commands that land data in raw from elsewhere than the API: pushes, archive, jobs."""
+"""The commands that land data in raw from elsewhere than the API: pushes, archive, CSV files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from operations.cli.command import Verbose, chosen_database, console, failing
 from operations.cli.tables import print_table
 from settings import settings
+
+if TYPE_CHECKING:
+    from operations.imports.csv_file import Kind
 
 app = typer.Typer()
 
@@ -74,16 +77,16 @@ def restore_archive(verbose: Verbose = False) -> None:
     console.print(f"{restored:,} rows are back in raw")
 
 
+CsvPath = Annotated[
+    Path,
+    typer.Argument(
+        exists=True, dir_okay=False, readable=True, metavar="FILE", help="CSV in UTF-8."
+    ),
+]
+
+
 @app.command(name="import-jobs")
-def import_jobs(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            exists=True, dir_okay=False, readable=True, metavar="FILE", help="CSV in UTF-8."
-        ),
-    ],
-    verbose: Verbose = False,
-) -> None:
+def import_jobs(file: CsvPath, verbose: Verbose = False) -> None:
     """Import a CSV file of the job system into raw.
 
     The next build reads it. Importing the same file again changes nothing.
@@ -94,23 +97,45 @@ def import_jobs(
 
     Example: orchestrate.py import-jobs jobs.csv
     """
+    from operations.imports.csv_file import JOBS
+
+    _import(file, JOBS, verbose=verbose)
+
+
+@app.command(name="import-services")
+def import_services(file: CsvPath, verbose: Verbose = False) -> None:
+    """Import a CSV file of vehicle services into raw.
+
+    The next build counts the km to the next service from the last one.
+    Importing the same file again changes nothing.
+
+    docs/SERVICES.md explains the columns: plate, date, odometer, kind.
+
+    Example: orchestrate.py import-services services.csv
+    """
+    from operations.imports.csv_file import SERVICES
+
+    _import(file, SERVICES, verbose=verbose)
+
+
+def _import(path: Path, kind: "Kind", *, verbose: bool) -> None:
+    """Land a CSV file. Ends with 2 if it is no list of this kind, with 1 if dlt fails."""
     import logs
     from loader.landing import Landing, LandingError
-    from operations.imports.jobs_file import NotAListOfJobs, read_jobs
-    from operations.imports.jobs_file import import_jobs as run
+    from operations.imports.csv_file import NotAList, import_csv, read_csv
 
     logs.configure(verbose=verbose)
     try:
-        jobs = read_jobs(file)
-    except NotAListOfJobs as error:
+        file = read_csv(path, kind)
+    except NotAList as error:
         raise typer.BadParameter(str(error)) from None
     with chosen_database() as database, failing(LandingError):
         landing = Landing(database, settings().work_dir)
         landing.prepare()
-        done = run(jobs, database, landing)
+        done = import_csv(file, database, landing)
     if done is None:
-        console.print(f"{file.name} was imported before: nothing is changed")
+        console.print(f"{path.name} was imported before: nothing is changed")
         return
-    console.print(f"{done.landed:,} jobs landed, {done.rejected:,} lines kept as rejected")
-    if jobs.missing:
-        console.print(f"no column {', '.join(jobs.missing)}: KPIs that need it stay empty")
+    console.print(f"{done.landed:,} {kind.table} landed, {done.rejected:,} lines kept as rejected")
+    if file.missing:
+        console.print(f"no column {', '.join(file.missing)}: what needs it stays empty")

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 # Tables that are never archived: the loader reads them (newest_answers.py, coverage.py, replay.py),
 # and an import looks in them for what has landed.
-STAYS = {"api_calls", "rejected", "child_list", "device_list", "fence_list", "jobs"}
+STAYS = {"api_calls", "rejected", "child_list", "device_list", "fence_list", "jobs", "services"}
 STAYS |= {table for table in SCHEMAS if table.startswith("legacy_")}
 FILE_ROWS = 500_000  # bounds memory
 SETTLED = """

@@ -1,6 +1,7 @@
 {{ config(
     incremental_strategy='replace_changed_days',
     reads_changes_of=['fact_daily_fleet_metrics', 'fact_alarms'],
+    recomputed_with=['services'],
     indexes=[{'columns': ['scope', 'scope_value', 'day']}, {'columns': ['scope', 'day']}],
 ) }}
 
@@ -12,24 +13,40 @@ readings as (
     -- drive. Any other step leads to a counter that was set, reset or replaced, and is
     -- no distance. So all days of a vehicle are read, one row per day.
     select
-        metrics.*,
-        metrics.odometer_km - lag(metrics.odometer_km) over days as rise_km,
-        24 * 200 * (metrics.day - lag(metrics.day) over days) as most_km
-    from {{ ref('fact_daily_fleet_metrics') }} as metrics
+        imei,
+        day,
+        odometer_km,
+        odometer_km - lag(odometer_km) over days as rise_km,
+        24 * 200 * (day - lag(day) over days) as most_km
+    from {{ ref('fact_daily_fleet_metrics') }}
     where
-        metrics.is_primary_device
-        and metrics.odometer_km is not null
-    window days as (partition by metrics.imei order by metrics.day)
+        is_primary_device
+        and odometer_km is not null
+    window days as (partition by imei order by day)
 
 ),
 
 increases as (
 
+    -- A day without a reading, such as a Sunday in the depot, keeps the last reading.
     select
-        *,
-        case when rise_km < 0 or rise_km > most_km then 0 else rise_km end
-            as driven_km
-    from readings
+        metrics.imei,
+        metrics.vehicle_id,
+        metrics.day,
+        metrics.city,
+        metrics.vehicle_class,
+        readings.odometer_km,
+        count(readings.imei) over days as readings_count,
+        case
+            when readings.rise_km < 0 or readings.rise_km > readings.most_km then 0
+            when readings.imei is not null then readings.rise_km
+            when count(readings.imei) over days > 0 then 0
+        end as driven_km
+    from {{ ref('fact_daily_fleet_metrics') }} as metrics
+    left join readings
+        on metrics.imei = readings.imei and metrics.day = readings.day
+    where metrics.is_primary_device
+    window days as (partition by metrics.imei order by metrics.day)
 
 ),
 
@@ -37,8 +54,9 @@ odometers as (
 
     select
         imei,
+        vehicle_id,
         day,
-        odometer_km,
+        max(odometer_km) over (partition by imei, readings_count) as odometer_km,
         avg(driven_km) over month_before as km_per_day,
         {{ rule_for("'service_interval_' || vehicle_class", 'city') }} as interval_km
     from increases
@@ -51,24 +69,79 @@ odometers as (
 
 ),
 
+names as (
+
+    select distinct
+        vehicles.vehicle_id,
+        upper(regexp_replace(known.name, '[^A-Za-z0-9]', '', 'g')) as spelling
+    from {{ ref('dim_vehicles') }} as vehicles
+    cross join
+        lateral (
+            values (vehicles.vehicle_id), (vehicles.vehicle_number)
+        ) as known (name)
+
+),
+
+services as (
+
+    -- A whole plate may also be a part of the name: KCU-647D of Belta KCU-647D.
+    select
+        names.vehicle_id,
+        services.service_day,
+        max(services.odometer_km) as odometer_km
+    from {{ ref('services') }} as services
+    inner join names
+        on
+            services.plate = names.spelling
+            or (
+                length(services.plate) >= 7
+                and strpos(names.spelling, services.plate) > 0
+            )
+    group by names.vehicle_id, services.service_day
+
+),
+
+intervals as (
+
+    -- Without an imported service, a service is assumed at each multiple of the
+    -- interval.
+    select
+        odometers.*,
+        last_service.odometer_km is null as is_service_assumed,
+        coalesce(
+            last_service.odometer_km + odometers.interval_km - odometers.odometer_km,
+            odometers.interval_km
+            - mod(odometers.odometer_km, nullif(odometers.interval_km, 0))
+        ) as km_to_service
+    from odometers
+    left join
+        lateral (
+            select services.odometer_km
+            from services
+            where
+                services.vehicle_id = odometers.vehicle_id
+                and services.service_day <= odometers.day
+            order by services.service_day desc
+            limit 1
+        ) as last_service
+        on true
+
+),
+
 forecasts as (
 
-    -- While no service dates are recorded, a service is due at each multiple of the
-    -- interval.
     select
         imei,
         day,
         odometer_km,
-        interval_km - mod(odometer_km, nullif(interval_km, 0)) as km_to_service,
+        km_to_service,
+        case when km_to_service is not null then is_service_assumed end
+            as is_service_assumed,
         -- Otherwise a vehicle that was pushed one metre in a month would be due in a
         -- million days.
-        case
-            when km_per_day >= 0.1
-                then
-                    (interval_km - mod(odometer_km, nullif(interval_km, 0)))
-                    / km_per_day
-        end as days_to_service
-    from odometers
+        case when km_per_day >= 0.1 then km_to_service / km_per_day end
+            as days_to_service
+    from intervals
 
 ),
 
@@ -118,6 +191,7 @@ vehicle_days as (
         forecasts.odometer_km as counted_odometer_km,
         forecasts.km_to_service,
         forecasts.days_to_service,
+        forecasts.is_service_assumed,
         metrics.min_battery_pct < {{ rule('battery_low') }} as is_battery_low
     from {{ ref('fact_daily_fleet_metrics') }} as metrics
     left join forecasts
@@ -144,6 +218,7 @@ health as (
         avg(vehicle_days.counted_odometer_km)::numeric(12, 3) as odometer_km,
         min(vehicle_days.km_to_service)::numeric(12, 3) as km_to_service,
         min(vehicle_days.days_to_service)::numeric(9, 1) as days_to_service,
+        bool_or(vehicle_days.is_service_assumed) as is_service_assumed,
 
         ---------- condition; both devices of a vehicle count
         min(vehicle_days.min_battery_pct)::numeric(5, 2) as min_battery_pct,

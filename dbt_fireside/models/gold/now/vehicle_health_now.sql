@@ -39,7 +39,8 @@ described as (
         health.fault_codes_count,
         health.alarms_count,
         health.power_alarms_count,
-        health.tamper_alarms_count
+        health.tamper_alarms_count,
+        health.is_service_assumed
     from health
     inner join {{ ref('dim_vehicles') }} as vehicles
         on
