@@ -468,10 +468,10 @@ coverage as (
     -- at noon measure only what was driven since.
     select
         *,
-        coalesce(distance_km, zero) as driven_km,
+        distance_km + zero as driven_km,
         fuel_norm_l_per_100km / 100 as norm_l_per_km,
         fuel_measured_km
-        >= {{ rule('fuel_measured_share') }} / 100 * coalesce(distance_km, zero)
+        >= {{ rule('fuel_measured_share') }} / 100 * (distance_km + zero)
             as is_fuel_measured
     from measured
 
