@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from statistics import fmean, median
 
 import psycopg
+from fleets import PRICES
 from test_pipeline import days, haversine_km
 
 from sandbox import World
@@ -134,6 +135,11 @@ def mean(numbers: list[float]) -> float | None:
     return fmean(numbers) if numbers else None
 
 
+def reporting_price(city: str) -> float:
+    """Price of a litre in KES."""
+    return PRICES[city] * (RULES["exchange_rate_ugx"] if city == "Kampala" else 1)
+
+
 def ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
@@ -157,8 +163,8 @@ class FleetModel:
         self.devices = {
             (imei, day): row
             for imei, day, *row in gold.execute(
-                "select imei, day, has_reported, fixes_count, fuel_measured_l::float,"
-                " fuel_est_l::float from dwh_gold.fact_daily_fleet_metrics"
+                "select imei, day, has_reported, fixes_count, fuel_l::float,"
+                " fuel_estimated_l::float from dwh_gold.fact_daily_fleet_metrics"
             )
         }
         self.volts = dict(
@@ -179,7 +185,7 @@ class FleetModel:
             | self._productivity(day, known)
             | self._behaviour(day, known, truths, values)
             | self._dispatch(day, known)
-            | self._fuel(day, known, truths)
+            | self._fuel(day, known, truths, values)
             | self._health(day)
             | self._zones(day)
             | self._quality(day)
@@ -299,27 +305,38 @@ class FleetModel:
             "dispatch.unexpected_overnight": (sum(judged) if judged else None, 0),
         }
 
-    def _fuel(self, day: date, known: list, truths: dict) -> dict:
-        """Estimated fuel; measured fuel is compared in test_fuel_kpis_match_truth."""
-        litres, estimated, fuelled_km = [], 0.0, 0.0
+    def _fuel(self, day: date, known: list, truths: dict, values: dict) -> dict:
+        """Sums over the vehicles; the fuel of each is compared in test_fuel_kpis_match_truth."""
+        litres, estimated, fuelled_km, cost, idle_cost = [], 0.0, 0.0, 0.0, 0.0
         for vehicle in known:
-            *_, measured_l, norm_l = self.devices[vehicle.imei, day]
-            used_l = norm_l if measured_l is None else measured_l
+            *_, used_l, estimated_l = self.devices[vehicle.imei, day]
+            price = reporting_price(vehicle.city)
+            idle_cost += truths[vehicle.id].idling_s / HOUR * RULES["idle_fuel"] * price
             if used_l is not None:
                 litres.append(used_l)
-                estimated += used_l if measured_l is None else 0
+                estimated += estimated_l
                 fuelled_km += truths[vehicle.id].distance_m / 1000
+                cost += used_l * price
         total_l = sum(litres)
         idle_l = sum(t.idling_s for t in truths.values()) / HOUR * RULES["idle_fuel"]
-        # Amounts in two currencies are not added.
-        gated = ("cost", "cost_per_km", "idle_cost", "idle_cost_month")
+        unknown = len(known) - len(litres)
+        month = [d for d in days(self.world) if d.month == day.month and d < day]
         return {
             "fuel.volume": (total_l, 0.1),
             "fuel.estimated_share": (ratio(100 * estimated, total_l), 0.05),
             "fuel.per_100km": (ratio(100 * total_l, fuelled_km if fuelled_km >= 1 else 0), 0.05),
             "fuel.co2": (total_l * RULES["co2_per_litre"], 0.3),
             "fuel.idle_volume": (idle_l, 0.01),
-        } | {f"fuel.{name}": (None, 0) for name in gated}
+            "fuel.vehicles_without_fuel": (unknown, 0),
+            "fuel.vehicles_without_cost": (unknown, 0),
+            "fuel.cost": (cost, 1),
+            "fuel.cost_per_km": (ratio(cost, fuelled_km if fuelled_km >= 1 else 0), 0.05),
+            "fuel.idle_cost": (idle_cost, 1),
+            "fuel.idle_cost_month": (
+                idle_cost + sum(values["fuel.idle_cost", d] or 0 for d in month),
+                1,
+            ),
+        }
 
     def _health(self, day: date) -> dict:
         mart = "kpi_vehicle_health_daily"

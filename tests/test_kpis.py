@@ -23,8 +23,8 @@ from fleet_model import (
     has_shift,
     km,
     penalty_points,
+    reporting_price,
 )
-from fleets import PRICES
 from test_pipeline import days
 
 from sandbox import World
@@ -250,10 +250,10 @@ def test_fuel_kpis_match_truth(fleet_world: World, vehicles: list[TrueVehicle], 
                 found_l, burnt_l = found_l + litres, burnt_l + true_l
             assert litres <= true_l + 4, (vehicle.id, day)
             assert figure(mart, "fuel_cost", day, vehicle) == pytest.approx(
-                litres * PRICES[vehicle.city], abs=0.01
+                litres * reporting_price(vehicle.city), abs=0.01
             )
             assert figure(mart, "idle_cost", day, vehicle) == pytest.approx(
-                truth.idling_s / HOUR * RULES["idle_fuel"] * PRICES[vehicle.city], abs=0.01
+                truth.idling_s / HOUR * RULES["idle_fuel"] * reporting_price(vehicle.city), abs=0.01
             )
     assert measured > 100
     assert found_l == pytest.approx(burnt_l, rel=0.02)

@@ -317,7 +317,8 @@ engine_totals as materialized (
         device_days.day,
         heartbeats.min_battery_pct,
         faults.fault_codes_count,
-        fuel.fuel_measured_l
+        fuel.fuel_measured_l,
+        fuel.fuel_measured_km
     from device_days
     inner join lateral (
         select min(beat.battery_pct) as min_battery_pct
@@ -335,51 +336,8 @@ engine_totals as materialized (
             and fault.fault_time >= device_days.day_start
             and fault.fault_time < device_days.day_end
     ) as faults on true
-    left join lateral (
-        with readings as (
-            select
-                fuel.reading_time,
-                fuel.sensor,
-                fuel.fuel_l
-            from {{ ref('fuel_readings') }} as fuel
-            where
-                fuel.imei = device_days.imei
-                and fuel.fuel_l is not null
-                and fuel.reading_time >= device_days.day_start - interval '1 day'
-                and fuel.reading_time < device_days.day_end
-            union all
-            select
-                obd.reading_time,
-                'obd' as sensor,
-                obd.fuel_l
-            from {{ ref('obd_readings') }} as obd
-            where
-                obd.imei = device_days.imei
-                and obd.fuel_l is not null
-                and obd.reading_time >= device_days.day_start - interval '1 day'
-                and obd.reading_time < device_days.day_end
-        ),
-
-        levels as (
-            select
-                *,
-                lag(fuel_l) over (partition by sensor order by reading_time)
-                    as fuel_before_l
-            from readings
-        )
-
-        -- Fuel used is the sum of the decreases between readings, without refuelling.
-        -- Small increases are included, because the swing of the fuel in the tank
-        -- cancels out over a day. If a vehicle has several sensors, the first by name
-        -- counts.
-        select sum(level.fuel_before_l - level.fuel_l) as fuel_measured_l
-        from levels as level
-        where
-            level.reading_time >= device_days.day_start
-            and level.fuel_l < level.fuel_before_l + {{ rule('refuel_volume') }}
-        group by level.sensor
-        order by level.sensor
-        limit 1
+    left join lateral ( -- noqa: ST05
+        {{ measured_fuel('device_days') }}
     ) as fuel on true
 
 ),
@@ -410,6 +368,7 @@ joined as (
             as min_battery_pct,
         engine_totals.fault_codes_count,
         engine_totals.fuel_measured_l,
+        engine_totals.fuel_measured_km,
         last_positions.latitude as end_latitude,
         last_positions.longitude as end_longitude,
         vehicles.vehicle_id,
@@ -503,82 +462,124 @@ measured as (
 
 ),
 
+coverage as (
+
+    -- Readings that cover nearly all km of a day measure its fuel. Readings that begin
+    -- at noon measure only what was driven since.
+    select
+        *,
+        distance_km + zero as driven_km,
+        fuel_norm_l_per_100km / 100 as norm_l_per_km,
+        fuel_measured_km
+        >= {{ rule('fuel_measured_share') }} / 100 * (distance_km + zero)
+            as is_fuel_measured
+    from measured
+
+),
+
+estimated as (
+
+    select
+        *,
+        driven_km * norm_l_per_km as fuel_est_l,
+        case
+            when is_fuel_measured then 0
+            when fuel_measured_km > 0
+                then (driven_km - fuel_measured_km) * norm_l_per_km
+            else driven_km * norm_l_per_km
+        end as fuel_estimated_l
+    from coverage
+
+),
+
+fuelled as (
+
+    select
+        *,
+        case
+            when is_fuel_measured
+                then
+                    fuel_measured_l
+                    * greatest(driven_km / nullif(fuel_measured_km, 0), 1)
+            when fuel_measured_km > 0 then fuel_measured_l + fuel_estimated_l
+            else fuel_estimated_l
+        end as fuel_l
+    from estimated
+
+),
+
 fact as (
 
     -- Only a device that reported can have the value 0. For a silent device the column
     -- `zero` is null, so adding it to a value makes the value null.
     select
         ---------- ids
-        measured.imei,
-        measured.day,
-        measured.day_start,
-        measured.vehicle_id,
-        measured.is_primary_device,
+        fuelled.imei,
+        fuelled.day,
+        fuelled.day_start,
+        fuelled.vehicle_id,
+        fuelled.is_primary_device,
 
         ---------- groups
-        measured.city,
-        measured.assigned_city,
-        measured.cost_centre,
-        measured.vehicle_class,
-        measured.is_in_service,
-        measured.zero is not null as has_reported,
+        fuelled.city,
+        fuelled.assigned_city,
+        fuelled.cost_centre,
+        fuelled.vehicle_class,
+        fuelled.is_in_service,
+        fuelled.zero is not null as has_reported,
         -- A device without any fix by the end of the day is counted as never reported,
         -- and not as not moved.
-        measured.zero is null and measured.end_latitude is null as is_never_reported,
+        fuelled.zero is null and fuelled.end_latitude is null as is_never_reported,
 
         ---------- measures
-        measured.trips_count + measured.zero as trips_count,
-        (measured.distance_km + measured.zero)::numeric(12, 3) as distance_km,
-        (measured.driving_time_s + measured.zero)::bigint as driving_time_s,
-        coalesce(measured.idle_time_s, measured.zero)::bigint as idle_time_s,
-        coalesce(measured.parked_time_s, measured.zero)::bigint as parked_time_s,
+        fuelled.trips_count + fuelled.zero as trips_count,
+        (fuelled.distance_km + fuelled.zero)::numeric(12, 3) as distance_km,
+        (fuelled.driving_time_s + fuelled.zero)::bigint as driving_time_s,
+        coalesce(fuelled.idle_time_s, fuelled.zero)::bigint as idle_time_s,
+        coalesce(fuelled.parked_time_s, fuelled.zero)::bigint as parked_time_s,
         (
-            measured.timed_km / nullif(measured.driving_time_s / 3600.0, 0)
+            fuelled.timed_km / nullif(fuelled.driving_time_s / 3600.0, 0)
         )::numeric(12, 2) as avg_speed_kmh,
-        measured.max_speed_kmh::numeric(6, 2) as max_speed_kmh,
-        measured.first_movement_time,
-        measured.last_movement_time,
-        measured.alarms_count + measured.zero as alarms_count,
+        fuelled.max_speed_kmh::numeric(6, 2) as max_speed_kmh,
+        fuelled.first_movement_time,
+        fuelled.last_movement_time,
+        fuelled.alarms_count + fuelled.zero as alarms_count,
         {% for class in alarm_classes -%}
-        measured.{{ class }}_alarms_count + measured.zero as {{ class }}_alarms_count,
+        fuelled.{{ class }}_alarms_count + fuelled.zero as {{ class }}_alarms_count,
         {% endfor -%}
-        measured.fixes_count,
-        coalesce(measured.trail_km, measured.zero)::numeric(12, 3) as trail_km,
-        coalesce(measured.dense_trail_km, measured.zero)::numeric(12, 3)
+        fuelled.fixes_count,
+        coalesce(fuelled.trail_km, fuelled.zero)::numeric(12, 3) as trail_km,
+        coalesce(fuelled.dense_trail_km, fuelled.zero)::numeric(12, 3)
             as dense_trail_km,
-        measured.odometer_km::numeric(12, 3) as odometer_km,
-        measured.min_external_voltage_v::numeric(7, 3) as min_external_voltage_v,
-        measured.min_battery_pct::numeric(5, 2) as min_battery_pct,
-        measured.fault_codes_count + measured.zero as fault_codes_count,
+        fuelled.odometer_km::numeric(12, 3) as odometer_km,
+        fuelled.min_external_voltage_v::numeric(7, 3) as min_external_voltage_v,
+        fuelled.min_battery_pct::numeric(5, 2) as min_battery_pct,
+        fuelled.fault_codes_count + fuelled.zero as fault_codes_count,
 
         ---------- position at the end of the day
-        measured.end_latitude,
-        measured.end_longitude,
+        fuelled.end_latitude,
+        fuelled.end_longitude,
 
         ---------- shares and estimates
         (
-            100 * (measured.driving_time_s + measured.zero)
-            / nullif({{ shift_s('measured.day', 'measured.city') }}, 0)
+            100 * (fuelled.driving_time_s + fuelled.zero)
+            / nullif({{ shift_s('fuelled.day', 'fuelled.city') }}, 0)
         )::numeric(12, 2) as utilisation_pct,
-        case
-            when measured.fuel_measured_l < 0 then 0 else measured.fuel_measured_l
-        end::numeric(12, 3) as fuel_measured_l,
-        (
-            (measured.distance_km + measured.zero)
-            * measured.fuel_norm_l_per_100km / 100
-        )::numeric(12, 3) as fuel_est_l,
-        (
-            (measured.distance_km + measured.zero)
-            * measured.fuel_norm_l_per_100km / 100 * fuel_price.value
-        )::numeric(14, 2) as fuel_cost,
+        fuelled.fuel_measured_l::numeric(12, 3) as fuel_measured_l,
+        fuelled.fuel_measured_km::numeric(12, 3) as fuel_measured_km,
+        fuelled.fuel_est_l::numeric(12, 3) as fuel_est_l,
+        fuelled.fuel_l::numeric(12, 3) as fuel_l,
+        case when fuelled.fuel_l is not null then fuelled.fuel_estimated_l end
+        ::numeric(12, 3) as fuel_estimated_l,
+        (fuelled.fuel_l * fuel_price.value)::numeric(14, 2) as fuel_cost,
 
         ---------- lineage
-        measured.data_as_of
-    from measured
+        fuelled.data_as_of
+    from fuelled
     left join {{ ref('operating_rules') }} as fuel_price
         on
             fuel_price.rule = 'fuel_price'
-            and measured.city = fuel_price.city
+            and fuelled.city = fuel_price.city
 
 )
 

@@ -72,10 +72,10 @@ believed as (
         longitude,
         step_s,
         turn_deg,
-        case when speed_kmh <= {{ rule('speed_highest') }} then speed_kmh end
+        case when speed_kmh <= {{ rule('fastest_car') }} then speed_kmh end
             as speed_kmh,
         case
-            when speed_before_kmh <= {{ rule('speed_highest') }} then speed_before_kmh
+            when speed_before_kmh <= {{ rule('fastest_car') }} then speed_before_kmh
         end as speed_before_kmh
     from fixes
 
