@@ -1,4 +1,4 @@
-"""A column's title, unit, decimals and colours, from its name in gold; long because it lists the names."""
+"""A column's title, unit, decimals and colours, from its name; long, as it lists the names."""
 
 from collections.abc import Iterable, Mapping
 
