@@ -104,7 +104,8 @@ run reads. Config of a model:
         build_id = greatest(known.build_id, excluded.build_id), …
 -#}
 {% macro claim_builds() %}
-    {%- if config.get('incremental_strategy') not in (none, 'replace_all') %}
+    {%- set is_kept = config.get('materialized') == 'incremental' %}
+    {%- if is_kept and config.get('incremental_strategy') not in (none, 'replace_all') %}
     {%- set content = content_id(config.get('recomputed_with', [])) or 'null' %}
     {%- if not is_incremental() %}
     {{ forget_claims() }}
@@ -148,7 +149,7 @@ run reads. Config of a model:
     {%- if config.get('schema') == 'dwh_gold' %}
     {{ log_change("case when " ~ claimed('after_build_id') ~ " = 0 then '-infinity'::date end") }};
     {%- endif %}
-    {%- elif config.get('materialized') == 'incremental' and not is_incremental() %}
+    {%- elif is_kept and not is_incremental() %}
     {{ log_change("'-infinity'::date") }};
     {%- endif %}
 {% endmacro %}
