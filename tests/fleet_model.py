@@ -417,6 +417,9 @@ class FleetModel:
         hours = sum(truths[imei].driving_s for imei in driving) / HOUR
         never = sum(self.world.last_fix(d.imei) is None for d in devices)
         share = 100 / len(devices)
+        # A norm belongs to the vehicle: the dashcam beside a tracker has it, too.
+        normed = {d.plate for d in devices if d.fuel_100km}
+        with_norm = sum(d.plate in normed for d in devices)
         return {
             "quality.devices": (len(devices), 0),
             "quality.reporting": (share * len(reported), 0.01),
@@ -425,7 +428,7 @@ class FleetModel:
             "quality.driver_names": (share * sum(bool(d.driver) for d in devices), 0.01),
             "quality.plates": (share * sum(bool(d.plate) for d in devices), 0.01),
             "quality.cost_centres": (100, 0),
-            "quality.fuel_norms": (share * sum(bool(d.fuel_100km) for d in devices), 0.01),
+            "quality.fuel_norms": (share * with_norm, 0.01),
             "quality.fix_density": (ratio(fixes, hours), 0.01),
             "quality.trail_to_trips": (100 if hours else None, 3),
         }

@@ -71,11 +71,11 @@ other_fences as (
         not coalesce(depots.is_agreed, true) as is_assumed,
         'vendor' as source
     from fences
-    cross join lateral (
+    inner join lateral (
         select bool_or(depot_words.agreed) as is_agreed
         from depot_words
         where lower(fences.fence_name) ~ ('\m' || depot_words.word || 's?\M')
-    ) as depots
+    ) as depots on true
     where not exists (
         select from seed_zones
         where lower(seed_zones.name) = lower(fences.fence_name)

@@ -291,8 +291,9 @@ last_positions as materialized (
         last_fix.longitude,
         last_fix.fetched_at
     from device_days
-    inner join lateral {{ last_place('device_days.imei', 'device_days.day_end') }}
-        as last_fix on true
+    inner join lateral {{ last_place(
+        'device_days.imei', 'device_days.day_end'
+    ) }} as last_fix on true
 
 ),
 
@@ -306,7 +307,7 @@ odometers as materialized (
         device_days.day,
         reading.odometer_km
     from device_days
-    inner join lateral {{ odometer_at('device_days') }} as reading on true
+    inner join lateral {{ odometer_at('device_days') }} as reading on true -- noqa: ST05
 
 ),
 

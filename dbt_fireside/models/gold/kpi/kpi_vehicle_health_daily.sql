@@ -228,12 +228,13 @@ health as (
         end::integer as low_batteries_count,
         min(vehicle_days.min_external_voltage_v)::numeric(7, 3)
             as min_external_voltage_v,
-        sum(vehicle_days.fault_codes_count)::integer as fault_codes_count,
         {% for alarms in ['alarms', 'power_alarms', 'tamper_alarms'] -%}
-        (sum(coalesce(vehicle_days.vehicle_{{ alarms }}_count, 0)) filter (
-            where vehicle_days.is_heard_vehicle
-        ))::integer as {{ alarms }}_count{{ ',' if not loop.last }}
-        {% endfor %}
+        (
+            sum(coalesce(vehicle_days.vehicle_{{ alarms }}_count, 0))
+            filter (where vehicle_days.is_heard_vehicle)
+        )::integer as {{ alarms }}_count,
+        {% endfor -%}
+        sum(vehicle_days.fault_codes_count)::integer as fault_codes_count
     from vehicle_days
     {{ scopes({
         'city': 'vehicle_days.city',
