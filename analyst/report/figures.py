@@ -16,7 +16,7 @@ MONTH_ROLLUPS = {
     "max": "highest of {days}",
     "min": "lowest of {days}",
     "last": "last day",
-    "jobs": "all jobs of {days}",
+    "ratio": "ratio of the sums over {days}",
 }
 
 
