@@ -75,9 +75,12 @@ def one(connection: psycopg.Connection, statement: str, *values: object) -> Any:
     return row[0]
 
 
+# A month ends with the last day that is over.
+MONTH = (
+    "date_trunc('month', day) = %s and day in (select day from dwh_gold.dim_dates where is_over)"
+)
 FACTS = (
-    "from dwh_gold.fact_daily_fleet_metrics where is_primary_device and is_in_service"
-    " and date_trunc('month', day) = %s"
+    f"from dwh_gold.fact_daily_fleet_metrics where is_primary_device and is_in_service and {MONTH}"
 )
 
 
@@ -97,8 +100,7 @@ def test_report_figures_match_the_facts(
         gold,
         "select count(*) from dwh_gold.fact_stops inner join dwh_gold.fact_daily_fleet_metrics"
         " as metrics using (imei, day) where is_service_stop and metrics.is_primary_device"
-        " and is_in_service and date_trunc('month', day) = %s"
-        + (f" and metrics.city = '{city}'" if city else ""),
+        f" and is_in_service and {MONTH}" + (f" and metrics.city = '{city}'" if city else ""),
         month,
     )
     assert kpis["technician.service_stops"] == f"{stops:,}"

@@ -44,10 +44,11 @@ vehicle_days as (
             metrics.day = health.day
             and metrics.vehicle_id = health.scope_value
             and health.scope = 'vehicle'
+    inner join {{ ref('dim_dates') }} as dates
+        on metrics.day = dates.day and dates.is_over
     where
         metrics.is_primary_device
         and metrics.is_in_service
-        and metrics.day_start + interval '1 day' <= now()
 
 ),
 
