@@ -1,8 +1,8 @@
 -- FIX-N11
 -- Was:    one wrong fix made a trail of thousands of km and moved the vehicle's day.
--- Holds:  in the newest 7 days, no GPS fix is far from the fix before it and from the fix
---         after it while no car could have driven either way, and the way between those
---         two is drivable.
+-- Holds:  in the newest 7 days, no GPS fix is far from the fix before it and from the
+--         fix after it while no car could have driven either way, and the way between
+--         those two is drivable.
 
 with
 

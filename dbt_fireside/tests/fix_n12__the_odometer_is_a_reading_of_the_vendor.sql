@@ -1,5 +1,5 @@
 -- FIX-N12
--- Was:    an odometer counted on from its old level after it was set, reset or replaced.
+-- Was:    an odometer went on from its old level after it was set, reset or replaced.
 -- Holds:  on the newest day, each odometer of a mart is a reading that the vendor sent
 --         for one of the devices of the vehicle within the week before.
 

@@ -3,10 +3,10 @@
 {%- set staging_rows = {
     'legacy_devices': "select distinct imei from " ~ ref('device_attributes')
         ~ " where source_rank = 0",
-    'legacy_trips': "select from " ~ ref('trip_reports') ~ " where source = 'legacy'",
+    'legacy_trips': "select from " ~ ref('trips') ~ " where source = 'legacy'",
     'legacy_position_history': "select from " ~ ref('position_history')
         ~ " where source = 'legacy'",
-    'legacy_parking_events': "select from " ~ ref('parking_reports')
+    'legacy_parking_events': "select from " ~ ref('parking_events')
         ~ " where source = 'legacy'",
     'legacy_alarms': "select from " ~ ref('alarms') ~ " where source = 'legacy'",
     'legacy_device_events': "select from " ~ ref('device_events')

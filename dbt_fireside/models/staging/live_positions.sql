@@ -87,7 +87,7 @@ inner join lateral ( -- noqa: ST05
     -- each sweep returns the fix of a parked vehicle again. A cell tower counts only if
     -- the GPS fix is much older.
     order by
-        known.gps_time - case
+        known.gps_time - case -- noqa: RF03
             when {{ is_gps('known') }} then interval '0'
             else {{ belief('gps_silence', 168) }} * interval '1 hour'
         end desc,

@@ -324,8 +324,10 @@ believed as (
         {% for column in columns -%}
         sent.{{ column }},
         {% endfor -%}
-        case when refused.imei is null then sent.latitude end::numeric(9, 6) as latitude,
-        case when refused.imei is null then sent.longitude end::numeric(9, 6) as longitude,
+        case when refused.imei is null then sent.latitude end::numeric(9, 6)
+            as latitude,
+        case when refused.imei is null then sent.longitude end::numeric(9, 6)
+            as longitude,
         case when refused.imei is not null then sent.latitude end::numeric(9, 6)
             as refused_latitude,
         case when refused.imei is not null then sent.longitude end::numeric(9, 6)
