@@ -25,6 +25,7 @@ TIMES = {"timestamptz", "date"}
 MAY_BE_EMPTY = {
     "Low batteries and faults",
     "Rejected records",
+    "What did not count, and why",
     "Pushes waiting",
     "Push spool",
     "Orchestrator jobs",

@@ -1,10 +1,10 @@
 -- Question: Who drives best, and who needs coaching?
 -- Tag:      DASHBOARD
 -- Status:   Needs data: driver names in the vendor's platform
--- Read:     The score is that of all these days, for drivers with three days or more.
---           A driver without a name is shown as the vehicle. The weights of the
---           score are assumed, so a rank is a reason to look, not a verdict. Period:
---           the last 28 days.
+-- Read:     The score is that of all these days together, for drivers with three days
+--           or more. A driver without a name is shown as the vehicle. The weights of
+--           the score are assumed, so a rank is a reason to look, not a verdict.
+--           Period: the last 28 days.
 
 with
 
@@ -14,10 +14,11 @@ scored as (
         scope,
         scope_value,
         count(score) as days_count,
-        ({{ driving_score(
-            'sum(penalty_points)',
-            'sum(distance_km) filter (where penalty_points is not null)',
-        ) }})::numeric(5, 1) as score,
+        (100 - least(
+            100 * sum(penalty_points)
+            / nullif(sum(distance_km) filter (where penalty_points is not null), 0),
+            100
+        ))::numeric(5, 1) as score,
         sum(distance_km)::numeric(12, 1) as distance_km,
         sum(speeding_min)::numeric(9, 1) as speeding_min,
         sum(after_hours_km)::numeric(9, 1) as after_hours_km

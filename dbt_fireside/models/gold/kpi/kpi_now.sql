@@ -6,6 +6,7 @@ finished as (
 
     select day_start
     from {{ ref('kpi_values') }}
+    where day_start < now()
     order by day_start desc
     limit 1
 
