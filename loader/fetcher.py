@@ -36,9 +36,9 @@ class Summary:
     calls: int = 0
     records: int = 0
     errors: list[str] = field(default_factory=list)
-    foreign: list[str] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
     seconds: float = 0.0
+    foreign: list[str] = field(default_factory=list)
 
     @property
     def has_failed(self) -> bool:

@@ -64,7 +64,7 @@ def warm(database: Database, work_dir: Path) -> Iterator[None]:
 
 def staged(database: Database, work_dir: Path) -> list[tuple]:
     """The rows of tracksolid.jobs after building it."""
-    build_untested(database, work_dir, "--select", "operating_rules", "jobs", "rejected_records")
+    build_untested(database, work_dir, "--select", "+jobs", "+rejected_records")
     with database.connect() as connection:
         return connection.execute("select * from tracksolid.jobs order by job_id").fetchall()
 
@@ -119,7 +119,7 @@ def test_services_are_imported_and_a_line_that_cannot_be_read_is_rejected(
         done = run("import-services", str(file))
         assert done.returncode == 0, done.stderr
         assert says in output(done)
-    select = "operating_rules", "services", "rejected_records"
+    select = "+services", "+rejected_records"
     build_untested(database, work_dir, "--select", *select)
     with database.connect() as connection:
         assert connection.execute(

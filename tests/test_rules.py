@@ -79,7 +79,7 @@ def test_an_edit_recomputes_the_models_that_name_the_rule_or_use_the_macro(
             return {model for (model,) in found}
 
     assert restarted() == set()
-    change("seeds/operating_rules.csv", "moved_distance,,1,", "moved_distance,,2,")
+    change("seeds/operating_rules.csv", "active_engine_time,,5,", "active_engine_time,,6,")
     assert restarted() == {"kpi_fleet_utilisation_daily"}
     # Through rule_for(), which the fact calls with the class of the vehicle.
     change("seeds/operating_rules.csv", "speed_limit_van,,80,", "speed_limit_van,,81,")
