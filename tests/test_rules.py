@@ -90,5 +90,5 @@ def test_an_edit_recomputes_the_models_that_name_the_rule_or_use_the_macro(
         "            zone.kind in ('depot')\n",
     )
     affected = restarted()
-    assert affected >= {"fact_trips", "fact_stops", "kpi_dispatch_daily"}
+    assert affected >= {"fact_trips", "kpi_dispatch_daily"}
     assert affected.isdisjoint({"fact_alarms", "fact_driving_events", "kpi_fuel_cost_daily"})

@@ -25,11 +25,19 @@ select
 from {{ ref('fact_zone_visits') }} as visit
 inner join {{ ref('dim_vehicles') }} as vehicles
     on visit.imei = vehicles.imei
-inner join {{ ref('dim_vehicle_periods') }} as periods
-    on
-        vehicles.vehicle_id = periods.vehicle_id
-        and visit.day >= periods.valid_from
-        and visit.day < periods.valid_to
+-- With the limit, PostgreSQL reads the visits first, by their index.
+inner join lateral ( -- noqa: ST05
+    select
+        period.city,
+        period.cost_centre
+    from {{ ref('dim_vehicle_periods') }} as period
+    where
+        vehicles.vehicle_id = period.vehicle_id
+        and visit.day >= period.valid_from
+        and visit.day < period.valid_to
+    order by period.valid_from
+    limit 1
+) as periods on true
 left join {{ ref('dim_zones') }} as zones
     on visit.zone_id = zones.zone_id
 where vehicles.is_primary_device
