@@ -1,4 +1,4 @@
-"""import-jobs: a CSV file of jobs lands in raw and staging (command line, real database)."""
+"""import-jobs and import-services: a CSV file lands in raw and staging (command line, database)."""
 
 import csv
 import io

@@ -142,7 +142,8 @@ def test_every_acknowledged_push_is_in_staging(
         ).stdout.count("push_gps")
 
         project = Settings(work_dir=work_dir)
-        dbt_runner.run(project, database, ["run", "--select", "+position_history"], lambda *_: None)
+        build = ["build", "--select", "+position_history", "--resource-type", "seed", "model"]
+        dbt_runner.run(project, database, build, lambda *_: None)
         with database.connect() as connection:
             rows = connection.execute(
                 "select imei, to_char(gps_time at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')"

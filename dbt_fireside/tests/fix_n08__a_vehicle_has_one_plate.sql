@@ -9,26 +9,30 @@ with
 plates as (
 
     select
-        imei,
-        vehicle_id,
-        {{ plate_key('plate') }} as plate_key
-    from {{ ref('device_vehicles') }}
-    where plate is not null
+        device.vehicle_id,
+        {{ plate_key('device.plate') }} as plate_key
+    from {{ ref('device_vehicles') }} as device
+    where
+        device.plate is not null
+        and not exists (
+            select from {{ ref('vehicles') }} as seed_row
+            where
+                seed_row.imei = device.imei
+                and seed_row.vehicle_id is not null
+        )
 
 )
 
 select
-    plates.plate_key,
-    other_plates.imei
+    plate_key as name,
+    'several vehicles' as problem
 from plates
-inner join plates as other_plates
-    on plates.imei != other_plates.imei
-where
-    (plates.plate_key = other_plates.plate_key)
-    != (plates.vehicle_id = other_plates.vehicle_id)
-    and not exists (
-        select from {{ ref('vehicles') }} as seed_row
-        where
-            seed_row.imei in (plates.imei, other_plates.imei)
-            and seed_row.vehicle_id is not null
-    )
+group by plate_key
+having count(distinct vehicle_id) > 1
+union all
+select
+    vehicle_id as name,
+    'several plates' as problem
+from plates
+group by vehicle_id
+having count(distinct plate_key) > 1

@@ -30,6 +30,7 @@ begin
             ('newest_fixes', '{speed_kmh}'),
             ('obd_readings', '{vin,speed_kmh}'),
             ('position_history', '{speed_kmh}'),
+            ('trip_reports', '{avg_speed_kmh,max_speed_kmh}'),
             ('trips', '{avg_speed_kmh,max_speed_kmh}')
         ) as names (table_name, column_names)
         inner join information_schema.columns as known
