@@ -96,9 +96,10 @@ select *
 from compared
 where
     value is not null
-    -- Values and parts are rounded; a part by at most 0.1, as a share of 0.001 h is.
+    -- Values and parts are rounded: a numerator by at most 0.1, and a denominator by
+    -- 0.001 h, which changes the ratio in proportion.
     and coalesce(
         abs(value - numerator / nullif(denominator, 0))
-        > 0.02 + 0.2 / nullif(denominator, 0),
+        > 0.02 + (0.2 + 0.001 * abs(value)) / nullif(denominator, 0),
         true
     )
