@@ -17,7 +17,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableModel,
 )
 
-from grafana.kit.query import docs
+from grafana.kit.query import carried, docs
 
 WIDTH = 24  # columns of Grafana's grid; a unit of height is 30 pixels
 TAG = "fleet"
@@ -54,7 +54,7 @@ def board(
         time=DashboardDashboardTime(from_val=time_from, to="now"),
         refresh=refresh,
         week_start="monday",
-        templating=DashboardDashboardTemplating([*variables, docs()]),
+        templating=DashboardDashboardTemplating([*carried(variables), docs()]),
         annotations=AnnotationContainer(list_val=[]),
         links=[
             DashboardLink(

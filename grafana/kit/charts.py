@@ -20,7 +20,6 @@ from grafana_foundation_sdk.models.common import (
     VizTooltipOptions,
 )
 from grafana_foundation_sdk.models.dashboard import (
-    DashboardLink,
     DataTransformerConfig,
     FieldColor,
     FieldColorModeId,
@@ -29,7 +28,9 @@ from grafana_foundation_sdk.models.dashboard import (
     Panel,
 )
 
-from grafana.kit.columns import CODES, GREY, mapping, overrides
+from grafana.kit.colours import CODES, GREY
+from grafana.kit.columns import mapping, overrides
+from grafana.kit.links import of_rows
 from grafana.kit.panels import BANDS, about, band_mappings, panel
 from grafana.kit.query import SCOPES, Query, select, within
 
@@ -147,7 +148,6 @@ def map_panel(
     columns: Sequence[str],
     empty: str,
     view: geomap.MapViewConfig | None = None,
-    link: DashboardLink | None = None,
     field: FieldConfig | None = None,
 ) -> Panel:
     """A map. Each layer draws the rows of one query (its ref_id)."""
@@ -160,7 +160,7 @@ def map_panel(
     )
     made = panel("geomap", title, description, queries, options, empty, field)
     assert made.field_config
-    made.field_config.overrides = overrides(columns, links={"vehicle_id": link} if link else None)
+    made.field_config.overrides = overrides(columns, links=of_rows(columns))
     return made
 
 

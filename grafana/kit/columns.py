@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
-    TableAutoCellOptions,
+    BarGaugeValueMode,
     TableBarGaugeCellOptions,
+    TableCellBackgroundDisplayMode,
     TableColoredBackgroundCellOptions,
 )
 from grafana_foundation_sdk.models.dashboard import (
@@ -22,35 +23,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
-# Colours that colour-blind readers can distinguish; each comes with a word.
-GREEN, ORANGE, BLUE, GREY, RED = "#009E73", "#E69F00", "#56B4E9", "#999999", "#D55E00"
-STATES = {
-    "driving": ("moving", GREEN),
-    "idling": ("idle", ORANGE),
-    "parked": ("parked", BLUE),
-    "no_signal": ("no signal", GREY),
-    "never_reported": ("never reported", "#4D4D4D"),
-}
-CODES = {str(code): look for code, look in enumerate(STATES.values(), start=1)}
-WORDS = {
-    **{word: (word, GREEN) for word in ("ok", "success", "pass", "arrived", "within target")},
-    **{
-        word: (word, ORANGE) for word in ("warn", "medium", "late", "running", "skipped", "stopped")
-    },
-    **{word: (word, RED) for word in ("critical", "high", "failed", "error", "fail")},
-    **{word: (word, GREY) for word in ("gated", "no band", "no target", "low")},
-}
-# vehicle_trail compares each fix with the speed limit in operating_rules.
-SPEEDS = {"1": ("stationary", BLUE), "2": ("moving", GREEN), "3": ("speeding", RED)}
-COLOURED = {"state": STATES, "state_code": CODES, "speed_code": SPEEDS} | dict.fromkeys(
-    ("severity", "status"), WORDS
-)
-YES_NO = {"true": ("yes", ORANGE), "false": ("no", GREY)}
-
-# A count of vehicles in a state always has that state's colour and word.
-COUNTS = {f"{state}_count": look for state, look in STATES.items()}
-# Counts of vehicles that break an operating rule: coloured from 1 on.
-VIOLATIONS = {"too_fast_count": ("speeding", RED), "outside_city_count": ("outside city", ORANGE)}
+from grafana.kit.colours import COLOURED, COUNTS, PLAIN, VIOLATIONS, WARNING_FLAGS, YES_NO, Looks
 
 # Ending of a column name -> (Grafana's unit, decimals). The first match wins. None of these units
 # scales: Grafana's own lengthkm turns 126,000 km into 126 Mm, and h turns 81 h into 3.4 days.
@@ -220,16 +193,21 @@ def _properties(
     if column in COUNTS:
         yield DynamicConfigValue("color", FieldColor(FieldColorModeId.FIXED, COUNTS[column][1]))
     if column in VIOLATIONS:
-        yield DynamicConfigValue("thresholds", steps((None, GREY), (1, VIOLATIONS[column][1])))
+        yield DynamicConfigValue("thresholds", steps((None, PLAIN), (1, VIOLATIONS[column][1])))
     looks = COLOURED.get(column, YES_NO if column.startswith(("is_", "has_")) else None)
     if looks:
         yield DynamicConfigValue("mappings", [mapping(looks)])
-        cell = TableColoredBackgroundCellOptions()
-        yield DynamicConfigValue("custom.cellOptions", cell)
+        if looks is not YES_NO or column in WARNING_FLAGS:
+            cell = TableColoredBackgroundCellOptions(mode=TableCellBackgroundDisplayMode.BASIC)
+            yield DynamicConfigValue("custom.cellOptions", cell)
+    yield DynamicConfigValue("custom.wrapHeaderText", True)
     if column in LONG_TEXTS:
-        yield DynamicConfigValue("custom.cellOptions", TableAutoCellOptions(wrap_text=True))
+        yield DynamicConfigValue("custom.wrapText", True)
     if column in BAR_COLUMNS:
-        bar = TableBarGaugeCellOptions(mode=BarGaugeDisplayMode.BASIC)
+        # As text: a number in the colour of the bar would have too little contrast.
+        bar = TableBarGaugeCellOptions(
+            mode=BarGaugeDisplayMode.BASIC, value_display_mode=BarGaugeValueMode.TEXT
+        )
         yield DynamicConfigValue("custom.cellOptions", bar)
         yield DynamicConfigValue("min", 0)
         yield DynamicConfigValue("max", 100)
@@ -239,7 +217,7 @@ def _properties(
         yield DynamicConfigValue("links", [links[column]])
 
 
-def mapping(looks: Mapping[str, tuple[str, str]]) -> ValueMap:
+def mapping(looks: Looks) -> ValueMap:
     """A Grafana value mapping from {value: (text, colour)}."""
     return ValueMap(
         options={

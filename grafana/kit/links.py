@@ -1,5 +1,7 @@
 """Links of table cells: to another dashboard, or to the documentation of a KPI."""
 
+from collections.abc import Iterable
+
 from grafana_foundation_sdk.models.dashboard import DashboardLink, DashboardLinkType
 
 
@@ -21,7 +23,7 @@ TO_TRIP = DashboardLink(
     title="Trip",
     type_val=DashboardLinkType.LINK,
     url="/d/vehicle?from=${__data.fields.start_time.numeric}&to=${__data.fields.end_time.numeric}"
-    "&var-vehicle=${__data.fields.vehicle_id:percentencode}",
+    "&${city:queryparam}&${cost_centre:queryparam}&var-vehicle=${__data.fields.vehicle_id:percentencode}",
 )
 TO_KPI_PAGE = DashboardLink(
     title="How it is worked out",
@@ -29,3 +31,9 @@ TO_KPI_PAGE = DashboardLink(
     url="${docs}${__data.fields.docs_path:raw}",
     target_blank=True,
 )
+
+
+def of_rows(columns: Iterable[str]) -> dict[str, DashboardLink]:
+    """The links that a row always has: its vehicle's dashboard and its KPI's definition."""
+    known = {"vehicle_id": TO_VEHICLE, "label": TO_KPI_PAGE}
+    return {column: known[column] for column in columns if column in known}

@@ -23,8 +23,9 @@ from grafana_foundation_sdk.models.dashboard import (
     Panel,
 )
 
-from grafana.kit.columns import BLUE, DASH, GREEN, ORANGE, RED, overrides, steps
-from grafana.kit.links import TO_KPI_PAGE
+from grafana.kit.colours import GREEN, ORANGE, PLAIN, RED
+from grafana.kit.columns import DASH, overrides, steps
+from grafana.kit.links import of_rows
 from grafana.kit.query import GOLD, SCOPES, Query, select
 
 MIN_WIDTH = 70  # pixels of a table's column; 150 by Grafana's default
@@ -60,7 +61,7 @@ def panel(
     config = field or FieldConfig()
     config.no_value = empty
     if config.thresholds is None:  # Grafana's own are green below 80 and red from there on
-        config.thresholds = steps((None, BLUE))
+        config.thresholds = steps((None, PLAIN))
     return Panel(
         type_val=kind,
         title=title,
@@ -85,13 +86,16 @@ def rows(
     hidden: Sequence[str] = (),
     time_from: str | None = None,
 ) -> Panel:
-    """A table of a gold table's columns (`columns`: their names, separated by spaces)."""
+    """A table of a gold table's columns (`columns`: their names, separated by spaces).
+
+    A vehicle leads to its dashboard and a KPI to its definition; `links` adds to these.
+    """
     names = columns.split()
     query = Query(select(names, source, *where, order=order, limit=limit))
     plain = FieldConfig(custom=TableFieldOptions(min_width=MIN_WIDTH))
     made = panel("table", title, description, [query], table.Options(), empty, plain)
     assert made.field_config
-    made.field_config.overrides = overrides(names, hidden, links)
+    made.field_config.overrides = overrides(names, hidden, of_rows(names) | dict(links or {}))
     made.time_from = time_from
     return made
 
@@ -148,7 +152,7 @@ def _figures() -> stat.Options:
         reduce_options=ReduceDataOptions(
             calcs=["lastNotNull"], fields="/.*/", values=True, limit=60
         ),
-        color_mode=BigValueColorMode.BACKGROUND,
+        color_mode=BigValueColorMode.BACKGROUND_SOLID,  # a gradient would have less contrast
         graph_mode=BigValueGraphMode.NONE,
         text_mode=BigValueTextMode.VALUE_AND_NAME,
     )
@@ -166,6 +170,5 @@ def kpi_rows(title: str, description: str, *where: str, live: bool = False) -> P
         SCOPES,
         order="label, scope_value",
         empty="No complete day yet: KPIs appear after the first build that follows midnight.",
-        links={"label": TO_KPI_PAGE},
         hidden=["docs_path"],
     )

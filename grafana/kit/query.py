@@ -153,3 +153,16 @@ DRIVER = many_of("driver", "Driver", DRIVERS)
 KPI = one_of("kpi", "KPI", KPIS, "Vehicle utilisation", "fleet.utilisation")
 BY_PLACE: Sequence[VariableModel] = (CITY, COST_CENTRE)
 BY_VEHICLE: Sequence[VariableModel] = (CITY, COST_CENTRE, VEHICLE)
+
+
+def carried(variables: Sequence[VariableModel]) -> Sequence[VariableModel]:
+    """The variables, with a hidden one for the vehicle if there is none.
+
+    Grafana passes the variables of one dashboard on to the next; without this one, a chosen
+    vehicle would be lost on the way through a dashboard that has no use for it.
+    """
+    if any(variable.name == VEHICLE.name for variable in variables):
+        return variables
+    unused = many_of("vehicle", "Vehicle", VEHICLE_IDS)
+    unused.hide = VariableHide.HIDE_VARIABLE
+    return [*variables, unused]

@@ -4,7 +4,6 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.kit.board import Shelf, board
 from grafana.kit.charts import history, kpi_trend, trend
-from grafana.kit.links import TO_VEHICLE
 from grafana.kit.panels import about, kpi_rows, kpi_tiles, rows
 from grafana.kit.query import BY_VEHICLE, SCOPES, VEHICLES, select, within
 from grafana.pages.noc_live import BEHAVIOUR, HEALTH, UTILISATION, idle_now, vehicle_map
@@ -26,11 +25,12 @@ def daily_operations() -> Dashboard:
     weekday = rows(
         "Compared with the same weekday",
         about("Today and the same weekday last week, both up to the same hour.", UTILISATION),
-        "label scope_value value unit weekday_before_value change_pct as_of",
+        "label scope_value value unit weekday_before_value change_pct as_of docs_path",
         "fleet_today",
         SCOPES,
         order="label, scope_value",
         empty="No data yet: the first build has not finished.",
+        hidden=["docs_path"],
     )
     not_moved = rows(
         "Not moved today",
@@ -46,7 +46,6 @@ def daily_operations() -> Dashboard:
         *VEHICLES,
         order="vehicle_id",
         empty="Every vehicle has moved, or there is no data for today yet.",
-        links={"vehicle_id": TO_VEHICLE},
         time_from="now/d",
     )
     vehicles = rows(
@@ -59,7 +58,6 @@ def daily_operations() -> Dashboard:
         *VEHICLES,
         order="distance_km desc nulls last, vehicle_id",
         empty="No data for today yet.",
-        links={"vehicle_id": TO_VEHICLE},
         time_from="now/d",
     )
     leaderboard = rows(
@@ -117,7 +115,6 @@ def daily_operations() -> Dashboard:
         *VEHICLES[:2],
         order="waiting_min desc nulls last",
         empty="No open job. Import jobs with orchestrate.py import-jobs FILE.csv.",
-        links={"vehicle_id": TO_VEHICLE},
     )
     distance = kpi_trend("Distance", "Distance driven.", UTILISATION, "fleet.distance", "suffix:km")
     return board(

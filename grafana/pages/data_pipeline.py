@@ -4,7 +4,6 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from grafana.kit.board import Shelf, board
 from grafana.kit.charts import trend
-from grafana.kit.links import TO_VEHICLE
 from grafana.kit.panels import about, kpi_rows, rows, tiles
 from grafana.kit.query import BY_PLACE, PLACES, select, within
 from grafana.pages.noc_live import READINESS
@@ -83,7 +82,6 @@ def data_pipeline() -> Dashboard:
         *PLACES,
         order="fix_age_s desc nulls first, vehicle_id",
         empty="Every device has a recent position.",
-        links={"vehicle_id": TO_VEHICLE},
     )
     reasons = rows(
         "What did not count, and why",

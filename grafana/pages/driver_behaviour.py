@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from grafana.kit.board import Shelf, board
 from grafana.kit.charts import kpi_trend
-from grafana.kit.links import TO_TRIP, TO_VEHICLE
+from grafana.kit.links import TO_TRIP
 from grafana.kit.panels import about, rows
 from grafana.kit.query import BY_VEHICLE, DRIVER, PLACES, VEHICLES, any_of, within
 from grafana.pages.noc_live import ALARM, BEHAVIOUR
@@ -39,7 +39,7 @@ def driver_behaviour() -> Dashboard:
         *VEHICLES,
         order="day_start desc, start_time desc",
         empty="No trip after hours in this time range.",
-        links={"start_time": TO_TRIP, "vehicle_id": TO_VEHICLE},
+        links={"start_time": TO_TRIP},
     )
     alarms = rows(
         "Driving alarms",
@@ -51,7 +51,6 @@ def driver_behaviour() -> Dashboard:
         *VEHICLES,
         order="alarm_time desc",
         empty="No driving alarm in this time range.",
-        links={"vehicle_id": TO_VEHICLE},
     )
     no_driver = "No driver is known. Enter driver names in the Tracksolid platform."
     return board(

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.kit.board import Shelf, board
 from grafana.kit.charts import trend
-from grafana.kit.links import TO_KPI_PAGE, to_board
+from grafana.kit.links import to_board
 from grafana.kit.panels import BANDS, about, kpi_tiles, rows
 from grafana.kit.query import BY_PLACE, KPI, SCOPES, select, within
 
@@ -43,7 +43,7 @@ def kpi_scoreboard() -> Dashboard:
         order="domain, label, scope_value",
         limit=1000,
         empty="No complete day yet: KPIs appear after the first build that follows midnight.",
-        links={"label": TO_KPI_PAGE, "trend": TO_TREND},
+        links={"trend": TO_TREND},
         hidden=["kpi_id", "docs_path"],
     )
     chosen_trend = trend(

@@ -4,7 +4,6 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.kit.board import Shelf, board
 from grafana.kit.charts import kpi_trend
-from grafana.kit.links import TO_VEHICLE
 from grafana.kit.panels import about, kpi_rows, rows
 from grafana.kit.query import BY_VEHICLE, VEHICLES
 from grafana.pages.daily_operations import COST
@@ -21,7 +20,6 @@ def maintenance_fuel() -> Dashboard:
         *VEHICLES,
         order="days_to_service nulls last, km_to_service, vehicle_id",
         empty="No odometer reading is known.",
-        links={"vehicle_id": TO_VEHICLE},
     )
     condition = rows(
         "Low batteries and faults",
@@ -35,7 +33,6 @@ def maintenance_fuel() -> Dashboard:
         *VEHICLES,
         order="fault_codes_count desc nulls last, min_battery_pct, vehicle_id",
         empty="No vehicle has a low battery, a fault code or a power alarm.",
-        links={"vehicle_id": TO_VEHICLE},
     )
     return board(
         "maintenance-fuel",

@@ -11,7 +11,6 @@ from grafana_foundation_sdk.models.geomap import MapViewConfig
 
 from grafana.kit.board import Shelf, board
 from grafana.kit.charts import map_panel, markers
-from grafana.kit.links import TO_VEHICLE
 from grafana.kit.panels import BANDS, about, kpi_tiles, rows, tiles
 from grafana.kit.query import BY_VEHICLE, SCOPES, VEHICLES, Query, select, within
 
@@ -35,7 +34,6 @@ def vehicle_map(title: str, *where: str) -> Panel:
         "No selected vehicle has a position.",
         # A fixed view, Nairobi to Kampala: a view that follows the data jumps at each refresh.
         view=MapViewConfig(id_val="coords", lat=-1, lon=36, zoom=6),
-        link=TO_VEHICLE,
         field=FieldConfig(color=FieldColor(FieldColorModeId.THRESHOLDS)),
     )
 
@@ -52,7 +50,6 @@ def idle_now() -> Panel:
         *VEHICLES,
         order="state_since_time nulls last, vehicle_id",
         empty="No vehicle is idling.",
-        links={"vehicle_id": TO_VEHICLE},
     )
 
 
@@ -103,7 +100,6 @@ def noc_live() -> Dashboard:
         *VEHICLES,
         order="speed_kmh desc",
         empty="No vehicle is speeding.",
-        links={"vehicle_id": TO_VEHICLE},
     )
     alarms = rows(
         "Alarms",
@@ -114,7 +110,6 @@ def noc_live() -> Dashboard:
         *VEHICLES,
         order="alarm_time desc",
         empty="No alarm in this time range.",
-        links={"vehicle_id": TO_VEHICLE},
     )
     power = rows(
         "Power cuts, tampering, SOS",
@@ -126,7 +121,6 @@ def noc_live() -> Dashboard:
         *VEHICLES,
         order="alarm_time desc",
         empty="No such alarm in this time range.",
-        links={"vehicle_id": TO_VEHICLE},
     )
     outside = rows(
         "Outside assigned city",
@@ -138,7 +132,6 @@ def noc_live() -> Dashboard:
         *VEHICLES,
         order="vehicle_id",
         empty="None. Vehicles without an assigned city in seeds/vehicles.csv never appear here.",
-        links={"vehicle_id": TO_VEHICLE},
     )
     silent = rows(
         "No recent position",
@@ -152,7 +145,6 @@ def noc_live() -> Dashboard:
         *VEHICLES,
         order="fix_age_s desc nulls first, vehicle_id",
         empty="Every device has a recent position.",
-        links={"vehicle_id": TO_VEHICLE},
     )
     return board(
         "noc-live",

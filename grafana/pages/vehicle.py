@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from grafana.kit.board import Shelf, board
 from grafana.kit.charts import map_panel, markers, timeline, trend
-from grafana.kit.columns import BLUE
+from grafana.kit.colours import BLUE
 from grafana.kit.links import TO_TRIP
 from grafana.kit.panels import about, rows
 from grafana.kit.query import BY_VEHICLE, Query, chosen, select, within

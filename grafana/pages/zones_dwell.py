@@ -4,7 +4,6 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.kit.board import Shelf, board
 from grafana.kit.charts import kpi_trend, map_panel, markers, trend
-from grafana.kit.links import TO_VEHICLE
 from grafana.kit.panels import about, kpi_rows, rows
 from grafana.kit.query import BY_VEHICLE, PLACES, VEHICLES, Query, select, within
 
@@ -59,7 +58,6 @@ def zones_dwell() -> Dashboard:
         *VEHICLES,
         order="day_start desc, entry_time desc",
         empty="No visit in this time range.",
-        links={"vehicle_id": TO_VEHICLE},
     )
     return board(
         "zones-dwell",

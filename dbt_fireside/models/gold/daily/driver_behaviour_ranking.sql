@@ -14,6 +14,7 @@ places as (
     select
         'vehicle' as scope,
         vehicle_id as scope_value,
+        vehicle_id,
         city,
         cost_centre
     from {{ ref('dim_vehicles') }}
@@ -25,6 +26,7 @@ places as (
         select distinct on (drivers.driver_name)
             'driver' as scope,
             drivers.driver_name as scope_value,
+            vehicles.vehicle_id,
             vehicles.city,
             vehicles.cost_centre
         from {{ ref('dim_drivers') }} as drivers
@@ -80,6 +82,7 @@ ranking as (
         ---------- ids
         scored.scope,
         scored.scope_value,
+        places.vehicle_id,
 
         ---------- groups
         coalesce(places.city, 'Unassigned') as city,

@@ -56,6 +56,7 @@ register as (
         defined.kpi_kpi_id as kpi_id,
         defined.kpi_label as label,
         defined.kpi_domain as domain,
+        '#!/overview/' || replace(lower(defined.kpi_domain), ' ', '-') as docs_path,
         defined.kpi_unit as unit,
         defined.kpi_decimals::integer as decimals,
         defined.kpi_formula as formula,

@@ -78,7 +78,7 @@ scoreboard as (
         replace(register.kpi_status, '_', ' ') as kpi_status,
         compared.gate_reason,
         register.assumed_rules,
-        '#!/overview/' || replace(lower(register.domain), ' ', '-') as docs_path
+        register.docs_path
     from compared
     inner join {{ ref('kpi_register') }} as register
         on compared.kpi_id = register.kpi_id

@@ -256,6 +256,7 @@ today as (
 
         ---------- the measure
         register.label,
+        register.docs_path,
         register.unit,
         register.decimals,
         compared.value::numeric(18, 3) as value,
