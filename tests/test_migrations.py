@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from loader.landing import Landing
+from operations.cli import command
 from settings import ROOT
 from warehouse.database import DBT_ROLE, LOADER_ROLE, Database
 from warehouse.embedded import embedded_url, start_embedded
@@ -137,6 +138,19 @@ def test_kill_during_migration_leaves_no_lock(unprepared: Database, folder: Path
     with unprepared.connect() as connection:
         connection.execute("delete from tracksolid.schema_migrations")
     assert apply(unprepared, folder) == NAMES
+
+
+def test_a_command_brings_the_named_embedded_database_up_to_date(
+    unprepared: Database, server: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as that of an older demo; a database of somebody else is left alone."""
+    monkeypatch.setattr(command, "open_database", lambda *_, **__: nullcontext(server))
+    with command.chosen_database(unprepared.name) as database:
+        assert not database.is_prepared()
+    (folder / "0017_one_count_of_stops.sql").unlink()
+    apply(unprepared, folder)
+    with command.chosen_database(unprepared.name) as database:
+        assert database.pending() == []
 
 
 def test_database_of_the_old_system_is_not_touched(unprepared: Database, folder: Path) -> None:

@@ -8,7 +8,7 @@ from psycopg import sql
 from psycopg.pq import Conninfo
 
 from warehouse.address import printable
-from warehouse.migrate import MigrationError, migrate, pending
+from warehouse.migrate import MigrationError, applied, migrate, pending
 
 LOADER_ROLE = "fireside_loader"
 DBT_ROLE = "fireside_dbt"
@@ -107,6 +107,14 @@ class Database:
                 return migrate(self.url, connection)
             except MigrationError as error:
                 raise DatabaseError(str(error)) from error
+
+    def is_prepared(self) -> bool:
+        """Return True if the database has migrations of this product, of any release."""
+        with self.connect() as connection:
+            try:
+                return bool(applied(connection))
+            except MigrationError:
+                return False
 
     def check_version(self) -> None:
         """Raise DatabaseError if the server is too old."""

@@ -65,6 +65,8 @@ def chosen_database(name: str | None = None, needs: Needs = Needs.WRITING) -> It
     with failing(DatabaseError), open_database(settings(), migrates=migrates) as server:
         database = server.sibling(name, create=False) if name else server
         if server.is_embedded or migrates:
+            if name and database.is_prepared():
+                database.prepare()
             yield database
             return
         from operations.service.pending import what_is_pending  # late: --help must not wait
