@@ -343,9 +343,11 @@ def test_files_of_an_earlier_release_count_and_come_back(
     written.rename(older)
     with database.connect() as connection:
         connection.execute("delete from raw.archived_files")
+    # Any build lists them, because one that finds a changed rule computes rows of raw again.
+    dbt_runner.run(settings, database, ["run", "--select", "no_such_model"], lambda *_: None)
+    assert noted(database) == [(str(older), "alarm_list", 6)]
     with pytest.raises(dbt_runner.DbtFailed, match="restore-archive first"):
         dbt_runner.run(settings, database, ["run", "-f"], lambda *_: None)
-    assert noted(database) == [(str(older), "alarm_list", 6)]
     assert archive.restore(settings, database) == 6
     assert raw() == whole
 

@@ -75,8 +75,9 @@ def list_older_files(settings: Settings, connection: psycopg.Connection) -> list
     unreadable = []
     for path in sorted(settings.archive_dir.glob("*/*/*.parquet")):
         table = path.parent.name
-        is_table = connection.execute(IS_TABLE, [f"raw.{table}"]).fetchone() == (True,)
-        if not is_table or (table, path.name) in known:
+        if (table, path.name) in known:
+            continue
+        if connection.execute(IS_TABLE, [f"raw.{table}"]).fetchone() != (True,):
             continue
         import pyarrow as pa  # late: most commands find no such file
         import pyarrow.parquet as pq

@@ -17,6 +17,7 @@ PROJECT = ROOT / "dbt_fireside"
 # A build with one of these options does not build all models.
 SELECTING = {"-s", "--select", "-m", "--models", "--exclude", "--selector", "--resource-type"}
 FULL_REFRESH = {"--full-refresh", "-f", "DBT_FULL_REFRESH", "DBT_ENGINE_FULL_REFRESH"}
+BUILDING = {"build", "run"}
 # Words that may ask for a full refresh in another spelling.
 HINT = re.compile(r"retry|-\w+|-.*full.refresh.*")
 OFF = {"", "0", "f", "false", "n", "no", "off"}
@@ -91,17 +92,20 @@ def run(
 def _refuse_full_refresh(settings: Settings, database: Database, arguments: Sequence[str]) -> None:
     """Raise DbtFailed if a full refresh would rebuild tables from an incomplete raw.
 
-    dbt knows more spellings (-xf, a variable, retry). For a word that may be one, only files of an
-    older release are listed here; then macros/full_refresh.sql refuses.
+    dbt knows more spellings (-xf, a variable, retry). For a word that may be one, and for a build,
+    which computes rows again if a rule has changed, only files of an older release are listed here;
+    then macros/full_refresh.sql refuses, and macros/claims.sql keeps the rows.
     """
     variables = {name for name in FULL_REFRESH if os.environ.get(name, "").lower() not in OFF}
     is_spelled_out = bool(FULL_REFRESH & {*arguments, *variables})
-    if not is_spelled_out and not any(HINT.fullmatch(word) for word in arguments):
+    is_hinted = any(HINT.fullmatch(word) for word in arguments)
+    if not is_spelled_out and not is_hinted and arguments[0] not in BUILDING:
         return
     with database.connect() as connection:
-        reason = archived_files.reason_against_full_refresh(settings, connection)
-    if reason and is_spelled_out:
-        raise DbtFailed(reason)
+        if not is_spelled_out:
+            archived_files.list_older_files(settings, connection)
+        elif reason := archived_files.reason_against_full_refresh(settings, connection):
+            raise DbtFailed(reason)
 
 
 def execute(
