@@ -14,7 +14,7 @@ named as (
     -- its plate in the name of the device.
     select
         imei,
-        value as spelling,
+        regexp_replace(value, '[\s\u00A0]+', ' ', 'g') as spelling,
         case attribute when 'vehicleNumber' then 2 else 3 end as source_rank
     from attributes
     where
@@ -45,7 +45,8 @@ believed as (
 
     -- FIX-N08: people type N/A, -, 0 or TBA where a plate is missing. A plate has a
     -- digit other than 0, is no row of digits such as 123, and is not in the seed
-    -- placeholder_plates. A name that is a model of devices is no plate.
+    -- placeholder_plates, with or without a number (Test 2). A name that is a model of
+    -- devices is no plate.
     select *
     from normalised
     where
@@ -56,7 +57,11 @@ believed as (
             and position(vehicle_key in '01234567890123456789') = 0
             and not exists (
                 select from {{ ref('placeholder_plates') }} as known
-                where {{ plate_key('known.plate') }} = normalised.vehicle_key
+                where
+                    {{ plate_key('known.plate') }} in (
+                        normalised.vehicle_key,
+                        regexp_replace(normalised.vehicle_key, '[0-9]+$', '')
+                    )
             )
             and (
                 source_rank = 2

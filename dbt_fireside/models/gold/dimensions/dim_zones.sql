@@ -49,9 +49,10 @@ zones_of_seed as (
 
 depot_words as (
 
-    -- A fence with one of these words in its name is a depot: depot_name_yard.
+    -- A fence with one of these words in its name is a depot: depot_name_yard,
+    -- depot_name_service_centre.
     select
-        replace(rule, 'depot_name_', '') as word,
+        replace(replace(rule, 'depot_name_', ''), '_', ' ') as word,
         agreed
     from {{ ref('operating_rules') }}
     where

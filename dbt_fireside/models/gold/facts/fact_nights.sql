@@ -54,7 +54,8 @@ fact as (
             and fix.gps_time >= {{ start_of('night.day') }}
             and fix.gps_time < {{ start_of('night.day + 1') }}
             and fix.latitude is not null
-        order by fix.gps_time desc
+        -- FIX-N11: a cell tower counts only on a day without GPS.
+        order by {{ is_gps('fix') }} desc, fix.gps_time desc
         limit 1
     ) as last_fix on true
 

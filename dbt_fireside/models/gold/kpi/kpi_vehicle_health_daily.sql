@@ -9,20 +9,42 @@ with
 
 readings as (
 
+    -- One reading per vehicle and day: that of its tracker, also on a day on which only
+    -- the dashcam reports.
+    select distinct on (metrics.vehicle_id, metrics.day)
+        metrics.vehicle_id,
+        metrics.day,
+        metrics.imei,
+        metrics.odometer_km
+    from {{ ref('fact_daily_fleet_metrics') }} as metrics
+    left join {{ ref('dim_vehicles') }} as vehicles
+        on metrics.imei = vehicles.imei
+    where metrics.odometer_km is not null
+    order by
+        metrics.vehicle_id asc,
+        metrics.day asc,
+        coalesce(vehicles.device_model = 'JC400P', false) asc,
+        metrics.is_primary_device desc,
+        metrics.imei asc
+
+),
+
+rises as (
+
     -- An odometer never decreases, and it never increases by more than a vehicle can
     -- drive. Any other step leads to a counter that was set, reset or replaced, and is
-    -- no distance. So all days of a vehicle are read, one row per day.
+    -- no distance, as is a step to another device. So all days of a vehicle are read.
     select
-        imei,
+        vehicle_id,
         day,
         odometer_km,
-        odometer_km - lag(odometer_km) over days as rise_km,
+        case
+            when imei = lag(imei) over days
+                then odometer_km - lag(odometer_km) over days
+        end as rise_km,
         24 * 200 * (day - lag(day) over days) as most_km
-    from {{ ref('fact_daily_fleet_metrics') }}
-    where
-        is_primary_device
-        and odometer_km is not null
-    window days as (partition by imei order by day)
+    from readings
+    window days as (partition by vehicle_id order by day)
 
 ),
 
@@ -35,18 +57,18 @@ increases as (
         metrics.day,
         metrics.city,
         metrics.vehicle_class,
-        readings.odometer_km,
-        count(readings.imei) over days as readings_count,
+        rises.odometer_km,
+        count(rises.day) over days as readings_count,
         case
-            when readings.rise_km < 0 or readings.rise_km > readings.most_km then 0
-            when readings.imei is not null then readings.rise_km
-            when count(readings.imei) over days > 0 then 0
+            when rises.rise_km < 0 or rises.rise_km > rises.most_km then 0
+            when rises.day is not null then rises.rise_km
+            when count(rises.day) over days > 0 then 0
         end as driven_km
     from {{ ref('fact_daily_fleet_metrics') }} as metrics
-    left join readings
-        on metrics.imei = readings.imei and metrics.day = readings.day
+    left join rises
+        on metrics.vehicle_id = rises.vehicle_id and metrics.day = rises.day
     where metrics.is_primary_device
-    window days as (partition by metrics.imei order by metrics.day)
+    window days as (partition by metrics.vehicle_id order by metrics.day)
 
 ),
 
@@ -56,13 +78,15 @@ odometers as (
         imei,
         vehicle_id,
         day,
-        max(odometer_km) over (partition by imei, readings_count) as odometer_km,
+        max(odometer_km) over (partition by vehicle_id, readings_count) as odometer_km,
         avg(driven_km) over month_before as km_per_day,
+        coalesce(sum(driven_km) over (partition by vehicle_id order by day), 0)
+            as all_driven_km,
         {{ rule_for("'service_interval_' || vehicle_class", 'city') }} as interval_km
     from increases
     window
         month_before as (
-            partition by imei
+            partition by vehicle_id
             order by day
             range between interval '27 days' preceding and current row
         )
@@ -101,27 +125,52 @@ services as (
 
 ),
 
+driven_before as (
+
+    select
+        services.vehicle_id,
+        services.service_day,
+        services.odometer_km,
+        coalesce(max(odometers.all_driven_km), 0) as all_driven_km
+    from services
+    left join odometers
+        on
+            services.vehicle_id = odometers.vehicle_id
+            and services.service_day >= odometers.day
+    group by services.vehicle_id, services.service_day, services.odometer_km
+
+),
+
 intervals as (
 
     -- Without an imported service, a service is assumed at each multiple of the
-    -- interval.
+    -- interval. FIX-N12: if the counter of the service was set, reset or replaced, the
+    -- days since it say how far the vehicle drove.
     select
         odometers.*,
         last_service.odometer_km is null as is_service_assumed,
         coalesce(
-            last_service.odometer_km + odometers.interval_km - odometers.odometer_km,
+            odometers.interval_km - case
+                when
+                    odometers.odometer_km - last_service.odometer_km
+                    between 0
+                    and 24 * 200 * (odometers.day - last_service.service_day + 1)
+                    then odometers.odometer_km - last_service.odometer_km
+                when odometers.odometer_km is not null
+                    then odometers.all_driven_km - last_service.all_driven_km
+            end,
             odometers.interval_km
             - mod(odometers.odometer_km, nullif(odometers.interval_km, 0))
         ) as km_to_service
     from odometers
     left join
         lateral (
-            select services.odometer_km
-            from services
+            select known.*
+            from driven_before as known
             where
-                services.vehicle_id = odometers.vehicle_id
-                and services.service_day <= odometers.day
-            order by services.service_day desc
+                known.vehicle_id = odometers.vehicle_id
+                and known.service_day <= odometers.day
+            order by known.service_day desc
             limit 1
         ) as last_service
         on true
