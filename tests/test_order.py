@@ -96,7 +96,7 @@ DELIVERIES = [
     # A clock that runs ahead, another GPS epoch, a cell tower, and places far away: the fixes
     # around them say that they are wrong as soon as enough of these have arrived.
     fix("location_list", 200, 30, 10),
-    fix("track_list", 4 - 7168 * 1440, 30, 30),
+    fix("track_list", 4 - 7168 * 1440, 30, 30, lat=-1.2),
     fix("track_list", 4, 0, 30, posType=2, lat=-1.25),
     fix("track_list", 5, 40, 30, lat=52),
     fix("location_get", 8, 40, 9, lat=52),
@@ -131,6 +131,8 @@ DELIVERIES = [
     drive(600, 600, 601),
     drive(600, 610, 615),
     drive(600.1, 640, 645),
+    drive(660, 660, 661),
+    drive(660.15, 665, 670),
     drive(700, 690, 705),
     drive(800, 840, 845, distance=None, startMileage=13000, endMileage=25000),
     # Longer than a day, with stops inside.
@@ -277,8 +279,8 @@ def assert_order_is_irrelevant(
         for table, rows in incremental.items():
             alike = {json.dumps(of_device(rows, imei)) for imei in imeis}
             assert len(alike) == 1, (table, seed, loads)
-        assert len(of_device(incremental["tracksolid.trips"], imeis[0])) == 13
-        assert len(of_device(incremental["dwh_gold.fact_trips"], imeis[0])) == 13
+        assert len(of_device(incremental["tracksolid.trips"], imeis[0])) == 14
+        assert len(of_device(incremental["dwh_gold.fact_trips"], imeis[0])) == 14
         assert_states_are_contiguous(incremental["dwh_gold.vehicle_states"])
         fixes = [json.loads(row) for row in of_device(incremental[HISTORY], imeis[0])]
         assert len(fixes) == 12

@@ -24,8 +24,10 @@ covers the second of its start.
 {#-
 The best of the better reports that overlap a report (`report`); no row if the report counts.
 Better is from a richer source, else reported later. Neighbours may touch: an overlap counts if
-it is longer than the operating rule report_touch, or at least half of the report. `same` lists
-columns that both must have in common.
+it is longer than the operating rule report_touch, or at least half of the report. A running trip
+may be reported before it has a length, so a better report that starts within half of report_touch
+after a report shorter than report_touch counts as an overlap, too, unless one answer has both.
+`same` lists columns that both must have in common.
     (select better.* from trip_reports as better where … order by … limit 1 offset 0)
 -#}
 {% macro better_report(reports, report, same=[]) -%}
@@ -35,6 +37,7 @@ columns that both must have in common.
                             - greatest(better.start_time, {{ report }}.start_time)
                         )
     {%- endset -%}
+    {%- set touch = rule('report_touch') ~ " * interval '1 second'" -%}
     (
         select better.*
         from {{ ref(reports) }} as better
@@ -42,7 +45,8 @@ columns that both must have in common.
             better.imei = {{ report }}.imei
             and better.start_time > {{ report }}.start_time
             - {{ longest(reports, report ~ '.imei', 'until_time') }}
-            and better.start_time < {{ report }}.until_time
+            and better.start_time
+            < greatest({{ report }}.until_time, {{ report }}.start_time + {{ touch }} / 2)
             and (
                 better.start_time = {{ report }}.start_time
                 or (
@@ -50,8 +54,15 @@ columns that both must have in common.
                     better.{{ column }} is not distinct from {{ report }}.{{ column }} and
                     {%- endfor %}
                     (
-                        {{ overlap }} > {{ rule('report_touch') }} * interval '1 second'
+                        {{ overlap }} > {{ touch }}
                         or {{ overlap }} >= ({{ report }}.until_time - {{ report }}.start_time) / 2
+                        or (
+                            {{ report }}.until_time < {{ report }}.start_time + {{ touch }}
+                            and better.start_time >= {{ report }}.start_time
+                            -- One answer that has both means two.
+                            and (better.source_rank, better.fetched_at)
+                            != ({{ report }}.source_rank, {{ report }}.fetched_at)
+                        )
                     )
                 )
             )
@@ -153,6 +164,7 @@ because a change in it may make them count or not.
     select changed.imei, least(changed.from_time, (select min(…) …)) as from_time, to_time …
 -#}
 {% macro spans_of_changed_reports(reports) -%}
+    {%- set touch = rule('report_touch') ~ " * interval '1 second'" -%}
     select
         changed.imei,
         least(
@@ -163,9 +175,11 @@ because a change in it may make them count or not.
                 where
                     report.imei = changed.imei
                     and report.start_time < changed.from_time
-                    and report.start_time > changed.from_time
-                    - {{ longest(reports, 'changed.imei', 'until_time') }}
-                    and report.until_time > changed.from_time
+                    and report.start_time > changed.from_time - greatest(
+                        {{ longest(reports, 'changed.imei', 'until_time') }}, {{ touch }}
+                    )
+                    and greatest(report.until_time, report.start_time + {{ touch }})
+                    > changed.from_time
             )
         ) as from_time,
         changed.to_time
