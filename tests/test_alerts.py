@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import yaml
 
-from grafana.kit.files import DASHBOARDS
+from grafana.kit.files import DASHBOARDS, panels
 from settings import ROOT
 
 PROVISIONING = ROOT / "grafana/provisioning"
@@ -26,9 +26,7 @@ NOTIFICATIONS = read("alerting/notifications.yaml")
 GROUPS = read("alerting/rules.yaml")["groups"]
 RULES = {rule["uid"]: rule for group in GROUPS for rule in group["rules"]}
 SQL = {uid: rule["data"][0]["model"]["rawSql"] for uid, rule in RULES.items()}
-COLUMN_AND_VIEW = {
-    uid: re.fullmatch(r"select city, (\w+) from dwh_gold\.(\w+)", sql) for uid, sql in SQL.items()
-}
+OF_VEHICLES = {uid for uid, sql in SQL.items() if "dwh_gold.alert_items" in sql}
 
 FIX = "update tracksolid.newest_fixes set gps_time = now() - interval '1 minute'"
 ALARM = """
@@ -87,25 +85,31 @@ def rolled_back(connection: psycopg.Connection) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def counts_by_city(connection: psycopg.Connection, uid: str) -> dict[str, int]:
-    """City -> count, as Grafana reads it: text columns are labels, the number is the value."""
+def alerts(connection: psycopg.Connection, sql: str) -> dict[tuple[str, ...], float | None]:
+    """Labels -> value, as Grafana reads it: text columns are labels, the number is the value."""
     connection.execute("set local role grafana_ro")
-    answer = connection.execute(SQL[uid].encode())
+    answer = connection.execute(sql.encode())
     types = [psycopg.adapters.types[column.type_code].name for column in answer.description]
     rows = answer.fetchall()
     connection.execute("set local role none")
-    assert types == ["text", "int4"]
-    assert rows, "no row: Grafana would alert for missing data"
-    assert len({city for city, _ in rows}) == len(rows), (
-        "two rows of one city: alerts need unique labels"
-    )
-    return dict(rows)
+    assert types[:-1] == ["text"] * len(types[:-1])
+    assert types[-1] in ("int4", "numeric")
+    found = {row[:-1]: row[-1] for row in rows}
+    assert len(found) == len(rows), "two rows with the same labels: Grafana refuses the answer"
+    return found
+
+
+def firing(connection: psycopg.Connection, uid: str) -> set[tuple[str, ...]]:
+    """Labels of the alerts that fire."""
+    found = alerts(connection, SQL[uid])
+    assert uid in OF_VEHICLES or found, "no row: Grafana would alert for missing data"
+    return {labels for labels, count in found.items() if count and count > 0}
 
 
 @pytest.mark.parametrize("uid", RULES)
 def test_no_rule_fires_before_the_first_poll(empty: psycopg.Connection, uid: str) -> None:
     with rolled_back(empty):
-        assert set(counts_by_city(empty, uid).values()) == {0}
+        assert firing(empty, uid) == set()
 
 
 @pytest.mark.parametrize("uid", SITUATIONS)
@@ -113,39 +117,127 @@ def test_rule_fires_in_its_situation(gold: psycopg.Connection, uid: str) -> None
     with rolled_back(gold):
         for statement in NO_SITUATION:
             gold.execute(statement.encode())
-        assert set(counts_by_city(gold, uid).values()) == {0}
+        assert firing(gold, uid) == set()
         gold.execute(SITUATIONS[uid].encode())
-        assert max(counts_by_city(gold, uid).values()) > 0
+        found = firing(gold, uid)
+        assert found
+        listed = gold.execute(
+            "select alert_name, severity, city, vehicle_id, driver_name from dwh_gold.alert_items"
+            " where alert = %s",
+            [uid],
+        ).fetchall()
+        # The dashboard's list has the same name, severity and vehicles as the alerts.
+        assert {row[:2] for row in listed} == {
+            (RULES[uid]["title"], RULES[uid]["labels"]["severity"])
+        }
+        assert uid not in OF_VEHICLES or {row[2:] for row in listed} == found
+        for query in RULES[uid]["data"][1:-1]:
+            # Since when and where: Grafana finds them by the same labels.
+            assert alerts(gold, query["model"]["rawSql"]).keys() == found
 
 
-def test_every_count_of_the_views_has_a_rule(manifest: dict[str, Any]) -> None:
+def group_of(labels: dict[str, str]) -> tuple[str, ...]:
+    """The notification group of an alert, by the first policy that matches its labels."""
+    (root,) = NOTIFICATIONS["policies"]
+    for policy in (*root["routes"], root):
+        matchers = policy.get("object_matchers", [])
+        if all(labels.get(name) == value for name, _, value in matchers):
+            return tuple(labels[name] for name in policy.get("group_by", root["group_by"]))
+    raise AssertionError("the root policy matches everything")
+
+
+@pytest.mark.parametrize("kind", ["power", "sos", "tamper"])
+def test_a_second_vehicle_of_the_city_is_reported_at_once(
+    gold: psycopg.Connection, kind: str
+) -> None:
+    uid = {"power": "power-cut"}.get(kind, kind)
+    with rolled_back(gold):
+        for statement in NO_SITUATION:
+            gold.execute(statement.encode())
+        gold.execute(
+            f"""
+            update dwh_gold.fact_alarms
+            set alarm_time = now() - interval '5 minutes', alarm_class = '{kind}',
+                severity = 'high', city = 'Nairobi'
+            where ctid in (
+                select min(ctid) from dwh_gold.fact_alarms group by vehicle_id limit 2
+            )
+        """.encode()
+        )
+        names = ("city", "vehicle_id", "driver_name")
+        groups = {
+            group_of(
+                dict(zip(names, labels, strict=True), alertname=RULES[uid]["title"])
+                | RULES[uid]["labels"]
+            )
+            for labels in firing(gold, uid)
+        }
+    assert len(groups) == 2, "a group that has fired waits before it reports another alert"
+    critical = NOTIFICATIONS["policies"][0]["routes"][0]
+    assert critical["group_wait"] == "0s"
+    assert RULES[uid]["for"] == "0s"
+
+
+def test_every_alert_of_the_views_has_a_rule(manifest: dict[str, Any]) -> None:
     """And every rule has a situation here, except the one that only a unit test can create."""
-    numbers = {
-        (column, node["name"])
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "model" and node["name"].startswith("alert_")
-        for column in node["columns"]
-        if column != "city"
-    }
-    assert {match.groups() for match in COLUMN_AND_VIEW.values()} == numbers
+    sql = manifest["nodes"]["model.dbt_fireside.alert_items"]["raw_code"]
+    listed = sql[sql.index("values") : sql.index("as alert (")]
+    assert re.findall(r"^ +\(?\s*'([a-z-]+)', '[A-Z]", listed, re.MULTILINE) == sorted(
+        RULES, key=lambda uid: listed.index(f"'{uid}'")
+    )
     assert RULES.keys() - SITUATIONS.keys() == {"out-at-night"}
     exposure = manifest["exposures"]["exposure.dbt_fireside.alerts"]
     read = {name.rpartition(".")[2] for name in exposure["depends_on"]["nodes"]}
-    assert read == {view for _, view in numbers}
+    assert read == {"alert_items", "alert_service"}
+
+
+def test_labels_of_an_alert_do_not_change_while_it_fires() -> None:
+    """A changed label is a new alert: times, places and measures come from further queries."""
+    for uid in OF_VEHICLES:
+        queries = [query["model"]["rawSql"] for query in RULES[uid]["data"][:-1]]
+        for sql, column in zip(
+            queries, ("events_count", "since_s", "latitude", "longitude"), strict=True
+        ):
+            assert sql == (
+                f"select city, vehicle_id, driver_name, {column}"
+                f" from dwh_gold.alert_items where alert = '{uid}'"
+            )
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_rule_is_complete_and_links_to_dashboard_and_runbook(rule: dict[str, Any]) -> None:
-    query, condition = rule["data"]
-    assert query["refId"] == query["model"]["refId"] == condition["model"]["expression"]
-    assert query["model"]["format"] == "table"
-    assert query["datasourceUid"] == read("datasources/gold.yaml")["datasources"][0]["uid"]
+    *queries, condition = rule["data"]
+    assert queries[0]["refId"] == condition["model"]["expression"]
+    for query in queries:
+        assert query["refId"] == query["model"]["refId"]
+        assert query["model"]["format"] == "table"
+        assert query["datasourceUid"] == read("datasources/gold.yaml")["datasources"][0]["uid"]
     assert condition["datasourceUid"] == "__expr__"
     assert rule["condition"] == condition["refId"] == condition["model"]["refId"]
     assert condition["model"]["conditions"] == [{"evaluator": {"type": "gt", "params": [0]}}]
     assert rule["labels"]["severity"] in ("info", "warning", "critical")
     annotations = rule["annotations"]
-    assert "alert_service" in SQL[rule["uid"]] or "$labels.city" in annotations["summary"]
+    texts = " ".join(annotations.values())
+    known = {query["refId"] for query in queries}
+    assert set(re.findall(r"\$values\.(\w+)", texts)) <= known
+    if rule["uid"] in OF_VEHICLES:
+        for label in ("city", "vehicle_id", "driver_name"):
+            assert f"$labels.{label}" in annotations["summary"]
+        assert "$values.Since" in annotations["since"]
+        assert "$values.Latitude" in annotations["map_url"]
+    else:
+        assert "$labels" not in texts, "an alert for missing data has no label"
+    assert annotations["description"].endswith((".", "?")), "what to do"
+    assert (annotations["__dashboardUid__"], annotations["__panelId__"]) == (
+        rule["dashboardUid"],
+        str(rule["panelId"]),
+    )
+    (panel,) = [
+        panel
+        for panel in panels(DASHBOARDS[rule["dashboardUid"]])
+        if panel["id"] == rule["panelId"]
+    ]
+    assert "dwh_gold.alert_items" in panel["targets"][0]["rawSql"]
     board = re.match(r"\{\{ externalURL \}\}d/([\w-]+)", annotations["dashboard_url"])
     assert board[1] in DASHBOARDS
     assert annotations["runbook_url"].partition("#")[2] in runbook()

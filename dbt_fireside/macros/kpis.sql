@@ -76,3 +76,20 @@ value or no band.
         else 'ok'
     end
 {%- endmacro %}
+
+
+{#-
+A value as people read it, with the decimals and the unit of its row of kpi_register; null if there
+is no value.
+    to_char(round(value, decimals), 'FM999,999,999,990.0') || ' ' || unit
+-#}
+{% macro with_unit(value, register) -%}
+    to_char(
+        round({{ value }}, {{ register }}.decimals),
+        'FM999,999,999,990' || case
+            when {{ register }}.decimals > 0
+                then '.' || repeat('0', {{ register }}.decimals)
+            else ''
+        end
+    ) || ' ' || {{ register }}.unit
+{%- endmacro %}

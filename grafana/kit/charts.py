@@ -66,22 +66,25 @@ def trend(
             ),
         ),
     )
-    queries = [Query(sql, form="time_series")]
+    query = Query(sql, form="time_series")
     options = timeseries.Options(legend=LEGEND, tooltip=TOOLTIP)
-    made = panel("timeseries", title, description, queries, options, empty, field)
-    if bands:
-        queries.append(Query(bands, ref_id="B"))
-        made.targets = list(queries)
-        made.transformations = [
-            DataTransformerConfig(
-                id_val="configFromData",
-                options={
-                    "configRefId": "B",
-                    "applyTo": {"id": "byFrameRefID", "options": "A"},
-                    "mappings": band_mappings(),
-                },
-            )
-        ]
+    made = panel("timeseries", title, description, [query], options, empty, field)
+    return configured(made, bands) if bands else made
+
+
+def configured(made: Panel, sql: str) -> Panel:
+    """The panel with the unit, decimals and BANDS that `sql` selects for its figures."""
+    made.targets = [*(made.targets or ()), Query(sql, ref_id="B")]
+    made.transformations = [
+        DataTransformerConfig(
+            id_val="configFromData",
+            options={
+                "configRefId": "B",
+                "applyTo": {"id": "byType", "options": "number"},
+                "mappings": band_mappings(),
+            },
+        )
+    ]
     return made
 
 
@@ -174,7 +177,8 @@ def markers(
         "color": {"field": colour, "fixed": GREY},
         "opacity": 0.9,
         "rotation": turn | ({"field": "heading_deg"} if rotated else {}),
-        "size": {"fixed": 6, "max": 15, "min": 4} | ({"field": size} if size else {}),
+        "size": {"fixed": 9 if rotated else 6, "max": 15, "min": 4}
+        | ({"field": size} if size else {}),
         "symbol": {"fixed": symbol, "mode": "fixed"},
     }
     return MapLayerOptions(

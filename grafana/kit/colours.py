@@ -34,11 +34,12 @@ SPEEDS: Looks = {"1": ("stationary", BLUE), "2": ("moving", GREEN), "3": ("speed
 WORDS: Looks = {
     **{word: (word, GREEN) for word in ("ok", "success", "pass", "arrived", "within target")},
     **{
-        word: (word, ORANGE) for word in ("warn", "medium", "late", "running", "skipped", "stopped")
+        word: (word, ORANGE)
+        for word in ("warn", "warning", "medium", "late", "running", "skipped", "stopped")
     },
     **{word: (word, RED) for word in ("critical", "high", "failed", "error", "fail", "overdue")},
     **{word: (word, GREY) for word in ("gated",)},
-    **{word: (word, PLAIN) for word in ("no band", "no target", "low")},
+    **{word: (word, PLAIN) for word in ("no band", "no target", "low", "info")},
 }
 COLOURED = {"state": STATES, "state_code": CODES, "speed_code": SPEEDS} | dict.fromkeys(
     ("severity", "status"), WORDS

@@ -12,10 +12,12 @@ from grafana_foundation_sdk.models.common import (
 from grafana_foundation_sdk.models.dashboard import (
     DashboardFieldConfigSourceOverrides,
     DashboardLink,
+    DashboardRegexMapOptions,
     DynamicConfigValue,
     FieldColor,
     FieldColorModeId,
     MatcherConfig,
+    RegexMap,
     Threshold,
     ThresholdsConfig,
     ThresholdsMode,
@@ -24,6 +26,9 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.kit.colours import COLOURED, COUNTS, PLAIN, VIOLATIONS, WARNING_FLAGS, YES_NO, Looks
+
+# Addresses: the cell shows the word, and its link opens the address.
+ADDRESSES = {"map_url": "map", "runbook_path": "what to do"}
 
 # Ending of a column name -> (Grafana's unit, decimals). The first match wins. None of these units
 # scales: Grafana's own lengthkm turns 126,000 km into 126 Mm, and h turns 81 h into 3.4 days.
@@ -66,6 +71,7 @@ TITLES = {
     "activation_time": "Activated",
     "after_hours_km": "After-hours distance",
     "alarm_name": "Alarm",
+    "alert_name": "Alert",
     "alarm_time": "Time",
     "assumed_rules": "Rules not agreed yet",
     "avg_speed_kmh": "Average speed",
@@ -87,21 +93,27 @@ TITLES = {
     "job_id": "Job",
     "kpi_status": "Definition",
     "label": "KPI",
+    "is_outside_city": "Outside its city",
     "last_success_age_s": "Since last success",
     "max_speed_kmh": "Highest speed",
+    "map_url": "Place",
     "min_battery_pct": "Device battery",
     "min_external_voltage_v": "Vehicle battery",
     "node": "Model or test",
     "p95_duration_s": "95th percentile",
     "resource_type": "Type",
+    "runbook_path": "Runbook",
     "scope_value": "Place",
     "service_day": "Next service",
     "sla_target_min": "Target",
     "speed_code": "Motion",
     "succeeded_at": "Last success",
+    "target_text": "Target",
+    "value_text": "Value",
     "vehicle_id": "Vehicle",
     "vehicle_model": "Model",
     "vehicle_number": "Plate",
+    "week_before_text": "One week earlier",
     "week_before_value": "One week earlier",
     "weekday_before_value": "One week earlier",
     "worst_over_limit_kmh": "Most above limit",
@@ -110,8 +122,13 @@ TITLES = {
 }
 # Pixels for short texts; Grafana would give every column 150 and let the table scroll sideways.
 WIDTHS = {
+    "alert_name": 170,
+    **dict.fromkeys(("value_text", "week_before_text", "target_text"), 130),
     "imei": 145,
+    "map_url": 60,
+    "runbook_path": 90,
     "city": 85,
+    "domain": 160,
     "status": 95,
     "severity": 80,
     "state": 110,
@@ -125,6 +142,10 @@ LONG_TEXTS = {
     *("alarm_name", "driver_name", "address", "zone_name", "label"),
 }
 DASH = "–"
+# As text: a number in the colour of the bar would have too little contrast.
+BAR = TableBarGaugeCellOptions(
+    mode=BarGaugeDisplayMode.BASIC, value_display_mode=BarGaugeValueMode.TEXT
+)
 # Columns shown as a bar in the cell, 0 to 100.
 BAR_COLUMNS = {"utilisation_pct", "score", "min_battery_pct"}
 
@@ -201,14 +222,14 @@ def _properties(
             cell = TableColoredBackgroundCellOptions(mode=TableCellBackgroundDisplayMode.BASIC)
             yield DynamicConfigValue("custom.cellOptions", cell)
     yield DynamicConfigValue("custom.wrapHeaderText", True)
+    if column in ADDRESSES:
+        word = ValueMappingResult(text=ADDRESSES[column], index=0)
+        options = DashboardRegexMapOptions(pattern=".+", result=word)
+        yield DynamicConfigValue("mappings", [RegexMap(options=options)])
     if column in LONG_TEXTS:
         yield DynamicConfigValue("custom.wrapText", True)
     if column in BAR_COLUMNS:
-        # As text: a number in the colour of the bar would have too little contrast.
-        bar = TableBarGaugeCellOptions(
-            mode=BarGaugeDisplayMode.BASIC, value_display_mode=BarGaugeValueMode.TEXT
-        )
-        yield DynamicConfigValue("custom.cellOptions", bar)
+        yield DynamicConfigValue("custom.cellOptions", BAR)
         yield DynamicConfigValue("min", 0)
         yield DynamicConfigValue("max", 100)
     if column in hidden:

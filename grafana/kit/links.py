@@ -18,6 +18,14 @@ TO_VEHICLE = to_board(
     "${cost_centre:queryparam}",
     "var-vehicle=${__data.fields.vehicle_id:percentencode}",
 )
+# In a ranking, scope_value is the vehicle.
+TO_RANKED_VEHICLE = to_board(
+    "Vehicle",
+    "vehicle",
+    "${city:queryparam}",
+    "${cost_centre:queryparam}",
+    "var-vehicle=${__data.fields.scope_value:percentencode}",
+)
 # Opens the vehicle with the trip's time range; .numeric gives milliseconds.
 TO_TRIP = DashboardLink(
     title="Trip",
@@ -29,6 +37,18 @@ TO_KPI_PAGE = DashboardLink(
     title="How it is worked out",
     type_val=DashboardLinkType.LINK,
     url="${docs}${__data.fields.docs_path:raw}",
+    target_blank=True,
+)
+TO_MAP = DashboardLink(
+    title="Map",
+    type_val=DashboardLinkType.LINK,
+    url="${__data.fields.map_url:raw}",
+    target_blank=True,
+)
+TO_RUNBOOK = DashboardLink(
+    title="What to do",
+    type_val=DashboardLinkType.LINK,
+    url="/docs/${__data.fields.runbook_path:raw}",
     target_blank=True,
 )
 

@@ -24,7 +24,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana.kit.colours import GREEN, ORANGE, PLAIN, RED
-from grafana.kit.columns import DASH, overrides, steps
+from grafana.kit.columns import BAR, DASH, overrides, steps
 from grafana.kit.links import of_rows
 from grafana.kit.query import GOLD, SCOPES, Query, select
 
@@ -85,10 +85,13 @@ def rows(
     links: Mapping[str, DashboardLink] | None = None,
     hidden: Sequence[str] = (),
     time_from: str | None = None,
+    bars: Sequence[str] = (),
+    titles: Mapping[str, str] | None = None,
 ) -> Panel:
     """A table of a gold table's columns (`columns`: their names, separated by spaces).
 
     A vehicle leads to its dashboard and a KPI to its definition; `links` adds to these.
+    `bars` are columns drawn as bars; `titles` replace the usual titles.
     """
     names = columns.split()
     query = Query(select(names, source, *where, order=order, limit=limit))
@@ -96,6 +99,15 @@ def rows(
     made = panel("table", title, description, [query], table.Options(), empty, plain)
     assert made.field_config
     made.field_config.overrides = overrides(names, hidden, of_rows(names) | dict(links or {}))
+    for name in bars:
+        column = made.field_config.overrides[names.index(name)]
+        column.properties = [
+            *(p for p in column.properties if p.id_val != "custom.width"),
+            DynamicConfigValue("custom.cellOptions", BAR),
+            DynamicConfigValue("custom.width", 200),
+        ]
+    for name, text in (titles or {}).items():
+        made.field_config.overrides[names.index(name)].properties[0].value = text
     made.time_from = time_from
     return made
 
@@ -103,20 +115,24 @@ def rows(
 def tiles(
     title: str, description: str, columns: str, source: str, *where: str, empty: str
 ) -> Panel:
-    """A large figure per column and row."""
+    """A large figure per column and row; the figures of a place have its name."""
     names = columns.split()
     query = Query(select(names, source, *where, order=names[0], limit=20))
     plain = FieldConfig(color=FieldColor(FieldColorModeId.THRESHOLDS))
-    made = panel("stat", title, description, [query], _figures(), empty, plain)
+    of_places = "scope_value" in names
+    options = figures("" if of_places else "/.*/")  # "": numbers only
+    made = panel("stat", title, description, [query], options, empty, plain)
     assert made.field_config
     made.field_config.overrides = overrides(names)
+    for column in made.field_config.overrides if of_places else ():
+        column.properties[0].value = f"${{__data.fields.scope_value}}: {column.properties[0].value}"
     return made
 
 
 def kpi_tiles(title: str, description: str, sql: str, empty: str) -> Panel:
     """A large figure per row; columns label, value, unit, decimals and, optionally, BANDS."""
     field = FieldConfig(unit="none", color=FieldColor(FieldColorModeId.THRESHOLDS))
-    made = panel("stat", title, description, [Query(sql)], _figures(), empty, field)
+    made = panel("stat", title, description, [Query(sql)], figures(), empty, field)
     names = [("label", "field.name"), ("value", "field.value")]
     mappings: list[object] = [{"fieldName": n, "handlerKey": key} for n, key in names]
     made.transformations = [
@@ -147,10 +163,11 @@ def band_mappings() -> list[object]:
     ]
 
 
-def _figures() -> stat.Options:
+def figures(fields: str = "/.*/") -> stat.Options:
+    """Options of large figures; `fields` is a pattern of names, "" is all numbers."""
     return stat.Options(
         reduce_options=ReduceDataOptions(
-            calcs=["lastNotNull"], fields="/.*/", values=True, limit=60
+            calcs=["lastNotNull"], fields=fields, values=True, limit=60
         ),
         color_mode=BigValueColorMode.BACKGROUND_SOLID,  # a gradient would have less contrast
         graph_mode=BigValueGraphMode.NONE,
@@ -163,12 +180,12 @@ def kpi_rows(title: str, description: str, *where: str, live: bool = False) -> P
     return rows(
         title,
         description,
-        "label scope_value value unit status trend gate_reason assumed_rules docs_path",
+        "label scope_value value_text status trend gate_reason assumed_rules docs_path",
         "kpi_scoreboard",
         *where,
         *(() if live else ("day is not null",)),
         SCOPES,
-        order="label, scope_value",
+        order="register_rank, scope_value",
         empty="No complete day yet: KPIs appear after the first build that follows midnight.",
         hidden=["docs_path"],
     )

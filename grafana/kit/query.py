@@ -69,6 +69,12 @@ def within(column: str) -> str:
     return f"$__timeFilter({column})"
 
 
+def over() -> str:
+    """Condition: the day is over. Until 03:00 EAT yesterday is left out as well, because the
+    nightly build computes it again."""
+    return "day < current_date"
+
+
 def chosen(column: str, variable: str) -> str:
     """Condition: the column is one of the chosen values; false for all rows if none is chosen."""
     return f"{column} in (${{{variable}:sqlstring}})"
@@ -150,6 +156,15 @@ CITY = many_of("city", "City", CITIES)
 COST_CENTRE = many_of("cost_centre", "Cost centre", COST_CENTRES)
 VEHICLE = many_of("vehicle", "Vehicle", VEHICLE_IDS)
 DRIVER = many_of("driver", "Driver", DRIVERS)
+ONE_VEHICLE = one_of(
+    "vehicle",
+    "Vehicle",
+    # A vehicle, the first one, is chosen when the dashboard is opened without one.
+    f"select vehicle_id from ({VEHICLE_IDS.removesuffix(' order by 1')}) as known"
+    " order by vehicle_id = '(none)', vehicle_id",
+    "",
+    "",
+)
 KPI = one_of("kpi", "KPI", KPIS, "Vehicle utilisation", "fleet.utilisation")
 BY_PLACE: Sequence[VariableModel] = (CITY, COST_CENTRE)
 BY_VEHICLE: Sequence[VariableModel] = (CITY, COST_CENTRE, VEHICLE)

@@ -1,12 +1,21 @@
 """KPI Scoreboard: what is the value of every KPI, and how is it changing?"""
 
-from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models.common import BigValueGraphMode, VizOrientation
+from grafana_foundation_sdk.models.dashboard import (
+    Dashboard,
+    FieldColor,
+    FieldColorModeId,
+    FieldConfig,
+    Panel,
+    VariableHide,
+    VariableModel,
+)
 
 from grafana.kit.board import Shelf, board
-from grafana.kit.charts import trend
+from grafana.kit.charts import configured, trend
 from grafana.kit.links import to_board
-from grafana.kit.panels import BANDS, about, kpi_tiles, rows
-from grafana.kit.query import BY_PLACE, KPI, SCOPES, select, within
+from grafana.kit.panels import BANDS, about, figures, panel, rows
+from grafana.kit.query import BY_PLACE, KPI, SCOPES, Query, chosen, many_of, select, within
 
 TO_TREND = to_board(
     "Trend of this KPI",
@@ -16,38 +25,87 @@ TO_TREND = to_board(
     "var-kpi=${__data.fields.kpi_id:percentencode}",
 )
 THIS_KPI = "kpi_id = ${kpi:sqlstring}"
+# The unit, decimals and bands of a KPI, which Grafana applies to its figures.
+LOOKS = ("display_unit as unit", "decimals", *BANDS)
+
+
+def headlines() -> VariableModel:
+    """A hidden variable with the headline KPIs: there is one tile for each."""
+    variable = many_of(
+        "headline",
+        "Headline KPI",
+        "select kpi_id as __value, label as __text from dwh_gold.kpi_register"
+        " where headline_rank is not null order by headline_rank",
+    )
+    variable.hide = VariableHide.HIDE_VARIABLE
+    return variable
+
+
+def headline_tile() -> Panel:
+    """A tile of a headline KPI: its newest day with its trend, and the month to date."""
+    this = chosen("kpi_id", "headline")
+    queries = [
+        Query(
+            select(
+                ("day_start as time", "scope_value as place", 'value as "Last day,"'),
+                "kpi_values",
+                this,
+                SCOPES,
+                within("day_start"),
+                order="day_start",
+            ),
+            form="time_series",
+        ),
+        Query(
+            select(
+                ("month_start as time", "scope_value as place", 'value as "Month to date,"'),
+                "kpi_monthly",
+                this,
+                SCOPES,
+                "is_newest",
+                order="month_start",
+            ),
+            ref_id="C",
+            form="time_series",
+        ),
+    ]
+    options = figures("")
+    options.graph_mode = BigValueGraphMode.AREA
+    options.reduce_options.values = False
+    options.orientation = VizOrientation.HORIZONTAL  # one below the other
+    field = FieldConfig(unit="none", color=FieldColor(FieldColorModeId.THRESHOLDS))
+    made = panel(
+        "stat",
+        "${headline}",
+        about("The newest complete day with its trend, and the month to date."),
+        queries,
+        options,
+        "No value yet.",
+        field,
+    )
+    made.repeat, made.repeat_direction, made.max_per_row = "headline", "h", 8
+    return configured(made, select(LOOKS, "kpi_register", this))
 
 
 def kpi_scoreboard() -> Dashboard:
-    with_thresholds = kpi_tiles(
-        "KPIs with agreed thresholds",
-        about("KPIs whose thresholds are agreed, in the colour of their status."),
-        select(
-            ("label", "value", "unit", "decimals", *BANDS),
-            "kpi_scoreboard",
-            "status in ('ok', 'warn', 'critical')",
-            "day is not null",
-            SCOPES,
-            order="label",
-            limit=40,
-        ),
-        "No thresholds are agreed yet. The documentation says how to agree on them.",
-    )
     all_kpis = rows(
         "Every KPI",
-        about("Values of the newest complete day; live KPIs show this moment."),
-        "domain label scope_value value unit status trend week_before_value target"
-        " kpi_status gate_reason assumed_rules kpi_id docs_path",
+        about(
+            "Values of the newest complete day; live KPIs show this moment. Click a trend to see"
+            " it in the chart above, and a name to read how it is worked out."
+        ),
+        "domain label scope_value value_text status trend week_before_text target_text"
+        " gate_reason assumed_rules kpi_id docs_path",
         "kpi_scoreboard",
         SCOPES,
-        order="domain, label, scope_value",
+        order="register_rank, scope_value",
         limit=1000,
         empty="No complete day yet: KPIs appear after the first build that follows midnight.",
         links={"trend": TO_TREND},
         hidden=["kpi_id", "docs_path"],
     )
     chosen_trend = trend(
-        "Trend of the chosen KPI",
+        "Trend: ${kpi}",
         about("The KPI chosen above, per day; dashed lines are its thresholds."),
         select(
             ("day_start as time", "scope_value as metric", "value"),
@@ -58,15 +116,14 @@ def kpi_scoreboard() -> Dashboard:
             order="day_start",
         ),
         "none",
-        "No value in this time range. The table above says why.",
-        decimals=2,
-        bands=select(BANDS, "kpi_register", THIS_KPI),
+        "No value in this time range. The table below says why.",
+        bands=select(LOOKS, "kpi_register", THIS_KPI),
     )
     return board(
         "kpi-scoreboard",
         "KPI Scoreboard",
         "What is the value of every KPI, and how is it changing?",
-        (*BY_PLACE, KPI),
-        [Shelf(6, [with_thresholds]), Shelf(18, [all_kpis]), Shelf(10, [chosen_trend])],
+        (*BY_PLACE, KPI, headlines()),
+        [Shelf(6, [headline_tile()]), Shelf(8, [chosen_trend]), Shelf(24, [all_kpis])],
         time_from="now-30d/d",
     )

@@ -1,23 +1,52 @@
 """NOC Live: is everything moving as it should right now?"""
 
+from collections.abc import Sequence
+
 from grafana_foundation_sdk.models.dashboard import (
     Dashboard,
     FieldColor,
     FieldColorModeId,
     FieldConfig,
     Panel,
+    VariableHide,
+    VariableModel,
 )
 from grafana_foundation_sdk.models.geomap import MapViewConfig
 
 from grafana.kit.board import Shelf, board
 from grafana.kit.charts import map_panel, markers
+from grafana.kit.links import TO_MAP, TO_RUNBOOK
 from grafana.kit.panels import BANDS, about, kpi_tiles, rows, tiles
-from grafana.kit.query import BY_VEHICLE, SCOPES, VEHICLES, Query, select, within
+from grafana.kit.query import (
+    BY_VEHICLE,
+    PLACES,
+    SCOPES,
+    VEHICLES,
+    Query,
+    any_of,
+    many_of,
+    select,
+    within,
+)
 
 READINESS, UTILISATION = "Readiness and data quality", "Fleet utilisation"
 BEHAVIOUR, DISPATCH, HEALTH = "Driver behaviour", "Dispatch", "Vehicle health"
 ALARM = "alarm_time vehicle_id city alarm_name severity speed_kmh driver_name"
 PLACE = "latitude longitude heading_deg state_code vehicle_id driver_name speed_kmh fix_age_s"
+# Faults of the service concern every city.
+PLACES_OR_SERVICE = tuple(f"(city = 'All cities' or {place})" for place in PLACES)
+NOBODY = "Nothing needs anybody now."
+
+
+def map_cities() -> VariableModel:
+    """A hidden variable with the chosen cities that have an area: there is one map for each."""
+    variable = many_of(
+        "map_city",
+        "Map",
+        f"select city from dwh_gold.dim_zones where kind = 'city' and {PLACES[0]} order by 1",
+    )
+    variable.hide = VariableHide.HIDE_VARIABLE
+    return variable
 
 
 def vehicle_map(title: str, *where: str) -> Panel:
@@ -25,31 +54,82 @@ def vehicle_map(title: str, *where: str) -> Panel:
     return map_panel(
         title,
         about(
-            "The newest position of each vehicle. The colour is its state, the arrow its heading.",
+            "The newest position of each vehicle that is in the city now, at most 2,000."
+            " The colour is its state, as on the tiles; the arrow is its heading.",
             READINESS,
         ),
-        [Query(select(PLACE.split(), "vehicle_status_now", *where, order="vehicle_id"))],
+        [
+            Query(
+                select(PLACE.split(), "vehicle_status_now", *where, order="vehicle_id", limit=2000)
+            )
+        ],
         [markers("Vehicles", "state_code", rotated=True)],
         PLACE.split(),
-        "No selected vehicle has a position.",
-        # A fixed view, Nairobi to Kampala: a view that follows the data jumps at each refresh.
-        view=MapViewConfig(id_val="coords", lat=-1, lon=36, zoom=6),
+        "No selected vehicle is here.",
+        view=MapViewConfig(id_val="fit", all_layers=True, padding=10, max_zoom=13),
         field=FieldConfig(color=FieldColor(FieldColorModeId.THRESHOLDS)),
+    )
+
+
+def needs_somebody() -> Panel:
+    """A table of everything that is wrong now, worst first."""
+    return rows(
+        "Needs somebody now",
+        about(
+            "Every alert, worst first: SOS, power cut and tamper, then speeding, idling, vehicles"
+            " outside their city, silent devices, faults of the service, and service due."
+            " Vehicles that are fine are not listed.",
+            READINESS,
+        ),
+        "severity alert_name vehicle_id city driver_name details since_time map_url runbook_path",
+        "alert_items",
+        *PLACES_OR_SERVICE,
+        order="alert_rank, since_time desc, vehicle_id",
+        empty=NOBODY,
+        links={"map_url": TO_MAP, "runbook_path": TO_RUNBOOK},
+    )
+
+
+def alarms(title: str, text: str, *where: str) -> Panel:
+    """A table of the alarms in the time range, newest first."""
+    return rows(
+        title,
+        about(text, HEALTH),
+        ALARM,
+        "fact_alarms",
+        *where,
+        within("alarm_time"),
+        *VEHICLES,
+        order="alarm_time desc",
+        empty="No such alarm in this time range.",
     )
 
 
 def idle_now() -> Panel:
     """A table of the vehicles that are idling."""
-    return rows(
+    return status_list(
         "Idle now",
         about("Vehicles that are stationary with the ignition on, longest first.", UTILISATION),
         "vehicle_id city driver_name state_since_time fix_age_s",
+        ("state = 'idling'", "is_primary_device"),
+        "state_since_time nulls last, vehicle_id",
+        "No vehicle is idling.",
+    )
+
+
+def status_list(
+    title: str, text: str, columns: str, where: Sequence[str], order: str, empty: str
+) -> Panel:
+    """A table of vehicles in a state."""
+    return rows(
+        title,
+        text,
+        columns,
         "vehicle_status_now",
-        "state = 'idling'",
-        "is_primary_device",
+        *where,
         *VEHICLES,
-        order="state_since_time nulls last, vehicle_id",
-        empty="No vehicle is idling.",
+        order=order,
+        empty=empty,
     )
 
 
@@ -61,26 +141,17 @@ def noc_live() -> Dashboard:
             READINESS,
         ),
         select(
-            ("place_label as label", "value", "unit", "decimals", *BANDS),
+            ("place_label as label", "value", "display_unit as unit", "decimals", *BANDS),
             "kpi_live",
             SCOPES,
             order="place_label",
         ),
         "No device yet: start the service or run orchestrate.py poll.",
     )
-    spool = tiles(
-        "Pushes waiting",
-        about(
-            "Pushes that the webhook has received and that are not in the database yet.", READINESS
-        ),
-        "pushes_waiting oldest_waiting_at measured_at",
-        "spool_status",
-        empty="No measurement yet.",
-    )
     counts = tiles(
-        "Vehicles",
+        "Vehicles by state, in the colours of the map",
         about(
-            "Vehicles by state, in the colours of the map; each vehicle is in one state."
+            "Vehicles by state; each vehicle is in one state."
             " Speeding and outside city are coloured from the first vehicle on.",
             READINESS,
         ),
@@ -90,74 +161,72 @@ def noc_live() -> Dashboard:
         SCOPES,
         empty="No vehicle yet: start the service or run orchestrate.py poll.",
     )
-    speeding = rows(
+    maps = vehicle_map(
+        "Vehicles in ${map_city}",
+        "latitude is not null",
+        any_of("current_city", "map_city"),
+        *VEHICLES,
+    )
+    maps.repeat, maps.repeat_direction, maps.max_per_row = "map_city", "h", 4
+    speeding = status_list(
         "Speeding now",
         about("Vehicles above the speed limit of their class, fastest first.", BEHAVIOUR),
         "vehicle_id city driver_name speed_kmh speed_limit_kmh fix_age_s",
-        "vehicle_status_now",
-        "is_too_fast",
-        "is_primary_device",
-        *VEHICLES,
-        order="speed_kmh desc",
-        empty="No vehicle is speeding.",
+        ("is_too_fast", "is_primary_device"),
+        "speed_kmh desc",
+        "No vehicle is speeding.",
     )
-    alarms = rows(
-        "Alarms",
-        about("Alarms in the time range, newest first.", HEALTH),
-        ALARM,
-        "fact_alarms",
-        within("alarm_time"),
-        *VEHICLES,
-        order="alarm_time desc",
-        empty="No alarm in this time range.",
-    )
-    power = rows(
-        "Power cuts, tampering, SOS",
-        about("Alarms that need a person's attention, newest first.", HEALTH),
-        ALARM,
-        "fact_alarms",
-        "alarm_class in ('power', 'tamper', 'sos')",
-        within("alarm_time"),
-        *VEHICLES,
-        order="alarm_time desc",
-        empty="No such alarm in this time range.",
-    )
-    outside = rows(
+    outside = status_list(
         "Outside assigned city",
         about("Vehicles that are outside the city they are assigned to.", DISPATCH),
         "vehicle_id city current_city driver_name state fix_age_s",
-        "vehicle_status_now",
-        "is_outside_city",
-        "is_primary_device",
-        *VEHICLES,
-        order="vehicle_id",
-        empty="None. Vehicles without an assigned city in seeds/vehicles.csv never appear here.",
+        ("is_outside_city", "is_primary_device"),
+        "vehicle_id",
+        "None. Vehicles without an assigned city in seeds/vehicles.csv never appear here.",
     )
-    silent = rows(
+    silent = status_list(
         "No recent position",
         about(
             "Devices whose newest position is too old, or that never sent one; oldest first.",
             READINESS,
         ),
-        "vehicle_id imei city state gps_time fix_age_s external_voltage_v battery_pct",
-        "vehicle_status_now",
-        "freshness != 'fresh'",
-        *VEHICLES,
-        order="fix_age_s desc nulls first, vehicle_id",
-        empty="Every device has a recent position.",
+        "vehicle_id city state gps_time fix_age_s external_voltage_v battery_pct",
+        ("freshness != 'fresh'",),
+        "fix_age_s desc nulls first, vehicle_id",
+        "Every device has a recent position.",
     )
     return board(
         "noc-live",
         "NOC Live",
         "Is everything moving as it should right now?",
-        BY_VEHICLE,
+        (*BY_VEHICLE, map_cities()),
         [
-            Shelf(4, [freshness, spool], (15, 9)),
-            Shelf(4, [counts]),
-            Shelf(16, [vehicle_map("Vehicle positions", "latitude is not null", *VEHICLES)]),
-            Shelf(9, [idle_now(), speeding]),
-            Shelf(9, [alarms, power]),
+            Shelf(4, [freshness, counts], (8, 16)),
+            Shelf(9, [needs_somebody()]),
+            Shelf(13, [maps]),
+            Shelf(9, [speeding, idle_now()]),
             Shelf(9, [outside, silent]),
+            Shelf(
+                9,
+                [
+                    alarms(
+                        "Alarms of high and medium severity",
+                        "Alarms in the time range that a person should see, newest first.",
+                        "severity in ('high', 'medium')",
+                    )
+                ],
+            ),
+            Shelf(
+                9,
+                [
+                    alarms(
+                        "Alarms of low severity",
+                        "Fences, ignition and the like in the time range, newest first.",
+                        "severity = 'low'",
+                    )
+                ],
+                folded="Alarms of low severity",
+            ),
         ],
         time_from="now-1h",
         refresh="30s",

@@ -51,7 +51,8 @@ live as (
         register.higher_ok,
         register.lower_base,
         register.lower_warn,
-        register.lower_critical
+        register.lower_critical,
+        register.display_unit
     from measured
     inner join {{ ref('kpi_register') }} as register
         on measured.kpi_id = register.kpi_id

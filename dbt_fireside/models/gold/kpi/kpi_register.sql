@@ -5,7 +5,12 @@
     'denominator', 'direction', 'cadence', 'tag', 'kpi_owner', 'reviewer', 'panel', 'kpi_status', 'gate', 'rules', 'model',
     'column',
 ] %}
-{% set numbers = ['decimals', 'target', 'warn_at', 'critical_at'] %}
+{% set numbers = ['decimals', 'target', 'warn_at', 'critical_at', 'headline'] %}
+{#- The order of the domains on every page, as in analyst/kpi/catalogue.py. #}
+{% set domains = [
+    'Fleet utilisation', 'Technician productivity', 'Dispatch', 'Driver behaviour',
+    'Cost and fuel', 'Vehicle health', 'Zones', 'Readiness and data quality',
+] %}
 
 with
 
@@ -58,7 +63,18 @@ register as (
         defined.kpi_domain as domain,
         '#!/overview/' || replace(lower(defined.kpi_domain), ' ', '-') as docs_path,
         defined.kpi_unit as unit,
+        case defined.kpi_unit when '%' then 'percent' else 'suffix:' || defined.kpi_unit end
+            as display_unit,
         defined.kpi_decimals::integer as decimals,
+        (row_number() over (
+            order by
+                array_position(
+                    array[{% for domain in domains %}'{{ domain }}'{{ ', ' if not loop.last }}{% endfor %}],
+                    defined.kpi_domain
+                ),
+                defined.kpi_kpi_id
+        ))::integer as register_rank,
+        defined.kpi_headline::integer as headline_rank,
         defined.kpi_formula as formula,
         defined.kpi_rollup as rollup,
         defined.kpi_numerator as numerator,

@@ -78,7 +78,14 @@ scoreboard as (
         replace(register.kpi_status, '_', ' ') as kpi_status,
         compared.gate_reason,
         register.assumed_rules,
-        register.docs_path
+        register.docs_path,
+
+        ---------- for people
+        register.register_rank,
+        register.display_unit,
+        {{ with_unit('compared.value', 'register') }} as value_text,
+        {{ with_unit('register.target', 'register') }} as target_text,
+        {{ with_unit('compared.week_before_value', 'register') }} as week_before_text
     from compared
     inner join {{ ref('kpi_register') }} as register
         on compared.kpi_id = register.kpi_id

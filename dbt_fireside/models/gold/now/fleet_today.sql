@@ -1,4 +1,4 @@
-{#- The KPIs, the columns that hold them, and the data on which they depend. -#}
+{#- The KPIs in the order of importance, the columns that hold them, and the data on which they depend. -#}
 {% set measures = [
     ('fleet.vehicles_moved', 'kpi_fleet_utilisation_daily', 'moved_count', 'trips'),
     ('fleet.distance', 'kpi_fleet_utilisation_daily', 'distance_km', 'trips'),
@@ -257,7 +257,13 @@ today as (
         ---------- the measure
         register.label,
         register.docs_path,
+        case compared.kpi_id
+            {% for measure in measures -%}
+            when '{{ measure[0] }}' then {{ loop.index }}
+            {% endfor -%}
+        end::integer as importance_rank,
         register.unit,
+        register.display_unit,
         register.decimals,
         compared.value::numeric(18, 3) as value,
         compared.weekday_before_value::numeric(18, 3) as weekday_before_value,
@@ -269,6 +275,24 @@ today as (
     inner join {{ ref('kpi_register') }} as register
         on compared.kpi_id = register.kpi_id
 
+),
+
+worded as (
+
+    select
+        today.*,
+        case when today.scope = 'fleet' then '' else today.scope_value || ': ' end
+        || today.label
+        || case
+            when today.change_pct is null then ''
+            when round(today.change_pct) = 0 then ' = as on '
+            when today.change_pct > 0 then ' ▲ ' || round(today.change_pct) || ' % on '
+            else ' ▼ ' || round(-today.change_pct) || ' % on '
+        end
+        || case when today.change_pct is null then '' else to_char(today.day - 7, 'Dy DD Mon') end
+            as tile_label
+    from today
+
 )
 
-select * from today
+select * from worded
