@@ -62,7 +62,7 @@ def headline_tile() -> Panel:
                 "kpi_monthly",
                 this,
                 SCOPES,
-                "is_newest",
+                "month_start <= $__timeTo()",  # the tile shows the newest month
                 order="month_start",
             ),
             ref_id="C",

@@ -115,8 +115,7 @@ kpi_monthly as (
         ---------- bands and gate
         warn_days_count::integer as warn_days_count,
         critical_days_count::integer as critical_days_count,
-        case when value is null then gate_reason end as gate_reason,
-        month = max(month) over () as is_newest
+        case when value is null then gate_reason end as gate_reason
     from with_month_before
 
 )
