@@ -196,6 +196,9 @@ def test_no_panel_scans_a_large_table(gold: psycopg.Connection) -> None:
 
 
 def plan_nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All nodes but those of a subquery for the newest row, which stops at the first row."""
+    if plan["Node Type"] == "Limit" and plan.get("Parent Relationship") == "InitPlan":
+        return
     yield plan
     for below in plan.get("Plans", []):
         yield from plan_nodes(below)
