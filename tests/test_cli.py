@@ -147,6 +147,7 @@ def test_doctor_says_ok_or_how_to_fix_it(run: Run, april: Sandbox) -> None:
         "database",
         "role",
         "raw",
+        "models",
         "token",
         "grafana",
         "webhook",

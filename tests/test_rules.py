@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from databases import Built
+from test_order import DELIVERIES, contents, deliver
 
+from operations.service.pending import what_is_outdated
 from warehouse import dbt_runner
 
 Change = Callable[[str, str, str], None]
@@ -92,3 +94,56 @@ def test_an_edit_recomputes_the_models_that_name_the_rule_or_use_the_macro(
     affected = restarted()
     assert affected >= {"fact_trips", "kpi_dispatch_daily"}
     assert affected.isdisjoint({"fact_alarms", "fact_driving_events", "kpi_fuel_cost_daily"})
+
+
+def test_an_edited_rule_judges_stored_rows_once_raw_is_complete(
+    built_empty: Built, change: Change
+) -> None:
+    """While rows of raw are in archived files their rows stay, and doctor says what to do."""
+    imei = "860000000000001"
+    judged = """
+        select
+            count(*) filter (where gps_time < '2020-01-01'),
+            count(*) filter (where gps_time > fetched_at + interval '1 hour'),
+            count(refused_latitude),
+            (select count(*) from tracksolid.rejected_records),
+            (select count(*) from tracksolid.trips where start_time between
+                '2026-04-12 12:20Z' and '2026-04-12 12:25Z'),
+            (select count(*) from tracksolid.alarms where alarm_type = '48')
+        from tracksolid.position_history
+    """
+    with built_empty.database.connect() as connection:
+        deliver(connection, 1, [(imei, number) for number in range(len(DELIVERIES))])
+        run(built_empty, "run")
+        before = connection.execute(judged.encode()).fetchone()
+        assert before is not None
+        assert before[:3] == (0, 0, 3)
+        connection.execute(
+            "insert into raw.archived_files (file, table_name, loads, row_count)"
+            " values ('/elsewhere/x.parquet', 'track_list', '{1.0}', 1)"
+        )
+        for rule, old, new in [
+            ("clock_ahead", "5", "300"),
+            ("gps_epoch", "7167", "9000"),
+            ("fastest_car", "200", "9000000"),
+        ]:
+            change("seeds/operating_rules.csv", f"{rule},,{old},", f"{rule},,{new},")
+        words = ["build", "--resource-type", "seed", "--resource-type", "model"]
+        run(built_empty, *words)
+        assert connection.execute(judged.encode()).fetchone() == before
+        outdated = what_is_outdated(connection) or ""
+        assert "position_history" in outdated
+        assert "run orchestrate.py restore-archive, then orchestrate.py build" in outdated
+
+        connection.execute("delete from raw.archived_files")
+        assert "run orchestrate.py build" in (what_is_outdated(connection) or "")
+        for rule, old, new in [("report_touch", "60", "1"), ("same_alarm", "10", "1")]:
+            change("seeds/operating_rules.csv", f"{rule},,{old},", f"{rule},,{new},")
+        run(built_empty, *words)
+        assert what_is_outdated(connection) is None
+        after = connection.execute(judged.encode()).fetchone()
+        assert after is not None
+        assert after[:3] == (1, 1, 0)
+        incremental = contents(connection)
+        run(built_empty, "run", "--full-refresh")
+        assert contents(connection) == incremental

@@ -96,6 +96,8 @@ run reads. Config of a model:
   recomputed_with   small tables, such as zones, on which every row depends. If their content
                     changes, or an operating rule that the SQL names, or in gold the SQL itself
                     with its macros, the model deletes its rows and computes all of them again.
+                    A model that reads raw cannot do this while rows of raw are in archived files:
+                    its content_id is 'outdated' until a build can (orchestrate.py doctor says so).
 
     insert into …claims as known (model, after_build_id, build_id, content_id)
     select 'trips', 0, coalesce(max(build_id), 0), null from …builds
@@ -107,6 +109,7 @@ run reads. Config of a model:
     {%- set is_kept = config.get('materialized') == 'incremental' %}
     {%- if is_kept and config.get('incremental_strategy') not in (none, 'replace_all') %}
     {%- set content = content_id(config.get('recomputed_with', [])) or 'null' %}
+    {%- set reads_raw = 'source.' in model.depends_on.nodes | join(' ') %}
     {%- if not is_incremental() %}
     {{ forget_claims() }}
     {%- elif content != 'null' %}
@@ -115,7 +118,7 @@ run reads. Config of a model:
         if {{ content }} is distinct from (
             select content_id from {{ ledger('claims') }} where model = '{{ this.name }}'
         )
-        {%- if not config.get('reads_from') and not config.get('reads_changes_of') %}
+        {%- if reads_raw %}
         -- Rows whose records of raw are in archived files cannot be computed again.
         and not exists (select from raw.archived_files)
         {%- endif %} then
@@ -135,7 +138,13 @@ run reads. Config of a model:
         {%- else %}
         coalesce(max(build_id), 0),
         {%- endif %}
+        {%- if reads_raw and content != 'null' %}
+        case
+            when exists (select from raw.archived_files) then 'outdated' else {{ content }}
+        end
+        {%- else %}
         {{ content }}
+        {%- endif %}
     {%- if config.get('reads_from') %}
     from {{ ledger('claims') }}
     where model in ('{{ config.get("reads_from") | join("', '") }}')
@@ -145,7 +154,12 @@ run reads. Config of a model:
     on conflict (model) do update set
         after_build_id = known.build_id,
         build_id = greatest(known.build_id, excluded.build_id),
-        content_id = excluded.content_id;
+        -- Rows that could not be computed again keep the model outdated.
+        content_id = case
+            when {{ content }} is not null and known.content_id is distinct from {{ content }}
+                then 'outdated'
+            else {{ content }}
+        end;
     {%- if config.get('schema') == 'dwh_gold' %}
     {{ log_change("case when " ~ claimed('after_build_id') ~ " = 0 then '-infinity'::date end") }};
     {%- endif %}

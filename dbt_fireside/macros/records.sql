@@ -311,7 +311,7 @@ A text as a value of the type that vendor_fields() gives; null if the text is re
 
 {#-
 FIX-N02, FIX-N03: a time is believed from a GPS epoch before its arrival to a few minutes after
-it (operating rules). An edit of these rules counts for records that arrive later.
+it (operating rules). After an edit of these rules all records are judged again (claim_builds()).
     ("gpsTime" between believed_from and believed_until) is true
 -#}
 {% macro is_believed(name) -%}

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from loader.http import CONNECT_TIMEOUT_S, LoginRefused, TemporaryFailure, Transport
 from loader.token import TokenCache
-from operations.service.pending import what_is_pending
+from operations.service.pending import what_is_outdated, what_is_pending
 from settings import Settings, WrongSettings
 from warehouse.database import Database, DatabaseError
 from warehouse.full_disk import full_disk
@@ -124,6 +124,8 @@ def _database(database: Database) -> Iterator[Check]:
             yield Check("raw", True, "empty, nothing was polled yet: run orchestrate.py poll")
         else:
             yield Check("raw", True, f"{loads:,} complete loads, newest {newest:%F %T} UTC")
+        outdated = what_is_outdated(connection)
+        yield Check("models", outdated is None, outdated or "computed with the present rules")
 
 
 def _role(connection: psycopg.Connection) -> Check:
