@@ -67,6 +67,22 @@ def test_a_ratio_without_its_parts_is_a_compiler_error(
         run(built_empty, "compile", "--select", "kpi_register")
 
 
+def test_a_changed_type_is_a_compiler_error_that_names_column_and_command(
+    built_empty: Built, change: Change
+) -> None:
+    """PostgreSQL would round new values to the old type without a word."""
+    file = "models/gold/facts/fact_nights.yml"
+    column = "name: latitude\n        data_type: numeric"
+    change(file, f"{column}(9, 6)", f"{column}(12, 9)")
+    model = ("run", "--select", "fact_nights")
+    command = r"run orchestrate\.py build --full-refresh --select fact_nights\+"
+    error = rf"{file}: latitude is numeric\(12, 9\) and was numeric\(9,6\): {command}"
+    with pytest.raises(dbt_runner.DbtFailed, match=error):
+        run(built_empty, *model)
+    run(built_empty, *model, "--full-refresh")
+    run(built_empty, *model)
+
+
 def test_an_edit_recomputes_the_models_that_name_the_rule_or_use_the_macro(
     built_empty: Built, change: Change
 ) -> None:
