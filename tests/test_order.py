@@ -21,7 +21,7 @@ from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
 
-DEVICES = 30
+DEVICES = 50
 HISTORY, DAILY = "tracksolid.position_history", "dwh_gold.fact_daily_fleet_metrics"
 FAR_AWAY = {"09:05", "09:08", "09:09"}
 NOON = datetime(2026, 4, 12, 9, tzinfo=UTC)
@@ -233,7 +233,7 @@ def of_device(rows: list[str], imei: str) -> list[str]:
     return sorted(json.dumps(row, sort_keys=True).replace(imei, "imei") for row in own)
 
 
-@pytest.mark.parametrize("examples", [1, pytest.param(4, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_any_order_of_arrival_gives_the_same_tables(
     databases: Databases, work_dir: Path, examples: int
 ) -> None:

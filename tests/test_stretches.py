@@ -82,7 +82,7 @@ def contents(connection: psycopg.Connection) -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.parametrize("examples", [1, pytest.param(4, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_any_arrival_of_fixes_equals_a_full_refresh(
     databases: Databases, work_dir: Path, examples: int
 ) -> None:

@@ -86,6 +86,7 @@ def profile_hash(environment: Mapping[str, str]) -> str:
         user=environment["PGUSER"],
         password=environment["PGPASSWORD"],
         database=environment["PGDATABASE"],
+        role=environment["DBT_ROLE"],
         schema="tracksolid",
         application_name=environment.get("PGAPPNAME", "dbt"),
     )
@@ -102,6 +103,7 @@ def parsed(shared: Shared) -> Path:
         environment = os.environ | database.environment() | {
             "DBT_PROJECT_DIR": str(dbt_runner.PROJECT),
             "DBT_PROFILES_DIR": str(dbt_runner.PROJECT),
+            "DBT_ROLE": "",
             "DBT_TARGET_PATH": str(target),
             "DBT_LOG_PATH": str(target),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

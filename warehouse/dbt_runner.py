@@ -21,7 +21,7 @@ BUILDING = {"build", "run"}
 # Words that may ask for a full refresh in another spelling.
 HINT = re.compile(r"retry|-\w+|-.*full.refresh.*")
 OFF = {"", "0", "f", "false", "n", "no", "off"}
-SESSIONS = "fireside dbt"  # name of dbt's sessions in pg_stat_activity
+SESSIONS = "fireside dbt"  # name of dbt's sessions; macros/claims.sql knows it
 ORPHANS = """
     select pg_terminate_backend(pid, 10000) from pg_stat_activity
     where datname = current_database() and application_name = %s
@@ -37,7 +37,25 @@ class DbtInterrupted(DbtFailed):
 
 
 def environment(settings: Settings, database: Database) -> dict[str, str]:
-    """Return the environment of dbt and of sqlfluff's dbt templater."""
+    """Return the environment of a tool that uses dbt: plain dbt, sqlfluff's dbt templater.
+
+    Its artifacts have a folder of their own, where no build of the product reads them.
+    """
+    artifacts = str(target(settings, database) / "tools")
+    return _environment(database) | {"DBT_TARGET_PATH": artifacts, "DBT_LOG_PATH": artifacts}
+
+
+def _own(settings: Settings, database: Database) -> dict[str, str]:
+    """Return the environment of a dbt that this process starts; it names dbt's sessions."""
+    artifacts = str(target(settings, database))
+    return _environment(database) | {
+        "DBT_TARGET_PATH": artifacts,
+        "DBT_LOG_PATH": artifacts,
+        "PGAPPNAME": SESSIONS,
+    }
+
+
+def _environment(database: Database) -> dict[str, str]:
     return (
         # dbt's default logs every statement, which costs a tenth of a build that changes nothing.
         {"DBT_LOG_LEVEL_FILE": "info"}
@@ -46,16 +64,10 @@ def environment(settings: Settings, database: Database) -> dict[str, str]:
         | {
             "DBT_PROJECT_DIR": str(PROJECT),
             "DBT_PROFILES_DIR": str(PROJECT),
-            "DBT_TARGET_PATH": str(target(settings, database)),
-            "DBT_LOG_PATH": str(target(settings, database)),
+            "DBT_ROLE": "",  # the sessions have it already, or may not have it
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
     )
-
-
-def _own(settings: Settings, database: Database) -> dict[str, str]:
-    """Return the environment of a dbt that this process starts; it names dbt's sessions."""
-    return environment(settings, database) | {"PGAPPNAME": SESSIONS}
 
 
 def target(settings: Settings, database: Database) -> Path:

@@ -41,6 +41,21 @@ offered_loads()  ->  "fireside".tracksolid.offered_loads
 
 
 {#-
+Pre-hook of everything that dbt builds: a dbt that the product has not started, such as `dbt run` in
+a shell, waits until no build of the product runs; such a build waits for the model in turn. The
+product's own dbt holds this lock already (warehouse/dbt_runner.py) and has a name of its own.
+    select pg_advisory_xact_lock_shared(hashtext('fireside dbt')), …; or nothing
+-#}
+{% macro wait_for_builds() -%}
+    {%- if target.application_name != 'fireside dbt' -%}
+    select
+        pg_advisory_xact_lock_shared(hashtext('fireside dbt')),
+        pg_advisory_xact_lock(hashtext('fireside dbt'), hashtext('{{ this.name if this }}'));
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#-
 on-run-start: start a build and list the complete loads that no earlier build has listed. `dbt
 run` looks only at loads that are newer than a day before the last build. `dbt build` searches
 all loads for a missed one, which takes longer: a year has millions of loads.
@@ -51,6 +66,7 @@ all loads for a missed one, which takes longer: a year has millions of loads.
 -#}
 {% macro offer_loads() %}
     {%- if flags.WHICH in ('build', 'run') and not var('preview_schema', none) %}
+    {{ wait_for_builds() }}
     with
 
     last_build as (

@@ -10,6 +10,13 @@ index lookup.
 {% macro get_incremental_upsert_best_sql(arg_dict) %}
     {%- set keys = config.require('unique_key') %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | list %}
+    {#- The insert is last in all strategies, because dbt reports the rows of the last statement. #}
+    {%- if config.get('time_column') %}
+    {{ note_first_times(arg_dict['temp_relation']) }};
+    {%- endif %}
+    {%- if 'day' in columns %}
+    {{ log_change('(select min(day) from ' ~ arg_dict['temp_relation'] ~ ')') }};
+    {%- endif %}
     insert into {{ arg_dict['target_relation'] }} as kept ({{ columns | join(', ') }})
     select {{ columns | join(', ') }}
     from {{ arg_dict['temp_relation'] }}
@@ -22,12 +29,6 @@ index lookup.
         {{ precedence_row('excluded', 'kept') }}
         >= {{ precedence_row('kept', 'excluded') }}
     {%- endif %}
-    {%- if config.get('time_column') %};
-    {{ note_first_times(arg_dict['temp_relation']) }}
-    {%- endif %}
-    {%- if 'day' in columns %};
-    {{ log_change('(select min(day) from ' ~ arg_dict['temp_relation'] ~ ')') }}
-    {%- endif %}
 {% endmacro %}
 
 
@@ -39,10 +40,10 @@ whose changes count.
 -#}
 {% macro get_incremental_replace_changed_days_sql(arg_dict) %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') %}
+    {{ log_change(first_changed_day()) }};
     delete from {{ arg_dict['target_relation'] }} where {{ has_changed('day') }};
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }} from {{ arg_dict['temp_relation'] }};
-    {{ log_change(first_changed_day()) }}
+    select {{ columns }} from {{ arg_dict['temp_relation'] }}
 {% endmacro %}
 
 
@@ -67,12 +68,12 @@ transaction. Config `spans` names a macro with other spans, such as those of new
 {% macro get_incremental_replace_span_sql(arg_dict) %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') %}
     {%- set spans = context[config.get('spans', 'changed_spans')]() %}
+    {{ log_change('(select min(first_day) from (' ~ spans ~ ') as span)') }};
     delete from {{ arg_dict['target_relation'] }} as known
     using ({{ spans }}) as span
     where {{ config.require('replaced') }};
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }} from {{ arg_dict['temp_relation'] }};
-    {{ log_change('(select min(first_day) from (' ~ spans ~ ') as span)') }}
+    select {{ columns }} from {{ arg_dict['temp_relation'] }}
 {% endmacro %}
 
 
@@ -175,6 +176,15 @@ now. A fix that keep_newest_fixes has added since is newer and remains.
         )
     {%- endif %}
 {% endmacro %}
+
+
+{#-
+As dbt's own, but only in a command that writes: dbt show and dbt compile read all loads, and not
+only those that the next build would read.
+-#}
+{% macro is_incremental() -%}
+    {{ return(flags.WHICH in ('build', 'run') and dbt.is_incremental()) }}
+{%- endmacro %}
 
 
 {#- True if this run adds to existing rows; false in a first build and in a unit test. -#}

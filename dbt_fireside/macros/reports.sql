@@ -278,16 +278,16 @@ reports cover, then insert the reports and keep the better copy of each.
 {#-
 Incremental strategy replace_counted, for the models of what counts: replace the rows in the spans
 of changed reports, in one transaction. Config `reports` names the model of reports.
-    delete from trips as known using (…) as span where …; insert into trips …;
-    insert into …changed_spans …
+    insert into …changed_spans …; delete from trips as known using (…) as span where …;
+    insert into trips …
 -#}
 {% macro get_incremental_replace_counted_sql(arg_dict) %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') %}
     {%- set spans = spans_of_changed_reports(config.require('reports')) %}
+    {{ note_changed_spans(spans) }};
     {{ delete_in_spans(spans) }};
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }} from {{ arg_dict['temp_relation'] }};
-    {{ note_changed_spans(spans) }}
+    select {{ columns }} from {{ arg_dict['temp_relation'] }}
 {% endmacro %}
 
 
@@ -299,9 +299,9 @@ model that the fact follows.
 -#}
 {% macro get_incremental_follow_counted_sql(arg_dict) %}
     {%- set spans = spans_changed_in([config.require('counted')]) %}
+    {{ log_change('(select ' ~ day_of('min(span.from_time)') ~ ' from (' ~ spans ~ ') as span)') }};
     {{ delete_in_spans(spans) }};
-    {{ get_incremental_upsert_best_sql(arg_dict) }};
-    {{ log_change('(select ' ~ day_of('min(span.from_time)') ~ ' from (' ~ spans ~ ') as span)') }}
+    {{ get_incremental_upsert_best_sql(arg_dict) }}
 {% endmacro %}
 
 

@@ -84,21 +84,22 @@ def psql(context: typer.Context, name: OtherDatabase = None) -> None:
 @app.command(
     name="exec",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    options_metavar="TOOL [ARGUMENTS]",
+    options_metavar="[--db NAME] TOOL [ARGUMENTS]",
 )
-def execute(context: typer.Context) -> None:
+def execute(context: typer.Context, name: OtherDatabase = None) -> None:
     """Run a tool with the settings of the database and dbt.
 
-    The tool gets them in its environment: PGHOST, DBT_PROJECT_DIR and so on.
+    The tool gets them in its environment: PGHOST, DBT_PROJECT_DIR and so on. In a
+    shell that was started so, plain dbt works.
 
-    Example: orchestrate.py exec sqlfluff lint dbt_fireside
+    Example: orchestrate.py exec --db fireside_demo bash
     """
     from warehouse.dbt_runner import environment
 
     if not context.args:
         raise typer.BadParameter("name a tool: orchestrate.py exec TOOL [ARGUMENTS]")
     with (
-        chosen_database(needs=Needs.READING) as database,
+        chosen_database(name, Needs.READING) as database,
         failing(FileNotFoundError, PermissionError),
     ):
         ensure_raw_tables(database)
