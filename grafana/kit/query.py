@@ -165,7 +165,7 @@ ONE_VEHICLE = one_of(
     "",
     "",
 )
-KPI = one_of("kpi", "KPI", KPIS, "Vehicle utilisation", "fleet.utilisation")
+KPI = one_of("kpi", "KPI", KPIS, "Utilisation rate", "fleet.utilisation")
 BY_PLACE: Sequence[VariableModel] = (CITY, COST_CENTRE)
 BY_VEHICLE: Sequence[VariableModel] = (CITY, COST_CENTRE, VEHICLE)
 

@@ -34,7 +34,7 @@ def glance() -> Panel:
 
 def hours() -> Panel:
     """Distance of each hour of today, beside the same weekday last week."""
-    return trend(
+    made = trend(
         "Distance by hour: today and the same weekday last week",
         about("Length of the trails of all vehicles in each hour of the day.", UTILISATION),
         select(
@@ -47,6 +47,8 @@ def hours() -> Panel:
         "No vehicle has moved today yet.",
         decimals=0,
     )
+    made.time_from = "now/d"
+    return made
 
 
 def vehicles() -> Panel:
@@ -191,7 +193,7 @@ def daily_operations() -> Dashboard:
             Shelf(9, [not_moved(), ranking()], (11, 13)),
             Shelf(9, [distance, alarms_by_kind()]),
             Shelf(12, [heat()]),
-            Shelf(5, [idle_cost]),
+            Shelf(6, [idle_cost]),
             Shelf(9, [jobs(), field_service], folded="Jobs compared with their targets"),
         ],
         time_from="now-30d/d",

@@ -124,6 +124,6 @@ def kpi_scoreboard() -> Dashboard:
         "KPI Scoreboard",
         "What is the value of every KPI, and how is it changing?",
         (*BY_PLACE, KPI, headlines()),
-        [Shelf(6, [headline_tile()]), Shelf(8, [chosen_trend]), Shelf(24, [all_kpis])],
+        [Shelf(8, [headline_tile()]), Shelf(8, [chosen_trend]), Shelf(24, [all_kpis])],
         time_from="now-30d/d",
     )

@@ -143,6 +143,7 @@ def noc_live() -> Dashboard:
         select(
             ("place_label as label", "value", "display_unit as unit", "decimals", *BANDS),
             "kpi_live",
+            "kpi_id in ('quality.newest_fix_age', 'quality.sweep_age')",
             SCOPES,
             order="place_label",
         ),
@@ -190,7 +191,7 @@ def noc_live() -> Dashboard:
             "Devices whose newest position is too old, or that never sent one; oldest first.",
             READINESS,
         ),
-        "vehicle_id city state gps_time fix_age_s external_voltage_v battery_pct",
+        "vehicle_id city state gps_time fix_age_s",
         ("freshness != 'fresh'",),
         "fix_age_s desc nulls first, vehicle_id",
         "Every device has a recent position.",
@@ -201,7 +202,7 @@ def noc_live() -> Dashboard:
         "Is everything moving as it should right now?",
         (*BY_VEHICLE, map_cities()),
         [
-            Shelf(4, [freshness, counts], (8, 16)),
+            Shelf(4, [freshness, counts], (6, 18)),
             Shelf(9, [needs_somebody()]),
             Shelf(13, [maps]),
             Shelf(9, [speeding, idle_now()]),

@@ -168,7 +168,7 @@ def stops() -> Panel:
     return rows(
         "Stops",
         about("Stops in the time range, parked or idling, newest first.", UTILISATION),
-        "start_time duration_s kind address zone_id",
+        "start_time duration_s kind address",
         "fact_stops",
         IS_CHOSEN,
         "is_primary_device",
@@ -221,7 +221,7 @@ def vehicle() -> Dashboard:
             Shelf(4, [now(), service()], (14, 10)),
             Shelf(4, [states()]),
             Shelf(12, [speed(), trail()], (13, 11)),
-            Shelf(9, [trips(), stops()]),
+            Shelf(9, [trips(), stops()], (14, 10)),
             Shelf(
                 8,
                 [

@@ -71,7 +71,7 @@ states as (
         vehicles.latitude,
         vehicles.longitude
     from vehicles
-    inner join lateral (
+    inner join lateral ( -- noqa: ST05
         select
             'over-speed' as alert,
             vehicles.gps_time as since_time,
@@ -82,7 +82,8 @@ states as (
         select
             'idling' as alert,
             vehicles.state_since_time as since_time,
-            'for ' || (extract(epoch from now() - vehicles.state_since_time) / 60)::integer
+            'for '
+            || (extract(epoch from now() - vehicles.state_since_time) / 60)::integer
             || ' min' as details
         where
             vehicles.is_live
@@ -158,7 +159,7 @@ out_at_night as (
         moving.latitude,
         moving.longitude
     from moving_at_night as moving
-    inner join lateral (
+    inner join lateral ( -- noqa: ST05
         select
             night.imei,
             {{ median.format('latitude') }} as latitude,
@@ -265,7 +266,7 @@ of_vehicles as (
 
 ),
 
--- Several events of a vehicle, or both of its devices, are one alert: the newest counts.
+-- Several events of a vehicle, or both of its devices, are one alert: the newest.
 newest as (
 
     select distinct on (of_vehicles.alert, of_vehicles.vehicle_id)
@@ -274,7 +275,10 @@ newest as (
             partition by of_vehicles.alert, of_vehicles.vehicle_id
         ) as events_count
     from of_vehicles
-    order by of_vehicles.alert, of_vehicles.vehicle_id, of_vehicles.since_time desc nulls last
+    order by
+        of_vehicles.alert asc,
+        of_vehicles.vehicle_id asc,
+        of_vehicles.since_time desc nulls last
 
 ),
 

@@ -54,8 +54,8 @@ hours as (
     inner join {{ ref('fact_hourly_trail') }} as trail
         on
             vehicles.imei = trail.imei
-            and trail.hour_start >= days.day_start
-            and trail.hour_start < days.day_start + interval '1 day'
+            and days.day_start <= trail.hour_start
+            and days.day_start + interval '1 day' > trail.hour_start
     {{ scopes({'city': 'vehicles.city', 'cost_centre': 'vehicles.cost_centre'}) }}
     group by
         cut.scope,

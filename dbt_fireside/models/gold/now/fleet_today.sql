@@ -1,4 +1,7 @@
-{#- The KPIs in the order of importance, the columns that hold them, and the data on which they depend. -#}
+{#-
+The KPIs in the order of importance, the columns that hold them, and the data on which
+they depend.
+-#}
 {% set measures = [
     ('fleet.vehicles_moved', 'kpi_fleet_utilisation_daily', 'moved_count', 'trips'),
     ('fleet.distance', 'kpi_fleet_utilisation_daily', 'distance_km', 'trips'),
@@ -289,7 +292,10 @@ worded as (
             when today.change_pct > 0 then ' ▲ ' || round(today.change_pct) || ' % on '
             else ' ▼ ' || round(-today.change_pct) || ' % on '
         end
-        || case when today.change_pct is null then '' else to_char(today.day - 7, 'Dy DD Mon') end
+        || case
+            when today.change_pct is null then ''
+            else to_char(today.day - 7, 'Dy DD Mon')
+        end
             as tile_label
     from today
 
