@@ -13,7 +13,7 @@ import yaml
 from sqlglot import exp
 
 from analyst.docs.framework import slug
-from analyst.kpi.catalogue import Catalogue
+from analyst.kpi.catalogue import DOMAINS, Catalogue
 from grafana.__main__ import main
 from grafana.boards import BOARDS, encoded
 from grafana.kit.expand import expand
@@ -150,6 +150,23 @@ def test_no_panel_reads_more_rows_than_it_can_draw(uid: str) -> None:
             (table,) = tree.find_all(exp.Table)
             per_vehicle = "scope = 'vehicle'" in query.sql and "${vehicle" in query.sql
             assert per_vehicle or table.name in OF_PLACES | SERVICE_TABLES, query
+
+
+def test_units_that_tiles_read_do_not_scale(manifest: dict[str, Any]) -> None:
+    """The unit "h" of a KPI is also one of Grafana's, which turns 81 h into 3.4 days."""
+    tiles = [query for query in ALL_QUERIES if query.panel.get("transformations")]
+    assert tiles
+    for query in tiles:
+        columns = query.sql.partition("\nfrom ")[0]
+        assert re.findall(r"(\w+ as )?\bunit\b", columns) in ([], ["display_unit as "]), query
+    sql = manifest["nodes"]["model.dbt_fireside.kpi_register"]["raw_code"]
+    assert re.search(r"'percent' else 'suffix:' \|\| \S+ end\s+as display_unit", sql)
+
+
+def test_register_has_the_domains_in_the_order_of_the_pages(manifest: dict[str, Any]) -> None:
+    sql = manifest["nodes"]["model.dbt_fireside.kpi_register"]["raw_code"]
+    listed = re.search(r"set domains = \[(.*?)\]", sql, re.DOTALL)
+    assert re.findall(r"'([^']+)'", listed[1]) == list(DOMAINS)
 
 
 @pytest.mark.parametrize("uid", DASHBOARDS)

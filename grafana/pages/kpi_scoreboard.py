@@ -70,10 +70,14 @@ def headline_tile() -> Panel:
         ),
     ]
     options = figures("")
-    options.graph_mode = BigValueGraphMode.AREA
+    options.graph_mode = BigValueGraphMode.LINE
     options.reduce_options.values = False
     options.orientation = VizOrientation.HORIZONTAL  # one below the other
-    field = FieldConfig(unit="none", color=FieldColor(FieldColorModeId.THRESHOLDS))
+    field = FieldConfig(
+        unit="none",
+        color=FieldColor(FieldColorModeId.THRESHOLDS),
+        field_min_max=True,  # otherwise the sum of the month would flatten the line of the days
+    )
     made = panel(
         "stat",
         "${headline}",

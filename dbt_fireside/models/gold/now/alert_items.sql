@@ -174,7 +174,7 @@ out_at_night as (
         group by night.imei
         having count(*) >= 5
     ) as usual on true
-    inner join lateral (
+    inner join lateral ( -- noqa: ST05
         select
             ({{ great_circle_km(
                 'moving.latitude::double precision',
