@@ -99,6 +99,7 @@ def test_show_explains_the_basis_of_a_value(built: Built, gold: psycopg.Connecti
         "100 * driving time / (shift_length * vehicles that reported)",
         "dwh_gold.kpi_fleet_utilisation_daily.utilisation_pct",
         "The day has no shift, or no vehicle reported",
+        "ratio of sums: 100 * shift_driving_h / shift_h",
         "none agreed",
         "proposed",
     ):

@@ -2,7 +2,8 @@
 -- Was:    devices with N/A for a plate were one vehicle, and a plate that was spelt in
 --         two ways was two vehicles.
 -- Holds:  devices are in one vehicle if they have one plate, and not if they have two
---         plates. Devices with a vehicle_id in the seed vehicles are left out.
+--         plates; and a plate has a digit other than 0. Devices with a vehicle_id in
+--         the seed vehicles are left out.
 
 with
 
@@ -36,3 +37,9 @@ select
 from plates
 group by vehicle_id
 having count(distinct plate_key) > 1
+union all
+select
+    plate_key as name,
+    'no plate' as problem
+from plates
+where plate_key !~ '[1-9]'

@@ -1,51 +1,79 @@
 -- FIX-N13
 -- Was:    the poll and the pushes report one alarm with times that differ by seconds,
 --         and each report was an alarm of its own.
--- Holds:  two reports of different sources within the seconds of the rule same_alarm
---         are one alarm, if no third report of the device and type is near.
+-- Holds:  of reports of a device and type that are all within the seconds of the rule
+--         same_alarm, there are as many alarms as the source with the most reports has.
 
 {% set nearby = rule('same_alarm') ~ " * interval '1 second'" %}
 
 with
 
-reports as (
+separated as (
 
     select
         imei,
         alarm_type,
         alarm_time,
         reported_by,
-        lag(alarm_time) over alarm_by_alarm as time_before,
-        lead(alarm_time) over alarm_by_alarm as next_time,
-        lead(reported_by) over alarm_by_alarm as next_reported_by,
-        lead(alarm_time, 2) over alarm_by_alarm as time_after
+        coalesce(
+            alarm_time - lag(alarm_time) over alarm_by_alarm > {{ nearby }}, true
+        ) as is_first
     from {{ ref('alarm_reports') }}
-    window alarm_by_alarm as (
-        partition by imei, alarm_type order by alarm_time, reported_by
-    )
+    window alarm_by_alarm as (partition by imei, alarm_type order by alarm_time)
 
 ),
 
-pairs as (
+numbered as (
 
-    select *
-    from reports
-    where
-        reported_by != next_reported_by
-        and next_time - alarm_time <= {{ nearby }}
-        and coalesce(alarm_time - time_before > {{ nearby }}, true)
-        and coalesce(time_after - next_time > {{ nearby }}, true)
+    select
+        *,
+        count(*) filter (where is_first) over (
+            partition by imei, alarm_type order by alarm_time
+        ) as group_number
+    from separated
+
+),
+
+sources as (
+
+    select
+        imei,
+        alarm_type,
+        group_number,
+        reported_by,
+        min(alarm_time) as first_time,
+        max(alarm_time) as last_time,
+        count(*) as reports_count
+    from numbered
+    group by imei, alarm_type, group_number, reported_by
+
+),
+
+close_reports as (
+
+    select
+        imei,
+        alarm_type,
+        min(first_time) as first_time,
+        max(last_time) as last_time,
+        max(reports_count) as most_reports_count
+    from sources
+    group by imei, alarm_type, group_number
+    having
+        count(*) > 1
+        and max(last_time) - min(first_time) <= {{ nearby }}
 
 )
 
 select *
-from pairs
+from close_reports
 where
     (
         select count(*)
         from {{ ref('alarms') }} as alarm
         where
-            alarm.imei = pairs.imei
-            and alarm.alarm_type = pairs.alarm_type
-            and alarm.alarm_time between pairs.alarm_time and pairs.next_time
-    ) != 1
+            alarm.imei = close_reports.imei
+            and alarm.alarm_type = close_reports.alarm_type
+            and alarm.alarm_time
+            between close_reports.first_time and close_reports.last_time
+    ) not between 1 and most_reports_count

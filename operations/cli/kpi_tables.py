@@ -1,7 +1,8 @@
 """The output of the kpi commands on the terminal: the results of analyst/kpi as tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from analyst.kpi.catalogue import Kpi, domain_rank
@@ -59,7 +60,7 @@ def print_kpi(known: KpiNow) -> None:
             "formula": meta["formula"],
             "unit": meta["unit"],
             "from": f"{kpi.mart.schema}.{kpi.mart.name}.{kpi.column}",
-            "roll-up": f"{meta['rollup']} of the cities",
+            "roll-up": _roll_up(meta),
             "better is": meta["direction"],
             "bands": bands or "none agreed",
             "status": meta["kpi_status"],
@@ -70,6 +71,13 @@ def print_kpi(known: KpiNow) -> None:
             "can be empty": meta["gate"] or "never",
         }
     )
+
+
+def _roll_up(meta: Mapping[str, Any]) -> str:
+    """How the value of several cities or days is made of theirs."""
+    if meta.get("numerator"):
+        return f"ratio of sums: {meta['numerator']} / {meta['denominator']}"
+    return f"{meta['rollup']} of the cities"
 
 
 def print_rules(rules: Sequence[Rule]) -> None:
