@@ -5,7 +5,7 @@ import random
 import string
 
 import psycopg
-from databases import Built
+from databases import RUN_TABLES, Built
 from test_order import contents, insert_call_windows
 
 from warehouse import dbt_runner
@@ -65,7 +65,7 @@ def test_text_of_kilobytes_is_rejected_and_its_record_kept(built_empty: Built) -
     with dbt_runner.in_one_process(project, database), database.connect() as connection:
         insert_call_windows(connection)
         land(connection, "1800000000.1", LONG)
-        dbt_runner.run(project, database, ["run"], lambda *_: None)
+        dbt_runner.run(project, database, RUN_TABLES, lambda *_: None)
         rejected = connection.execute(
             "select source, reason, is_kept from tracksolid.rejected_records order by record_id"
         ).fetchall()
@@ -90,7 +90,7 @@ def test_migration_removes_what_earlier_builds_accepted(built_empty: Built) -> N
     with dbt_runner.in_one_process(project, database), database.connect() as connection:
         insert_call_windows(connection)
         land(connection, "1800000000.1", "short")
-        dbt_runner.run(project, database, ["run"], lambda *_: None)
+        dbt_runner.run(project, database, RUN_TABLES, lambda *_: None)
         right = contents(connection)
         connection.execute(
             "insert into tracksolid.device_drivers select imei, repeat('x', 3000), reported_day,"
@@ -106,7 +106,7 @@ def test_migration_removes_what_earlier_builds_accepted(built_empty: Built) -> N
             "delete from tracksolid.schema_migrations where migration_id like '0014%'"
         )
         assert database.prepare() == ["0014_rejected_texts_and_speeds"]
-        dbt_runner.run(project, database, ["run"], lambda *_: None)
+        dbt_runner.run(project, database, RUN_TABLES, lambda *_: None)
         assert contents(connection) == right
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from databases import Built, Databases
+from databases import RUN_TABLES, Built, Databases
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -273,7 +273,7 @@ def assert_order_is_irrelevant(
                 insert_call_windows(connection)
             chance.shuffle(arrivals[load])
             deliver(connection, load, arrivals[load])
-            dbt_runner.run(project, database, ["run"], lambda *_: None)
+            dbt_runner.run(project, database, RUN_TABLES, lambda *_: None)
         incremental = contents(connection)
 
         for table, rows in incremental.items():
@@ -322,7 +322,7 @@ def test_plate_entered_later_applies_to_all_days(built_empty: Built) -> None:
         plates = "select distinct plates_pct::integer from dwh_gold.kpi_data_quality_daily"
         for load, (numbers, found) in enumerate([((0, 7), 0), ((2,), 100)]):
             deliver(connection, load, [(imei, number) for number in numbers])
-            dbt_runner.run(project, database, ["run"], lambda *_: None)
+            dbt_runner.run(project, database, RUN_TABLES, lambda *_: None)
             assert connection.execute(plates.encode()).fetchall() == [(found,)]
         incremental = contents(connection)
         dbt_runner.run(project, database, ["run", "--full-refresh"], lambda *_: None)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from databases import Built
+from databases import RUN_TABLES, Built
 from test_order import DELIVERIES, contents, deliver
 
 from operations.service.pending import what_is_outdated
@@ -88,7 +88,8 @@ def test_an_edit_recomputes_the_models_that_name_the_rule_or_use_the_macro(
 ) -> None:
     def restarted() -> set[str]:
         """The models with a fingerprint that read all builds again in the last run."""
-        run(built_empty, "build", "--resource-type", "seed", "--resource-type", "model")
+        run(built_empty, "seed", "--select", "operating_rules")
+        run(built_empty, *RUN_TABLES, "config.incremental_strategy:replace_all")
         with built_empty.database.connect() as connection:
             found = connection.execute(
                 "select model from tracksolid.claims"
@@ -112,6 +113,7 @@ def test_an_edit_recomputes_the_models_that_name_the_rule_or_use_the_macro(
     assert affected.isdisjoint({"fact_alarms", "fact_driving_events", "kpi_fuel_cost_daily"})
 
 
+@pytest.mark.long
 def test_an_edited_rule_judges_stored_rows_once_raw_is_complete(
     built_empty: Built, change: Change
 ) -> None:
@@ -130,7 +132,7 @@ def test_an_edited_rule_judges_stored_rows_once_raw_is_complete(
     """
     with built_empty.database.connect() as connection:
         deliver(connection, 1, [(imei, number) for number in range(len(DELIVERIES))])
-        run(built_empty, "run")
+        run(built_empty, *RUN_TABLES)
         before = connection.execute(judged.encode()).fetchone()
         assert before is not None
         assert before[:3] == (0, 0, 3)
@@ -144,8 +146,8 @@ def test_an_edited_rule_judges_stored_rows_once_raw_is_complete(
             ("fastest_car", "200", "9000000"),
         ]:
             change("seeds/operating_rules.csv", f"{rule},,{old},", f"{rule},,{new},")
-        words = ["build", "--resource-type", "seed", "--resource-type", "model"]
-        run(built_empty, *words)
+        run(built_empty, "seed", "--select", "operating_rules")
+        run(built_empty, *RUN_TABLES)
         assert connection.execute(judged.encode()).fetchone() == before
         outdated = what_is_outdated(connection) or ""
         assert "position_history" in outdated
@@ -155,7 +157,8 @@ def test_an_edited_rule_judges_stored_rows_once_raw_is_complete(
         assert "run orchestrate.py build" in (what_is_outdated(connection) or "")
         for rule, old, new in [("report_touch", "60", "1"), ("same_alarm", "10", "1")]:
             change("seeds/operating_rules.csv", f"{rule},,{old},", f"{rule},,{new},")
-        run(built_empty, *words)
+        run(built_empty, "seed", "--select", "operating_rules")
+        run(built_empty, *RUN_TABLES)
         assert what_is_outdated(connection) is None
         after = connection.execute(judged.encode()).fetchone()
         assert after is not None
