@@ -21,7 +21,7 @@ MARK ?= not long
 # Tests that run on PostgreSQL 16, too, as in production: migrations, roles, dbt and the queries of dashboards.
 ON_16 := $(addprefix tests/test_,migrations.py roles.py models.py order.py pipeline.py dashboard_queries.py)
 
-.PHONY: demo test test-long test-engines chaos lint bench bench-dashboards dashboards docs psql install lock clean
+.PHONY: demo test test-long test-engines chaos lint bench bench-dashboards dashboards pictures docs psql install lock clean
 
 install: $(STAMP)
 
@@ -67,6 +67,9 @@ bench-dashboards: $(STAMP)  ## Time all dashboard panels; VEHICLES=2000 DAYS=120
 
 dashboards: $(STAMP)  ## Regenerate grafana/dashboards/*.json from grafana/pages/*.py.
 	$(BIN)/python -m grafana
+
+pictures: $(STAMP)  ## Draw docs/pictures again, after make demo; needs Node.js, npm and Chromium.
+	$(FLEET) exec $(BIN)/python -m grafana.pictures --db $(or $(DB),fireside_demo)
 
 docs: $(STAMP)  ## Write the documentation as one static file: public/index.html.
 	$(FLEET) docs $(if $(DB),--db $(DB))

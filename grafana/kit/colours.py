@@ -38,11 +38,14 @@ WORDS: Looks = {
         for word in ("warn", "warning", "medium", "late", "running", "skipped", "stopped")
     },
     **{word: (word, RED) for word in ("critical", "high", "failed", "error", "fail", "overdue")},
-    **{word: (word, GREY) for word in ("gated",)},
-    **{word: (word, PLAIN) for word in ("no band", "no target", "low", "info")},
+    **{word: (word, PLAIN) for word in ("no target", "low", "info")},
+    "gated": ("no value", GREY),
+    "no band": ("not judged", PLAIN),
+    "due soon": ("due soon", ORANGE),
+    "later": ("later", "transparent"),
 }
 COLOURED = {"state": STATES, "state_code": CODES, "speed_code": SPEEDS} | dict.fromkeys(
-    ("severity", "status"), WORDS
+    ("severity", "status", "service_status"), WORDS
 )
 
 # Counts of vehicles in a state have that state's colour and word.
@@ -54,4 +57,13 @@ VIOLATIONS: Looks = {
 }
 # Flags whose "yes" needs attention; the others are words without a colour.
 WARNING_FLAGS = {"is_after_hours", "is_battery_low", "is_outside_city", "is_too_fast"}
+# Faults of the service: 0 is as it should be.
+FAULTS: Looks = {
+    "missed_sweeps_count": ("minutes without positions", RED),
+    "failing_jobs_count": ("jobs that fail", RED),
+    "failed_nights_count": ("nightly runs that failed", RED),
+    "stale_sources_count": ("kinds of data that are too old", RED),
+    "waiting_pushes_count": ("pushes that wait too long", RED),
+    "rejected_records_count": ("records lost in the last hour", RED),
+}
 YES_NO: Looks = {"true": ("yes", ORANGE), "false": ("no", "transparent")}

@@ -25,7 +25,17 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
-from grafana.kit.colours import COLOURED, COUNTS, PLAIN, VIOLATIONS, WARNING_FLAGS, YES_NO, Looks
+from grafana.kit.colours import (
+    COLOURED,
+    COUNTS,
+    FAULTS,
+    GREEN,
+    PLAIN,
+    VIOLATIONS,
+    WARNING_FLAGS,
+    YES_NO,
+    Looks,
+)
 
 # Addresses: the cell shows the word, and its link opens the address.
 ADDRESSES = {"map_url": "map", "runbook_path": "what to do"}
@@ -57,6 +67,7 @@ UNITS_BY_NAME: Mapping[str, tuple[str, int | None]] = {
     "score": ("none", 1),
     "days_to_service": ("suffix:d", 0),
     "km_to_service": ("suffix:km", 0),
+    "odometer_km": ("suffix:km", 0),
     "value": ("none", 2),
     "week_before_value": ("none", 2),
     "weekday_before_value": ("none", 2),
@@ -69,7 +80,7 @@ UNITS_BY_NAME: Mapping[str, tuple[str, int | None]] = {
 }
 TITLES = {
     "activation_time": "Activated",
-    "after_hours_km": "After-hours distance",
+    "after_hours_km": "Distance after hours",
     "alarm_name": "Alarm",
     "alert_name": "Alert",
     "alarm_time": "Time",
@@ -78,7 +89,15 @@ TITLES = {
     "battery_pct": "Device battery",
     "bytes": "Size",
     "day_start": "Day",
+    "departure_time": "Departed",
+    "depot_departures_count": "Departures",
+    "depot_returns_count": "Returns",
     "driver_name": "Driver",
+    "dwell_h": "Hours there",
+    "dwell_s": "Stay",
+    "endpoint": "Kind of request",
+    "entry_time": "Arrived",
+    "exit_time": "Left or last seen",
     "external_voltage_v": "Vehicle battery",
     "failed_calls_pct": "Share failed",
     "failures": "Rows that failed",
@@ -86,6 +105,7 @@ TITLES = {
     "fix_age_s": "Age of position",
     "gate_reason": "Reason if empty",
     "gps_time": "Newest position",
+    "harsh_driving_alarms_per_100km": "Harsh alarms per 100 km",
     "has_left": "Has left",
     "imei": "IMEI",
     "is_continued": "From the day before",
@@ -95,21 +115,29 @@ TITLES = {
     "label": "KPI",
     "is_outside_city": "Outside its city",
     "last_success_age_s": "Since last success",
+    "late_min": "Late by",
     "max_speed_kmh": "Highest speed",
     "map_url": "Place",
     "min_battery_pct": "Device battery",
     "min_external_voltage_v": "Vehicle battery",
-    "node": "Model or test",
+    "name": "Table or check",
+    "return_time": "Returned",
+    "rows_affected": "Rows changed",
     "p95_duration_s": "95th percentile",
     "resource_type": "Type",
     "runbook_path": "Runbook",
     "scope_value": "Place",
+    "score": "Score of 100",
     "service_day": "Next service",
+    "service_status": "Service",
+    "shift_start_time": "Shift starts",
     "sla_target_min": "Target",
     "speed_code": "Motion",
+    "speeding_min": "Time above limit",
     "succeeded_at": "Last success",
     "target_text": "Target",
     "value_text": "Value",
+    "vehicle_class": "Class",
     "vehicle_id": "Vehicle",
     "vehicle_model": "Model",
     "vehicle_number": "Plate",
@@ -119,6 +147,7 @@ TITLES = {
     "worst_over_limit_kmh": "Most above limit",
     "worst_rank": "Rank",
     "zone_name": "Zone",
+    "zone_visits_count": "Visits",
 }
 # Pixels for short texts; Grafana would give every column 150 and let the table scroll sideways.
 WIDTHS = {
@@ -127,20 +156,24 @@ WIDTHS = {
     "imei": 145,
     "map_url": 60,
     "runbook_path": 90,
-    "city": 85,
+    "city": 95,
     "domain": 200,
-    "scope_value": 150,
     "status": 95,
     "severity": 80,
     "state": 110,
-    "unit": 80,
+    "fix_age_s": 125,
+    "name": 270,
+    "scope_value": 110,
+    "service_status": 95,
+    "unit": 100,
+    "vehicle_class": 100,
     "vehicle_id": 140,
     "trend": 125,
 }
 # Long texts, which run over several lines instead of being cut.
 LONG_TEXTS = {
     *("gate_reason", "assumed_rules", "message", "last_failure", "reason"),
-    *("alarm_name", "driver_name", "address", "zone_name", "label"),
+    *("alarm_name", "driver_name", "address", "zone_name", "label", "scope_value"),
 }
 DASH = "–"
 # As text: a number in the colour of the bar would have too little contrast.
@@ -160,22 +193,23 @@ def unit_of(column: str) -> tuple[str, int | None] | None:
 
 def width_of(column: str) -> int | None:
     """A column's width in pixels; None for text columns, which share what is left."""
-    if column.startswith(("is_", "has_")):
+    if column in WIDTHS:
+        width = WIDTHS[column]
+    elif column.startswith(("is_", "has_")):
         width = 60
     elif unit := unit_of(column):
         width = 145 if unit[0].endswith("HH:mm") else 90
-    elif column in WIDTHS:
-        width = WIDTHS[column]
     else:
         return None
-    return max(width, 8 * len(title_of(column)) + 20)
+    # A title may run over several lines, but not a word of it.
+    return max(width, 9 * max(map(len, title_of(column).split())) + 16)
 
 
 def title_of(column: str) -> str:
     """The column's title in panels: distance_km -> Distance."""
     if column in TITLES:
         return TITLES[column]
-    if look := (COUNTS | VIOLATIONS).get(column):
+    if look := (COUNTS | VIOLATIONS | FAULTS).get(column):
         return look[0].capitalize()
     stem = column.removeprefix("is_").removeprefix("has_")
     for end in ("_time", "_at", *UNITS):
@@ -212,16 +246,7 @@ def _properties(
         yield DynamicConfigValue("unit", unit[0])
         if unit[1] is not None:
             yield DynamicConfigValue("decimals", unit[1])
-    if column in COUNTS:
-        yield DynamicConfigValue("color", FieldColor(FieldColorModeId.FIXED, COUNTS[column][1]))
-    if column in VIOLATIONS:
-        yield DynamicConfigValue("thresholds", steps((None, PLAIN), (1, VIOLATIONS[column][1])))
-    looks = COLOURED.get(column, YES_NO if column.startswith(("is_", "has_")) else None)
-    if looks:
-        yield DynamicConfigValue("mappings", [mapping(looks)])
-        if looks is not YES_NO or column in WARNING_FLAGS:
-            cell = TableColoredBackgroundCellOptions(mode=TableCellBackgroundDisplayMode.BASIC)
-            yield DynamicConfigValue("custom.cellOptions", cell)
+    yield from _colours(column)
     yield DynamicConfigValue("custom.wrapHeaderText", True)
     if column in ADDRESSES:
         word = ValueMappingResult(text=ADDRESSES[column], index=0)
@@ -237,6 +262,21 @@ def _properties(
         yield DynamicConfigValue("custom.hideFrom.viz", True)
     if column in links:
         yield DynamicConfigValue("links", [links[column]])
+
+
+def _colours(column: str) -> Iterable[DynamicConfigValue]:
+    """Colours and words for the values of a column that has a meaning."""
+    if column in COUNTS:
+        yield DynamicConfigValue("color", FieldColor(FieldColorModeId.FIXED, COUNTS[column][1]))
+    for looks, without in ((VIOLATIONS, PLAIN), (FAULTS, GREEN)):
+        if column in looks:
+            yield DynamicConfigValue("thresholds", steps((None, without), (1, looks[column][1])))
+    words = COLOURED.get(column, YES_NO if column.startswith(("is_", "has_")) else None)
+    if words:
+        yield DynamicConfigValue("mappings", [mapping(words)])
+        if words is not YES_NO or column in WARNING_FLAGS:
+            cell = TableColoredBackgroundCellOptions(mode=TableCellBackgroundDisplayMode.BASIC)
+            yield DynamicConfigValue("custom.cellOptions", cell)
 
 
 def mapping(looks: Looks) -> ValueMap:

@@ -18,14 +18,6 @@ TO_VEHICLE = to_board(
     "${cost_centre:queryparam}",
     "var-vehicle=${__data.fields.vehicle_id:percentencode}",
 )
-# In a ranking, scope_value is the vehicle.
-TO_RANKED_VEHICLE = to_board(
-    "Vehicle",
-    "vehicle",
-    "${city:queryparam}",
-    "${cost_centre:queryparam}",
-    "var-vehicle=${__data.fields.scope_value:percentencode}",
-)
 # Opens the vehicle with the trip's time range; .numeric gives milliseconds.
 TO_TRIP = DashboardLink(
     title="Trip",

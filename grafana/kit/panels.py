@@ -180,7 +180,7 @@ def kpi_rows(title: str, description: str, *where: str, live: bool = False) -> P
     return rows(
         title,
         description,
-        "label scope_value value_text status trend gate_reason assumed_rules docs_path",
+        "label scope_value value_text status trend gate_reason docs_path",
         "kpi_scoreboard",
         *where,
         *(() if live else ("day is not null",)),

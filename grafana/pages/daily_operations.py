@@ -4,7 +4,6 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from grafana.kit.board import Shelf, board
 from grafana.kit.charts import history, kpi_trend, trend
-from grafana.kit.links import TO_RANKED_VEHICLE
 from grafana.kit.panels import about, kpi_rows, kpi_tiles, rows
 from grafana.kit.query import BY_VEHICLE, SCOPES, VEHICLES, over, select, within
 from grafana.pages.noc_live import BEHAVIOUR, HEALTH, UTILISATION
@@ -96,15 +95,13 @@ def ranking() -> Panel:
             "Vehicles by score over 30 days. Drivers are on the dashboard Driver behaviour.",
             BEHAVIOUR,
         ),
-        "worst_rank scope_value city score speeding_min harsh_driving_alarms_per_100km distance_km",
+        "worst_rank vehicle_id city score speeding_min harsh_driving_alarms_per_100km distance_km",
         "driver_behaviour_ranking",
         "scope = 'vehicle'",
         *VEHICLES[:2],
         order="worst_rank, scope_value",
         empty="No score yet: it needs one complete day.",
         limit=50,
-        links={"scope_value": TO_RANKED_VEHICLE},
-        titles={"scope_value": "Vehicle"},
     )
 
 

@@ -12,27 +12,20 @@ from grafana.pages.noc_live import HEALTH
 
 def maintenance_fuel() -> Dashboard:
     due = rows(
-        "Next services",
-        about("Due dates at the average distance of the last four weeks, soonest first.", HEALTH),
-        "vehicle_id city vehicle_class odometer_km km_to_service days_to_service service_day",
-        "vehicle_health_now",
-        "km_to_service is not null",
-        *VEHICLES,
-        order="days_to_service nulls last, km_to_service, vehicle_id",
-        empty="No odometer reading is known.",
-    )
-    condition = rows(
-        "Low batteries and faults",
+        "Vehicles that need the workshop first",
         about(
-            "Vehicles with a low battery, a fault code or a power alarm on the newest day.", HEALTH
+            "Low batteries and fault codes first, then services: the soonest first, at the"
+            " average distance of the last four weeks.",
+            HEALTH,
         ),
-        "vehicle_id city is_battery_low min_battery_pct min_external_voltage_v fault_codes_count"
-        " power_alarms_count tamper_alarms_count",
+        "vehicle_id city vehicle_class service_status service_day days_to_service km_to_service"
+        " odometer_km is_battery_low min_battery_pct min_external_voltage_v fault_codes_count"
+        " power_alarms_count",
         "vehicle_health_now",
-        "(is_battery_low or fault_codes_count > 0 or power_alarms_count > 0)",
         *VEHICLES,
-        order="fault_codes_count desc nulls last, min_battery_pct, vehicle_id",
-        empty="No vehicle has a low battery, a fault code or a power alarm.",
+        order="is_battery_low desc nulls last, fault_codes_count desc nulls last,"
+        " days_to_service nulls last, km_to_service nulls last, vehicle_id",
+        empty="No vehicle is known yet.",
     )
     return board(
         "maintenance-fuel",
@@ -40,21 +33,34 @@ def maintenance_fuel() -> Dashboard:
         "Which vehicles need service, and what does driving cost?",
         BY_VEHICLE,
         [
-            Shelf(11, [due, condition]),
+            Shelf(12, [due]),
             Shelf(
                 8,
                 [
-                    kpi_trend("Fuel", "Litres used.", COST, "fuel.volume", "suffix:l"),
-                    kpi_trend("Consumption", "Litres per 100 km.", COST, "fuel.per_100km", "none"),
-                    kpi_trend("CO2", "CO2 from fuel.", COST, "fuel.co2", "suffix:kg"),
+                    kpi_trend("Fuel used", "Litres per day.", COST, "fuel.volume", "suffix:l", 0),
+                    kpi_trend(
+                        "Consumption, litres per 100 km",
+                        "Fuel used on the distance driven.",
+                        COST,
+                        "fuel.per_100km",
+                        "none",
+                    ),
+                    kpi_trend(
+                        "Fuel burnt while idling",
+                        "Litres per day, from the idle time.",
+                        COST,
+                        "fuel.idle_volume",
+                        "suffix:l",
+                        0,
+                    ),
                 ],
             ),
             Shelf(
-                11,
+                13,
                 [
                     kpi_rows(
                         f"{domain}: all KPIs",
-                        about("Values of the newest complete day, or why there is none.", domain),
+                        about("The newest day that is over, or why there is no value.", domain),
                         f"domain = '{domain}'",
                     )
                     for domain in (COST, HEALTH)

@@ -7,34 +7,28 @@ from grafana.kit.charts import kpi_trend, map_panel, markers, trend
 from grafana.kit.panels import about, kpi_rows, rows
 from grafana.kit.query import BY_VEHICLE, PLACES, VEHICLES, Query, select, within
 
-ZONES = "Zones"
+ZONES, PRODUCTIVITY = "Zones", "Technician productivity"
+MAP_COLUMNS = "zone_name latitude longitude zone_visits_count dwell_h zone_kind city is_assumed"
 
 
 def zones_dwell() -> Dashboard:
-    columns = "zone_name latitude longitude zone_visits_count dwell_h zone_kind city is_assumed"
-    world_map = map_panel(
-        "Zones today",
-        about("Depots and fences. The larger the symbol, the more visits today.", ZONES),
-        [
-            Query(
-                select(
-                    columns.split(),
-                    "zone_days",
-                    within("day_start"),
-                    PLACES[0],
-                    order="zone_name",
-                    limit=500,
-                )
-            )
-        ],
-        [markers("Zones", "zone_visits_count", size="zone_visits_count")],
-        columns.split(),
-        "No depot or fence has been visited today, or none is defined.",
+    departures = rows(
+        "Departures, latest first",
+        about(
+            "The first departure of each vehicle for its shift: the newest day first, and on a"
+            " day the longest after the start of the shift.",
+            PRODUCTIVITY,
+        ),
+        "day_start vehicle_id driver_name shift_start_time departure_time late_min return_time",
+        "vehicle_shifts",
+        within("day_start"),
+        *VEHICLES,
+        order="day_start desc, late_min desc nulls last, vehicle_id",
+        empty="No vehicle has departed in this time range.",
     )
-    world_map.time_from = "now/d"
     dwell = trend(
-        "Time in zones",
-        about("Hours that all vehicles together spent in each depot and fence.", ZONES),
+        "Hours in each zone",
+        about("All vehicles together, per day, in each depot and fence.", ZONES),
         select(
             ("day_start as time", "zone_name as metric", "dwell_h as value"),
             "zone_days",
@@ -45,13 +39,23 @@ def zones_dwell() -> Dashboard:
         ),
         "suffix:h",
         "No vehicle was in a zone in this time range.",
+        decimals=0,
         bars=True,
+    )
+    zones = rows(
+        "Zones by day",
+        about("The newest day first, then the zones with the most hours.", ZONES),
+        "day_start zone_name zone_visits_count dwell_h depot_departures_count depot_returns_count",
+        "zone_days",
+        within("day_start"),
+        PLACES[0],
+        order="day_start desc, dwell_h desc nulls last, zone_name",
+        empty="No vehicle was in a zone in this time range.",
     )
     visits = rows(
         "Visits",
         about("Visits to depots and fences, split at midnight, newest first.", ZONES),
-        "entry_time exit_time vehicle_id driver_name zone_name zone_kind dwell_s is_continued"
-        " has_left",
+        "entry_time exit_time vehicle_id driver_name zone_name dwell_s",
         "zone_visits",
         "zone_kind != 'city'",
         within("day_start"),
@@ -59,35 +63,51 @@ def zones_dwell() -> Dashboard:
         order="day_start desc, entry_time desc",
         empty="No visit in this time range.",
     )
+    world_map = map_panel(
+        "Where the zones are",
+        about("Depots and fences with a visit today; more visits make a larger symbol.", ZONES),
+        [
+            Query(
+                select(
+                    MAP_COLUMNS.split(),
+                    "zone_days",
+                    within("day_start"),
+                    PLACES[0],
+                    order="zone_name",
+                    limit=500,
+                )
+            )
+        ],
+        [markers("Zones", "zone_visits_count", size="zone_visits_count")],
+        MAP_COLUMNS.split(),
+        "No depot or fence has been visited today, or none is defined.",
+    )
+    world_map.time_from = "now/d"
+    all_kpis = kpi_rows(
+        "Zones: all KPIs",
+        about("The newest day that is over, or why there is no value.", ZONES),
+        "domain = 'Zones'",
+    )
     return board(
         "zones-dwell",
         "Zones & dwell",
         "Where is time spent, and when do vehicles leave the depot?",
         BY_VEHICLE,
         [
-            Shelf(13, [world_map, dwell], (10, 14)),
+            Shelf(11, [departures, dwell], (13, 11)),
             Shelf(
                 8,
                 [
                     kpi_trend(title, what, ZONES, kpi_id, "none", 0)
                     for title, what, kpi_id in (
-                        ("Departures", "Departures from depots.", "zone.depot_departures"),
-                        ("Returns", "Returns to depots.", "zone.depot_returns"),
-                        ("Visits", "Visits to depots and fences.", "zone.visits"),
+                        ("Departures from depots", "Per day.", "zone.depot_departures"),
+                        ("Returns to depots", "Per day.", "zone.depot_returns"),
+                        ("Visits to zones", "To depots and fences, per day.", "zone.visits"),
                     )
                 ],
             ),
-            Shelf(12, [visits]),
-            Shelf(
-                8,
-                [
-                    kpi_rows(
-                        "Zones: all KPIs",
-                        about("Values of the newest complete day, or why there is none.", ZONES),
-                        "domain = 'Zones'",
-                    )
-                ],
-            ),
+            Shelf(11, [visits, zones], (14, 10)),
+            Shelf(8, [all_kpis, world_map], (14, 10)),
         ],
         time_from="now-7d/d",
     )

@@ -40,7 +40,13 @@ described as (
         health.alarms_count,
         health.power_alarms_count,
         health.tamper_alarms_count,
-        health.is_service_assumed
+        health.is_service_assumed,
+        case
+            when health.km_to_service < 0 then 'overdue'
+            when health.km_to_service <= {{ rule('alert_service_distance') }}
+                then 'due soon'
+            when health.km_to_service is not null then 'later'
+        end as service_status
     from health
     inner join {{ ref('dim_vehicles') }} as vehicles
         on

@@ -1,0 +1,204 @@
+// One dashboard on one page, laid out as Grafana does: page.jsx?uid=…&theme=…&var-…=…
+import {
+  applyFieldOverrides,
+  cacheFieldDisplayNames,
+  createTheme,
+  dateTime,
+  getPanelOptionsWithDefaults,
+  locationUtil,
+  renderMarkdown,
+} from '@grafana/data';
+import { initPluginTranslations } from '@grafana/i18n';
+import { GlobalStyles, Icon, PanelChrome, ThemeContext } from '@grafana/ui';
+import { useEffect, useState } from 'react';
+import { createRoot } from 'react-dom/client';
+
+import { GeoMap } from './map.jsx';
+import { plugins } from './options.js';
+import { ZONE, ask, choose, chosen, frameOf, page, replace } from './query.js';
+import { Timeline } from './timeline.jsx';
+import { transform } from './transform.js';
+import { Graph, Stat, Table } from './views.jsx';
+
+const theme = createTheme({ colors: { mode: page.get('theme') ?? 'dark' } });
+const VIEWS = {
+  stat: Stat,
+  table: Table,
+  timeseries: Graph,
+  geomap: GeoMap,
+  'state-timeline': Timeline,
+  'status-history': (given) => <Timeline {...given} isHeatMap />,
+};
+const SHOWN_EMPTY = ['stat', 'geomap']; // they draw their own text or an empty map
+const [CELL, GAP] = [30, 8]; // pixels of a cell of the grid, and between two
+
+/** Queries a panel and applies its transformations and overrides. */
+async function load(panel, time) {
+  const plugin = plugins[panel.type];
+  if (!plugin) throw new Error(`a panel of the type ${panel.type} cannot be drawn`);
+  const from = panel.timeFrom ?? time.from;
+  const answers = await Promise.all(panel.targets.map((target) => ask(target, from, time.to)));
+  const failed = answers.find((answer) => answer.error);
+  if (failed) throw new Error(failed.error);
+  const { options, fieldConfig } = getPanelOptionsWithDefaults({
+    plugin,
+    currentOptions: panel.options,
+    currentFieldConfig: panel.fieldConfig,
+    isAfterPluginChange: false,
+  });
+  const data = applyFieldOverrides({
+    data: transform(answers.map(frameOf), panel.transformations),
+    fieldConfig,
+    fieldConfigRegistry: plugin.fieldConfigRegistry,
+    replaceVariables: replace,
+    theme,
+    timeZone: ZONE,
+  });
+  cacheFieldDisplayNames(data);
+  const [begin, end] = [dateTime(answers[0].from), dateTime(answers[0].to)];
+  return {
+    data,
+    options,
+    fieldConfig,
+    timeRange: { from: begin, to: end, raw: { from: begin, to: end } },
+  };
+}
+
+const Message = ({ children }) => (
+  <div style={{ display: 'grid', placeItems: 'center', height: '100%', padding: 8 }}>
+    <div style={{ textAlign: 'center', color: theme.colors.text.secondary, fontSize: 16 }}>
+      {children}
+    </div>
+  </div>
+);
+
+function Panel({ panel, time, width, height }) {
+  const [state, setState] = useState();
+  useEffect(() => {
+    load(panel, time)
+      .then(setState, (error) => {
+        (window.FAULTS ??= []).push(`${panel.title}: ${error.message}`);
+        setState({ error: error.message });
+      })
+      .finally(() => (window.DONE = (window.DONE ?? 0) + 1));
+  }, []);
+  const today = panel.timeFrom && (
+    <span style={{ fontSize: 12, color: theme.colors.text.secondary, padding: '0 6px' }}>
+      <Icon name="clock-nine" size="sm" /> Today so far
+    </span>
+  );
+  const View = VIEWS[panel.type];
+  return (
+    <PanelChrome
+      title={panel.title}
+      description={() => renderMarkdown(replace(panel.description))}
+      width={width}
+      height={height}
+      statusMessage={state?.error}
+      hoverHeader={false}
+      titleItems={today || undefined}
+      padding={panel.type === 'table' ? 'none' : 'md'}
+    >
+      {(innerWidth, innerHeight) => {
+        if (!state) return null;
+        const isEmpty = !state.data?.some((frame) => frame.length && frame.fields.length);
+        if (state.error || (isEmpty && !SHOWN_EMPTY.includes(panel.type)))
+          return <Message>{state.error ?? state.fieldConfig.defaults.noValue}</Message>;
+        return <View {...state} width={innerWidth} height={innerHeight} theme={theme} />;
+      }}
+    </PanelChrome>
+  );
+}
+
+/** Where each panel is: on Grafana's grid, or one below the other on a phone. */
+function placed(panels) {
+  const width = window.innerWidth - 4 * GAP;
+  const column = (width - 23 * GAP) / 24;
+  let y = 0;
+  return panels.map((panel) => {
+    const { x, y: row, w, h } = panel.gridPos;
+    const height = h * CELL + (h - 1) * GAP;
+    if (window.innerWidth < theme.breakpoints.values.md) {
+      y += height + GAP;
+      return { panel, left: 0, top: y - height - GAP, width, height };
+    }
+    return {
+      panel,
+      left: (x ?? 0) * (column + GAP),
+      top: (row ?? 0) * (CELL + GAP),
+      width: w * column + (w - 1) * GAP,
+      height,
+    };
+  });
+}
+
+const Folded = ({ row }) => (
+  <div style={{ padding: '6px 4px', fontSize: 16, fontWeight: 500 }}>
+    › {row.title} ({row.panels.length} panels)
+  </div>
+);
+
+function Variables({ list }) {
+  const box = { padding: '5px 8px', border: `1px solid ${theme.colors.border.medium}` };
+  return (
+    <div style={{ display: 'flex', gap: 12, flexWrap: 'wrap', margin: '8px 0 16px' }}>
+      {list
+        .filter((variable) => variable.hide !== 2)
+        .map((variable) => (
+          <div key={variable.name} style={{ display: 'flex', fontSize: 14 }}>
+            <span style={{ ...box, background: theme.colors.background.secondary }}>
+              {variable.label}
+            </span>
+            <span style={{ ...box, minWidth: 60 }}>{chosen(variable.name)} ▾</span>
+          </div>
+        ))}
+    </div>
+  );
+}
+
+function Dashboard({ dashboard, time }) {
+  const boxes = placed(dashboard.panels);
+  const height = Math.max(...boxes.map((box) => box.top + box.height)) + 4 * GAP;
+  return (
+    <div style={{ background: theme.colors.background.canvas, padding: 2 * GAP }}>
+      <div style={{ fontSize: 14 }}>
+        Dashboards › Fleet › <b>{dashboard.title}</b>
+        <span style={{ float: 'right' }}>
+          {time.from} to {time.to}
+        </span>
+      </div>
+      <Variables list={dashboard.templating.list} />
+      <div style={{ position: 'relative', height }}>
+        {boxes.map(({ panel, ...box }) => (
+          <div key={panel.id} data-title={panel.title} style={{ position: 'absolute', ...box }}>
+            {panel.type === 'row' ? (
+              <Folded row={panel} />
+            ) : (
+              <Panel panel={panel} time={time} width={box.width} height={box.height} />
+            )}
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+await initPluginTranslations('pictures', []);
+locationUtil.initialize({
+  config: { appSubUrl: '' },
+  getVariablesUrlParams: () => ({}),
+  getTimeRangeForUrl: () => ({}),
+});
+const dashboard = await (await fetch(`/dashboards/${page.get('uid')}.json`)).json();
+choose(dashboard.templating.list);
+window.PANELS = dashboard.panels.filter((panel) => panel.type !== 'row').length;
+const time = {
+  from: page.get('from') ?? dashboard.time.from,
+  to: page.get('to') ?? dashboard.time.to,
+};
+createRoot(document.getElementById('root')).render(
+  <ThemeContext.Provider value={theme}>
+    <GlobalStyles />
+    <Dashboard dashboard={dashboard} time={time} />
+  </ThemeContext.Provider>,
+);
