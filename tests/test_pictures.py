@@ -57,6 +57,11 @@ def test_a_series_per_metric_has_one_column_each() -> None:
     assert rows == [[1, 20, 10], [2, None, 30]]
 
 
+def test_a_text_that_is_no_metric_labels_its_column() -> None:
+    fields, _ = wide([FIELDS[0], {"name": "place", "type": "string"}, FIELDS[2]], [[1, "a", 10]])
+    assert fields[1] == {"name": "value", "labels": {"place": "a"}, "type": "number"}
+
+
 def test_a_series_that_is_not_sorted_is_an_error_as_in_grafana() -> None:
     with pytest.raises(ValueError, match="sorted"):
         wide(FIELDS, [[2, "a", 1], [1, "a", 2]])

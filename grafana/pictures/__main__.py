@@ -22,6 +22,7 @@ from settings import ROOT, settings
 
 FOLDER = ROOT / "docs" / "pictures"
 IN_DOCS = ("noc-live", "daily-operations", "vehicle", "kpi-scoreboard")
+FILE_OF = {"documentation": "index.html", "report": "report.html"}
 WIDTH, WALL, PHONE = 1600, 1920, 390  # pixels
 SCREEN = 1080  # height of a wall screen and of the parts of pages that the documentation shows
 # The vehicle of the picture: the one that drove most on the newest day that is over.
@@ -32,30 +33,40 @@ VEHICLE = """
 """
 
 
-def write_pages(database: str, work: Path) -> dict[str, Path]:
-    """Writes the documentation, and the report of the month of a week ago; picture -> file."""
+def pages(work: Path, to: Path) -> Iterator[Shot]:
+    """The pictures of the first pages of the documentation and of the report."""
+    for name in ("documentation", "report"):
+        yield {
+            "name": name,
+            "url": (work / FILE_OF[name]).as_uri(),
+            "width": WIDTH,
+            "height": SCREEN,
+            "file": str(to / f"{name}.webp"),
+        }
+
+
+def write_page(name: str, database: str, work: Path) -> None:
+    """Writes the documentation, or the report of the month of a week ago."""
     month = (datetime.now(UTC) - timedelta(days=7)).strftime("%Y-%m")
-    made = {"documentation": work / "index.html", "report": work / "report.html"}
-    # These commands open the database themselves, not with the rights that exec has given.
+    commands = {
+        "documentation": ["docs", "--folder", str(work)],
+        "report": ["report", "--month", month, "--to", str(work / FILE_OF["report"])],
+    }
+    program = [sys.executable, str(ROOT / "orchestrate.py"), *commands[name], "--db", database]
+    # The command opens the database itself, not with the rights that exec has given.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
-    for command in (
-        ["docs", "--folder", str(work)],
-        ["report", "--month", month, "--to", str(made["report"])],
-    ):
-        program = [sys.executable, str(ROOT / "orchestrate.py"), *command, "--db", database]
-        done = subprocess.run(
-            program, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=False
-        )
-        if done.returncode:
-            raise CannotDraw(f"orchestrate.py {command[0]} failed with code {done.returncode}")
-    return made
+    done = subprocess.run(
+        program, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=False
+    )
+    if done.returncode:
+        raise CannotDraw(f"orchestrate.py {commands[name][0]} failed with {done.returncode}")
 
 
 def dashboards(address: str, vehicle: str, to: Path, *, every: bool) -> Iterator[Shot]:
     """The pictures of dashboards; `every`: all of them, in each width, theme and choice."""
     two = [("var-city", "Nairobi"), ("var-city", "Mombasa")]
     for uid in DASHBOARDS if every else IN_DOCS:
-        own = [("var-vehicle", vehicle)] if uid == "vehicle" else []
+        own = [("var-vehicle", vehicle), ("from", "now-1d/d")] if uid == "vehicle" else []
         kinds: dict[str, tuple[int, int | None, list[tuple[str, str]]]] = {
             "": (WIDTH, None if every else SCREEN, own)
         }
@@ -93,22 +104,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folders = {"/": bundle(work), "/dashboards/": FILES[0].parent}
         with psycopg.connect(dbname=given.db) as connection:
             ((vehicle,),) = connection.execute(VEHICLE.encode())
-        shots: list[Shot] = []
         with served(given.db, folders) as address:
-            shots += dashboards(address, vehicle, to, every=given.all is not None)
+            shots = list(dashboards(address, vehicle, to, every=given.all is not None))
             if not given.all:
-                shots += [
-                    {
-                        "name": name,
-                        "url": file.as_uri(),
-                        "width": WIDTH,
-                        "height": SCREEN,
-                        "file": str(to / f"{name}.webp"),
-                    }
-                    for name, file in write_pages(given.db, work).items()
-                ]
-            wanted = given.names or ["*"]
-            shoot(work, [s for s in shots if any(fnmatch(s["name"], w) for w in wanted)], program)
+                shots += pages(work, to)
+            shots = [s for s in shots if any(fnmatch(s["name"], w) for w in given.names or "*")]
+            for name in {"documentation", "report"} & {shot["name"] for shot in shots}:
+                write_page(name, given.db, work)
+            shoot(work, shots, program)
     except (CannotDraw, psycopg.Error) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

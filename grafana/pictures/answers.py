@@ -62,21 +62,32 @@ def kind(name: str) -> str:
 
 
 def wide(fields: Fields, rows: Rows) -> tuple[Fields, Rows]:
-    """One column per value of `metric`, from rows of time, metric and a number."""
+    """One column per text, from rows of time, a text and a number.
+
+    The text `metric` names the column; any other text becomes its label.
+    """
     names = [field["name"] for field in fields]
-    if "metric" not in names:
+    time = names.index("time")
+    texts = [i for i, field in enumerate(fields) if field["type"] == "string"]
+    if not texts:
         return fields, rows
-    time, metric = names.index("time"), names.index("metric")
-    (value,) = set(range(len(names))) - {time, metric}
+    (text,) = texts
+    (value,) = set(range(len(names))) - {time, text}
     times = [row[time] for row in rows]
     if times != sorted(times):
         raise ValueError("the rows of a time series are not sorted by time")
-    series = sorted({row[metric] or "" for row in rows})
+    series = sorted({row[text] or "" for row in rows})
     table: dict[int, dict[str, Any]] = {}
     for row in rows:
-        table.setdefault(row[time], {})[row[metric] or ""] = row[value]
+        table.setdefault(row[time], {})[row[text] or ""] = row[value]
+    columns = [
+        {"name": s}
+        if names[text] == "metric"
+        else {"name": names[value], "labels": {names[text]: s}}
+        for s in series
+    ]
     return (
-        [{"name": "Time", "type": "time"}, *({"name": s, "type": "number"} for s in series)],
+        [{"name": "Time", "type": "time"}, *(c | {"type": "number"} for c in columns)],
         [[at, *(found.get(s) for s in series)] for at, found in table.items()],
     )
 

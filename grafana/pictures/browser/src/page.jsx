@@ -15,7 +15,7 @@ import { createRoot } from 'react-dom/client';
 
 import { GeoMap } from './map.jsx';
 import { plugins } from './options.js';
-import { ZONE, ask, choose, chosen, frameOf, page, replace } from './query.js';
+import { ZONE, ask, choose, chosen, frameOf, page, repeats, replace } from './query.js';
 import { Timeline } from './timeline.jsx';
 import { transform } from './transform.js';
 import { Graph, Stat, Table } from './views.jsx';
@@ -33,11 +33,11 @@ const SHOWN_EMPTY = ['stat', 'geomap']; // they draw their own text or an empty 
 const [CELL, GAP] = [30, 8]; // pixels of a cell of the grid, and between two
 
 /** Queries a panel and applies its transformations and overrides. */
-async function load(panel, time) {
+async function load(panel, time, own) {
   const plugin = plugins[panel.type];
   if (!plugin) throw new Error(`a panel of the type ${panel.type} cannot be drawn`);
   const from = panel.timeFrom ?? time.from;
-  const answers = await Promise.all(panel.targets.map((target) => ask(target, from, time.to)));
+  const answers = await Promise.all(panel.targets.map((target) => ask(target, from, time.to, own)));
   const failed = answers.find((answer) => answer.error);
   if (failed) throw new Error(failed.error);
   const { options, fieldConfig } = getPanelOptionsWithDefaults({
@@ -50,7 +50,7 @@ async function load(panel, time) {
     data: transform(answers.map(frameOf), panel.transformations),
     fieldConfig,
     fieldConfigRegistry: plugin.fieldConfigRegistry,
-    replaceVariables: replace,
+    replaceVariables: (text, scoped) => replace(text, scoped, own),
     theme,
     timeZone: ZONE,
   });
@@ -72,10 +72,10 @@ const Message = ({ children }) => (
   </div>
 );
 
-function Panel({ panel, time, width, height }) {
+function Panel({ panel, time, width, height, own }) {
   const [state, setState] = useState();
   useEffect(() => {
-    load(panel, time)
+    load(panel, time, own)
       .then(setState, (error) => {
         (window.FAULTS ??= []).push(`${panel.title}: ${error.message}`);
         setState({ error: error.message });
@@ -90,7 +90,7 @@ function Panel({ panel, time, width, height }) {
   const View = VIEWS[panel.type];
   return (
     <PanelChrome
-      title={panel.title}
+      title={replace(panel.title, {}, own)}
       description={() => renderMarkdown(replace(panel.description))}
       width={width}
       height={height}
@@ -110,20 +110,38 @@ function Panel({ panel, time, width, height }) {
   );
 }
 
+/** The panels with a copy of a repeated one for each value, side by side. */
+async function repeated(panels, list) {
+  const copies = panels.map(async (panel) => {
+    const variable = list.find((v) => v.name === panel.repeat);
+    if (!variable) return [{ panel }];
+    const values = await repeats(variable);
+    const perRow = Math.min(values.length, panel.maxPerRow ?? 4);
+    const { gridPos } = panel;
+    return values.map((own, i) => {
+      const w = 24 / perRow;
+      const y = gridPos.y + Math.floor(i / perRow) * gridPos.h;
+      return { own, panel: { ...panel, gridPos: { ...gridPos, w, y, x: (i % perRow) * w } } };
+    });
+  });
+  return (await Promise.all(copies)).flat();
+}
+
 /** Where each panel is: on Grafana's grid, or one below the other on a phone. */
 function placed(panels) {
   const width = window.innerWidth - 4 * GAP;
   const column = (width - 23 * GAP) / 24;
   let y = 0;
-  return panels.map((panel) => {
+  return panels.map(({ panel, own }) => {
     const { x, y: row, w, h } = panel.gridPos;
     const height = h * CELL + (h - 1) * GAP;
     if (window.innerWidth < theme.breakpoints.values.md) {
       y += height + GAP;
-      return { panel, left: 0, top: y - height - GAP, width, height };
+      return { panel, own, left: 0, top: y - height - GAP, width, height };
     }
     return {
       panel,
+      own,
       left: (x ?? 0) * (column + GAP),
       top: (row ?? 0) * (CELL + GAP),
       width: w * column + (w - 1) * GAP,
@@ -156,8 +174,8 @@ function Variables({ list }) {
   );
 }
 
-function Dashboard({ dashboard, time }) {
-  const boxes = placed(dashboard.panels);
+function Dashboard({ dashboard, panels, time }) {
+  const boxes = placed(panels);
   const height = Math.max(...boxes.map((box) => box.top + box.height)) + 4 * GAP;
   return (
     <div style={{ background: theme.colors.background.canvas, padding: 2 * GAP }}>
@@ -169,12 +187,12 @@ function Dashboard({ dashboard, time }) {
       </div>
       <Variables list={dashboard.templating.list} />
       <div style={{ position: 'relative', height }}>
-        {boxes.map(({ panel, ...box }) => (
-          <div key={panel.id} data-title={panel.title} style={{ position: 'absolute', ...box }}>
+        {boxes.map(({ panel, own, ...box }, i) => (
+          <div key={i} data-title={panel.title} style={{ position: 'absolute', ...box }}>
             {panel.type === 'row' ? (
               <Folded row={panel} />
             ) : (
-              <Panel panel={panel} time={time} width={box.width} height={box.height} />
+              <Panel panel={panel} own={own} time={time} width={box.width} height={box.height} />
             )}
           </div>
         ))}
@@ -191,7 +209,8 @@ locationUtil.initialize({
 });
 const dashboard = await (await fetch(`/dashboards/${page.get('uid')}.json`)).json();
 choose(dashboard.templating.list);
-window.PANELS = dashboard.panels.filter((panel) => panel.type !== 'row').length;
+const panels = await repeated(dashboard.panels, dashboard.templating.list);
+window.PANELS = panels.filter(({ panel }) => panel.type !== 'row').length;
 const time = {
   from: page.get('from') ?? dashboard.time.from,
   to: page.get('to') ?? dashboard.time.to,
@@ -199,6 +218,6 @@ const time = {
 createRoot(document.getElementById('root')).render(
   <ThemeContext.Provider value={theme}>
     <GlobalStyles />
-    <Dashboard dashboard={dashboard} time={time} />
+    <Dashboard dashboard={dashboard} panels={panels} time={time} />
   </ThemeContext.Provider>,
 );

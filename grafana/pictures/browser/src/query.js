@@ -20,10 +20,19 @@ export function choose(list) {
   }
 }
 
+/** The values of a variable, as {name: {values, text}} each: a panel is repeated for each. */
+export async function repeats(variable) {
+  const { all, values } = variables[variable.name];
+  const { rows } = await ask({ rawSql: variable.query, format: 'table' }, 'now', 'now');
+  return rows
+    .filter(([value]) => all || values.includes(value))
+    .map(([value, text]) => ({ [variable.name]: { values: [value], text: text ?? value } }));
+}
+
 export const chosen = (name) => variables[name]?.text;
 
-/** Replaces ${…} in titles, descriptions and links. */
-export function replace(text, scoped) {
+/** Replaces ${…} in titles, descriptions and links; `own` are variables of a repeated panel. */
+export function replace(text, scoped, own = {}) {
   if (text == null) return text;
   return String(text).replace(/\$\{([\w.]+)(?::(\w+))?\}/g, (all, name, form) => {
     const [head, first, column] = name.split('.');
@@ -32,11 +41,11 @@ export function replace(text, scoped) {
       const field = row?.frame.fields.find(
         (f) => f.name === column || getFieldDisplayName(f) === column,
       );
-      if (!field) return all;
+      if (!field || row.rowIndex == null) return all;
       const value = field.values[row.rowIndex];
       return form === 'percentencode' ? encodeURIComponent(value) : `${value}`;
     }
-    const variable = variables[name];
+    const variable = own[name] ?? variables[name];
     if (!variable) return all;
     if (form !== 'queryparam') return variable.text;
     const values = variable.all ? ['$__all'] : variable.values;
@@ -45,9 +54,9 @@ export function replace(text, scoped) {
 }
 
 /** Sends a panel's query; the answer has from, to, fields and rows, or an error. */
-export async function ask(target, from, to) {
+export async function ask(target, from, to, own = {}) {
   const values = Object.fromEntries(
-    Object.entries(variables).map(([name, v]) => [name, v.all ? null : v.values]),
+    Object.entries({ ...variables, ...own }).map(([name, v]) => [name, v.all ? null : v.values]),
   );
   const body = { sql: target.rawSql, format: target.format, from, to, values };
   const response = await fetch('/api/query', { method: 'POST', body: JSON.stringify(body) });

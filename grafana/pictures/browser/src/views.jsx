@@ -5,7 +5,7 @@ import { TableNG } from '@grafana/ui/unstable';
 
 import { ZONE, replace } from './query.js';
 
-export function Stat({ data, width, height, options, fieldConfig, theme }) {
+export function Stat({ data, width, height, options, fieldConfig, theme, timeRange }) {
   const values = () =>
     getFieldDisplayValues({
       fieldConfig,
