@@ -163,7 +163,7 @@ WIDTHS = {
     "state": 110,
     "fix_age_s": 125,
     "name": 270,
-    "scope_value": 110,
+    "scope_value": 95,
     "service_status": 95,
     "unit": 100,
     "vehicle_class": 100,

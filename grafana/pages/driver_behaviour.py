@@ -39,7 +39,8 @@ def driver_behaviour() -> Dashboard:
             "driver_behaviour_ranking",
             f"scope = '{scope}'",
             *PLACES,
-            any_of("scope_value", scope),
+            any_of("vehicle_id", "vehicle"),
+            *([any_of("scope_value", "driver")] if scope == "driver" else []),
             order="worst_rank, scope_value",
             empty=empty,
             titles={"scope_value": "Driver", "vehicle_id": "Last vehicle"}

@@ -18,9 +18,9 @@ def maintenance_fuel() -> Dashboard:
             " average distance of the last four weeks.",
             HEALTH,
         ),
-        "vehicle_id city vehicle_class service_status service_day days_to_service km_to_service"
-        " odometer_km is_battery_low min_battery_pct min_external_voltage_v fault_codes_count"
-        " power_alarms_count",
+        "vehicle_id service_status days_to_service service_day km_to_service odometer_km"
+        " is_battery_low min_battery_pct min_external_voltage_v fault_codes_count"
+        " power_alarms_count city vehicle_class driver_name",
         "vehicle_health_now",
         *VEHICLES,
         order="is_battery_low desc nulls last, fault_codes_count desc nulls last,"

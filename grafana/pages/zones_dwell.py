@@ -19,7 +19,7 @@ def zones_dwell() -> Dashboard:
             " day the longest after the start of the shift.",
             PRODUCTIVITY,
         ),
-        "day_start vehicle_id driver_name shift_start_time departure_time late_min return_time",
+        "vehicle_id late_min departure_time driver_name shift_start_time return_time",
         "vehicle_shifts",
         within("day_start"),
         *VEHICLES,
