@@ -46,7 +46,7 @@ def map_cities() -> VariableModel:
         f"select city from dwh_gold.dim_zones where kind = 'city' and {PLACES[0]}"
         # A value for "none": an empty list would break Grafana's All.
         " union select '(no city)' where not exists"
-        " (select 1 from dwh_gold.dim_zones where kind = 'city') order by 1",
+        f" (select 1 from dwh_gold.dim_zones where kind = 'city' and {PLACES[0]}) order by 1",
     )
     variable.hide = VariableHide.HIDE_VARIABLE
     return variable
