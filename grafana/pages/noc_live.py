@@ -40,13 +40,13 @@ NOBODY = "Nothing needs anybody now."
 
 def map_cities() -> VariableModel:
     """A hidden variable with the chosen cities that have an area: there is one map for each."""
+    areas = f"from dwh_gold.dim_zones where kind = 'city' and {PLACES[0]}"
     variable = many_of(
         "map_city",
         "Map",
-        f"select city from dwh_gold.dim_zones where kind = 'city' and {PLACES[0]}"
-        # A value for "none": an empty list would break Grafana's All.
-        " union select '(no city)' where not exists"
-        f" (select 1 from dwh_gold.dim_zones where kind = 'city' and {PLACES[0]}) order by 1",
+        f"select city as __value, city as __text {areas}"
+        # Vehicles without a city have one map of all places.
+        f" union select '__all', 'all places' where not exists (select 1 {areas}) order by 1",
     )
     variable.hide = VariableHide.HIDE_VARIABLE
     return variable
