@@ -80,16 +80,20 @@ value or no band.
 
 {#-
 A value as people read it, with the decimals and the unit of its row of kpi_register; null if there
-is no value.
-    to_char(round(value, decimals), 'FM999,999,999,990.0') || ' ' || unit
+is no value. An hour of the day is a time: 8.25 is 08:15, as analyst/values.py writes it.
+    case when unit = 'hour of day' then to_char(…, 'HH24:MI') else to_char(…) || ' ' || unit end
 -#}
 {% macro with_unit(value, register) -%}
-    to_char(
-        round({{ value }}, {{ register }}.decimals),
-        'FM999,999,999,990' || case
-            when {{ register }}.decimals > 0
-                then '.' || repeat('0', {{ register }}.decimals)
-            else ''
-        end
-    ) || ' ' || {{ register }}.unit
+    case
+        when {{ register }}.unit = 'hour of day'
+            then to_char(round({{ value }} * 60) * interval '1 minute', 'HH24:MI')
+        else to_char(
+            round({{ value }}, {{ register }}.decimals),
+            'FM999,999,999,990' || case
+                when {{ register }}.decimals > 0
+                    then '.' || repeat('0', {{ register }}.decimals)
+                else ''
+            end
+        ) || ' ' || {{ register }}.unit
+    end
 {%- endmacro %}
