@@ -84,6 +84,9 @@ def main(
 ) -> None:
     """Serve a stand-in Tracksolid until SIGTERM or Ctrl-C; print the settings of a client first.
 
+    Always: plates in two spellings, N/A as a plate, at most 100 trips a call.
+    For trips without paging: --fault jimi.device.track.mileage:repeated_page:1
+
     Example: python -m sandbox --profile baseline --fault "*:rate_limited:0.05"
     """
     script = _script(fault or [])
