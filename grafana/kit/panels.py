@@ -9,6 +9,7 @@ from grafana_foundation_sdk.models.common import (
     BigValueTextMode,
     ReduceDataOptions,
     TableFieldOptions,
+    VizTextDisplayOptions,
 )
 from grafana_foundation_sdk.models.dashboard import (
     DashboardFieldConfigSourceOverrides,
@@ -172,6 +173,8 @@ def figures(fields: str = "/.*/") -> stat.Options:
         color_mode=BigValueColorMode.BACKGROUND_SOLID,  # a gradient would have less contrast
         graph_mode=BigValueGraphMode.NONE,
         text_mode=BigValueTextMode.VALUE_AND_NAME,
+        # By itself Grafana makes the names as small as the longest one needs: illegible.
+        text=VizTextDisplayOptions(title_size=13),
     )
 
 
