@@ -29,15 +29,25 @@ from generate_series(
     current_date - (%(days)s - 1), current_date::timestamptz, interval '1 day'
 ) as day;
 
-insert into dwh_gold.dim_dates (day, day_start, day_end)
-select day, day_start, day_end from days;
+insert into dwh_gold.dim_dates (day, day_start, day_end, is_over)
+select day, day_start, day_end, day_end <= now() from days;
 
-insert into tracksolid.devices (imei) select imei from vehicles;
+insert into dwh_gold.shift_trips (
+    imei, day, first_start_time, return_time, departure_time, shift_start_time
+)
+select
+    imei, day, day_start + interval '8 hours', day_start + interval '17 hours',
+    day_start + interval '8 hours' + n %% 30 * interval '1 minute',
+    day_start + interval '8 hours'
+from vehicles, days;
+
+insert into tracksolid.devices (imei, vehicle_id, vehicle_class)
+select imei, vehicle_id, 'van' from vehicles;
 insert into dwh_gold.dim_vehicles (
-    imei, vehicle_id, is_primary_device, device_rank, city, cost_centre, vehicle_class,
+    imei, vehicle_id, is_primary_device, is_in_service, device_rank, city, cost_centre, vehicle_class,
     assigned_city, driver_name, vehicle_version
 )
-select imei, vehicle_id, true, 1, city, cost_centre, 'van', 'Nairobi', 'Driver ' || n, 'v'
+select imei, vehicle_id, true, true, 1, city, cost_centre, 'van', 'Nairobi', 'Driver ' || n, 'v'
 from vehicles;
 
 insert into tracksolid.newest_fixes (
@@ -133,11 +143,12 @@ where kind != 'city';
 
 insert into dwh_gold.kpi_vehicle_health_daily (
     day, day_start, scope, scope_value, odometer_km, km_to_service, days_to_service,
-    min_battery_pct, low_batteries_count, fault_codes_count, alarms_count, power_alarms_count
+    min_battery_pct, low_batteries_count, fault_codes_count, alarms_count, power_alarms_count,
+    odometers_count
 )
 select
     day, day_start, 'vehicle', vehicle_id, 10000 + n, n %% 5000, n %% 100, 80, (n %% 50 = 0)::int,
-    (n %% 90 = 0)::int, 1, 0
+    (n %% 90 = 0)::int, 1, 0, 1
 from days, vehicles
 order by day;
 

@@ -26,6 +26,8 @@ def values(chance: random.Random) -> Values:
         "cost_centre": values_of("Team %d", 10),
         "vehicle": [f"V{n}" for n in vehicles] or None,
         "driver": values_of("Driver %d", VEHICLES),
+        "map_city": [f"City {chance.randrange(3)}"],  # one panel each
+        "headline": ["fleet.utilisation"],
         "kpi": [chance.choice(["fleet.utilisation", "driver.score", "fuel.volume"])],
     }
 
