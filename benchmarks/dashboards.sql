@@ -194,9 +194,9 @@ from generate_series(
 ) as hour, generate_series(1, 15) as n;
 
 insert into tracksolid.ingestion_log (
-    call_id, attempt, endpoint, method, start_time, is_success, load_id
+    call_id, attempt, endpoint, method, start_time, is_success, records_count, load_id
 )
 select
     'c' || minute, 1, 'location_list', 'jimi.user.device.location.list',
-    now() - minute * interval '1 minute', true, 'l'
+    now() - minute * interval '1 minute', true, 1000, 'l'
 from generate_series(0, 1440 * %(days)s) as minute;
