@@ -122,7 +122,7 @@ def tracked_texts() -> list[tuple[Path, str]]:
     texts = []
     for name in filter(None, listed.split("\0")):
         path = ROOT / name
-        if path.is_file() and path.suffix not in (".png", ".gz", ".lock", ".parquet"):
+        if path.is_file() and path.suffix not in (".webp", ".gz", ".lock", ".parquet"):
             texts.append((path, path.read_text()))
     return texts
 
