@@ -135,7 +135,7 @@ function placed(panels) {
   return panels.map(({ panel, own }) => {
     const { x, y: row, w, h } = panel.gridPos;
     const height = h * CELL + (h - 1) * GAP;
-    if (window.innerWidth < theme.breakpoints.values.md) {
+    if (window.innerWidth < theme.breakpoints.values['md']) {
       y += height + GAP;
       return { panel, own, left: 0, top: y - height - GAP, width, height };
     }
