@@ -140,14 +140,14 @@ def noc_live() -> Dashboard:
     freshness = kpi_tiles(
         "Data freshness",
         about(
-            "Age of the newest position, and time since the last successful request for positions.",
+            "Age of the newest position of the fleet, and time since the last successful request"
+            " for positions.",
             READINESS,
         ),
         select(
             ("place_label as label", "value", "display_unit as unit", "decimals", *BANDS),
             "kpi_live",
-            "kpi_id in ('quality.newest_fix_age', 'quality.sweep_age')",
-            SCOPES,
+            "kpi_id in ('quality.newest_fix_age', 'quality.sweep_age') and scope = 'fleet'",
             order="place_label",
         ),
         "No device yet: start the service or run orchestrate.py poll.",
@@ -208,8 +208,6 @@ def noc_live() -> Dashboard:
             Shelf(4, [freshness, counts], (6, 18)),
             Shelf(9, [needs_somebody()]),
             Shelf(13, [maps]),
-            Shelf(9, [speeding, idle_now()]),
-            Shelf(9, [outside, silent]),
             Shelf(
                 9,
                 [
@@ -220,6 +218,8 @@ def noc_live() -> Dashboard:
                     )
                 ],
             ),
+            Shelf(9, [silent, outside]),
+            Shelf(9, [speeding, idle_now()], folded="Vehicles that are speeding or idle"),
             Shelf(
                 9,
                 [

@@ -13,7 +13,7 @@ export function Stat({ data, width, height, options, fieldConfig, theme, timeRan
       replaceVariables: replace,
       theme,
       data,
-      sparkline: options.graphMode === 'area',
+      sparkline: options.graphMode !== 'none',
       timeZone: ZONE,
     });
   return (
@@ -35,6 +35,7 @@ export function Stat({ data, width, height, options, fieldConfig, theme, timeRan
           colorMode={options.colorMode}
           graphMode={options.graphMode}
           justifyMode={options.justifyMode}
+          text={options.text}
           textMode={options.textMode}
           wideLayout={options.wideLayout}
           percentChangeColorMode={options.percentChangeColorMode}
