@@ -205,9 +205,9 @@ def noc_live() -> Dashboard:
         "Is everything moving as it should right now?",
         (*BY_VEHICLE, map_cities()),
         [
-            Shelf(4, [freshness, counts], (6, 18)),
+            Shelf(5, [freshness, counts], (6, 18)),
             Shelf(9, [needs_somebody()]),
-            Shelf(13, [maps]),
+            Shelf(12, [maps]),
             Shelf(
                 9,
                 [
