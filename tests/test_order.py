@@ -21,7 +21,7 @@ from settings import Settings
 from warehouse import dbt_runner
 from warehouse.database import Database
 
-DEVICES = 50
+DEVICES = 30
 HISTORY, DAILY = "tracksolid.position_history", "dwh_gold.fact_daily_fleet_metrics"
 FAR_AWAY = {"09:05", "09:08", "09:09"}
 NOON = datetime(2026, 4, 12, 9, tzinfo=UTC)
