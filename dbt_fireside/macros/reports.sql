@@ -59,7 +59,7 @@ after a report shorter than report_touch counts as an overlap, too, unless one a
                         or (
                             {{ report }}.until_time < {{ report }}.start_time + {{ touch }}
                             and better.start_time >= {{ report }}.start_time
-                            -- One answer that has both means two.
+                            -- If one answer lists both, both count.
                             and (better.source_rank, better.fetched_at)
                             != ({{ report }}.source_rank, {{ report }}.fetched_at)
                         )

@@ -11,7 +11,8 @@ plates as (
 
     select
         device.vehicle_id,
-        {{ plate_key('device.plate') }} as plate_key
+        -- Without the macro plate_key(), so that this test sees a fault of the macro.
+        upper(regexp_replace(device.plate, '[^[:alnum:]]', '', 'g')) as plate_key
     from {{ ref('device_vehicles') }} as device
     where
         device.plate is not null
